@@ -1,0 +1,81 @@
+# Everything a person or CI does with this project. Needs Python 3.11-3.13, make and a package index, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SANDBOX_PORT ?= 8099
+DEV_PORT     ?= 3000
+
+# uv installs the same pinned, hashed files about ten times faster than pip; it is used when it is there.
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+  INSTALL := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet
+else
+  INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help demo dev test check bench format lock screenshots clean
+
+help: ## list what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "This project needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=python3.12, say."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# requirements.lock: the project and its sandbox. requirements-dev.lock: the same versions, and the tools of tests and checks.
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the pinned packages (once) ..."
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing the tools of tests and checks (once) ..."
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.installed ## take a finished day from the sandbox to Parquet and answer an analyst's questions
+	@$(BIN)/media-pipeline demo
+
+# The variables name the sandbox, whatever .env says; the instance's own folder is .dagster.
+dev: $(VENV)/.installed ## sandbox + Dagster UI on http://127.0.0.1:3000
+	@mkdir -p .dagster && test -f .dagster/dagster.yaml || cp dagster.yaml.example .dagster/dagster.yaml
+	@$(BIN)/media-pipeline sandbox --port $(SANDBOX_PORT) & trap 'kill %1 2>/dev/null' EXIT; \
+	  export DAGSTER_HOME=$(CURDIR)/.dagster MEDIA_ROOT=$(CURDIR)/data/dev MEDIA_SPOOL=$(CURDIR)/.dagster/spool \
+	    GENESYS_DIALECT=guide GENESYS_BASE_URL=http://127.0.0.1:$(SANDBOX_PORT) GENESYS_LOGIN_URL= \
+	    GENESYS_CLIENT_ID=sandbox-client GENESYS_CLIENT_SECRET=sandbox-secret GENESYS_REQUESTS_PER_MINUTE=3000; \
+	  $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(DEV_PORT)
+
+test: $(VENV)/.installed-dev ## run the whole test suite
+	@$(BIN)/pytest
+
+check: $(VENV)/.installed-dev ## format, lint, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## the measurements behind the README's figures
+	@$(BIN)/python benchmarks/memory.py
+
+format: $(VENV)/.installed-dev ## format and sort what can be done by machine
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+screenshots: $(VENV)/.installed-dev ## take the README's pictures from a running UI (needs Debian's chromium)
+	@$(BIN)/python docs/screenshots.py
+
+lock: ## compile both requirement locks anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra build \
+	  --output-file requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --constraint requirements.lock \
+	  --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove the environment and what the demo wrote
+	rm -rf $(VENV) data .dagster

@@ -1,0 +1,1 @@
+"""The daily assets: thin wiring between tables, source and store."""

@@ -1,0 +1,196 @@
+"""recording_audio: every listed recording as a verified gzip object, or the reason why not."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import dagster as dg
+from pydantic import Field
+
+from media_pipeline.assets.metadata import SAMPLE_ROWS, calls, outcomes_picture, sample, schema_metadata, written
+from media_pipeline.assets.progress import Progress
+from media_pipeline.assets.step import Step, working
+from media_pipeline.audit.log import correlation_id
+from media_pipeline.resources.genesys import GenesysResource
+from media_pipeline.resources.media import MediaResource
+from media_pipeline.storage.space import BYTES_PER_MB, check_space
+from media_pipeline.storage.base import StorageError
+from media_pipeline.tables.inventory import listed
+from media_pipeline.tables.partition import Row, Tables, aligned
+from media_pipeline.tables.paths import audio_prefix, object_stem
+from media_pipeline.transfer.download import Downloader
+from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
+from media_pipeline.transfer.parallel import ordered_map
+from media_pipeline.transfer.recording import Exporter, Refetch, Result, Task
+from media_pipeline.transfer.sidecar import sidecar, sidecar_key
+
+
+class AudioConfig(dg.Config):
+    """Limits a run by hand; the defaults are what a scheduled run does."""
+
+    recordings: list[str] = Field([], description="Only these recording ids; all others keep what they have.")
+    refetch: Refetch = Field(
+        "nothing",
+        description="Ask again although settled: 'absent' for recordings that had no file, 'everything' for all.",
+    )
+
+
+@dataclass(slots=True)
+class _Totals:
+    statuses: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    reused: int = 0
+    source_bytes: int = 0
+    stored_bytes: int = 0
+    fetched_bytes: int = 0
+    problems: list[Row] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        row = result.row
+        self.statuses[row["status"]] += 1
+        self.reused += result.reused
+        self.fetched_bytes += result.effort.bytes_fetched
+        if row["status"] == STORED:
+            self.source_bytes += row["source_size_bytes"]
+            self.stored_bytes += row["stored_size_bytes"]
+        else:
+            self.reasons[f"{row['status']}: {row['reason']}"] += 1
+        if row["status"] in INCOMPLETE_STATUSES and len(self.problems) < SAMPLE_ROWS:
+            self.problems.append(row)
+
+
+def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """The asset that moves the bytes."""
+
+    @dg.asset(
+        partitions_def=partitions,
+        deps=["recording_inventory", "storage_quota"],
+        group_name="recordings",
+        kinds={"parquet", "python", "gzip"},
+        retry_policy=retry,
+        metadata=schema_metadata("recording_audio"),
+    )
+    def recording_audio(
+        context: dg.AssetExecutionContext,
+        config: AudioConfig,
+        genesys: GenesysResource,
+        media: MediaResource,
+        progress: dg.ResourceParam[Progress],
+    ) -> dg.MaterializeResult:
+        """Each recording's bytes, hashed (MD5, SHA-256) and gzipped while they stream, verified, then published.
+
+        Objects lie under audio/date=.../; plain gunzip restores the exact source bytes. Every listed recording gets
+        one row: stored, unsupported, empty, unavailable, pending, quarantined or failed, with a reason. What an
+        earlier run settled is not asked for again.
+        """
+        with working(context, "recording_audio", genesys, media) as step:
+            started = dt.datetime.now(dt.UTC)
+            _check_space(step, media)
+            tables = media.tables
+            progress.begin(str(step.day), tables.read("recording_inventory", step.day, ["recording_id"]).num_rows)
+            totals = _Totals()
+            with tables.writer("recording_audio", step.day) as writer:
+                for result in _results(step, media, genesys.concurrency, config):
+                    writer.add(result.row)
+                    totals.add(result)
+                    progress.advance(result.effort.bytes_fetched)
+            progress.end()
+            seconds = (dt.datetime.now(dt.UTC) - started).total_seconds()
+            return dg.MaterializeResult(
+                metadata=written(tables, "recording_audio", step.day, writer.count) | _described(step, totals, seconds)
+            )
+
+    return recording_audio
+
+
+def _check_space(step: Step, media: MediaResource) -> None:
+    from pathlib import Path
+
+    check_space(media.store, Path(media.spool), media.min_available_mb)
+    use = step.session.source.storage_use()
+    if use.available_mb is not None and use.available_mb < media.min_available_mb:
+        raise StorageError(
+            f"Genesys Cloud has {use.available_mb:,.0f} MB of recording storage left, less than MEDIA_MIN_AVAILABLE_MB="
+            f"{media.min_available_mb}: raise the quota or lower the limit, then run the day again. Nothing was downloaded."
+        )
+
+
+def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig) -> Iterator[Result]:
+    session, store = step.session, media.store
+    present = store.sizes(audio_prefix(step.day))
+    downloader = Downloader(session.http, store, session.patience, session.stats)
+    exporter = Exporter(session.source, downloader, present.get, config.refetch, frozenset(config.recordings))
+
+    def export(task: Task) -> Result:
+        result = exporter.export(task)
+        if not result.reused:
+            _tell(step, result)
+        if media.sidecars and result.row["status"] == STORED and not result.reused:
+            store.put(sidecar_key(task.object_key), sidecar(task.listed, result.row, None))
+        return result
+
+    for result in ordered_map(export, _tasks(media.tables, step.day), threads=threads, abandon=downloader.abandon):
+        if not result.reused:
+            step.recordings.append(
+                {
+                    "recording_id": result.task.listed.recording_id,
+                    "file_index": result.task.listed.file_index,
+                    "attempts": result.effort.attempts,
+                    "bytes_fetched": result.effort.bytes_fetched,
+                    "seconds": result.effort.seconds,
+                }
+            )
+        yield result
+
+
+def _tasks(tables: Tables, day: dt.date) -> Iterator[Task]:
+    for recording_id, rows in aligned(
+        inventory=tables.rows("recording_inventory", day), audio=tables.rows("recording_audio", day)
+    ):
+        earlier = {row["file_index"]: row for row in rows["audio"]}
+        for row in rows["inventory"]:
+            stem = object_stem(day, recording_id, row["file_index"], several_files=len(rows["inventory"]) > 1)
+            yield Task(
+                listed=listed(row),
+                codec_supported=row["codec_supported"],
+                object_key=f"{stem}.{row['format']}.gz",
+                earlier=earlier.get(row["file_index"]),
+            )
+
+
+def _tell(step: Step, result: Result) -> None:
+    row, effort = result.row, result.effort
+    step.audit.emit(
+        "recording_settled",
+        recording_id=row["recording_id"],
+        file_index=row["file_index"],
+        correlation_id=correlation_id(),
+        status=row["status"],
+        reason=row.get("reason"),
+        detail=row.get("detail"),
+        attempts=effort.attempts,
+        bytes=effort.bytes_fetched,
+        latency_ms=round(effort.seconds * 1000),
+        sha256=row.get("sha256"),
+    )
+
+
+def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]:
+    described: dict[str, object] = {
+        **{f"recordings_{status}": count for status, count in sorted(totals.statuses.items())},
+        "reused_from_earlier_runs": totals.reused,
+        "source_bytes": totals.source_bytes,
+        "stored_bytes": totals.stored_bytes,
+        "fetched_bytes": totals.fetched_bytes,
+        "throughput_mbps": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
+        "outcomes": outcomes_picture(
+            step.day, totals.statuses, {"source": totals.source_bytes, "stored": totals.stored_bytes}
+        ),
+    }
+    if totals.reasons:
+        rows = [{"reason": reason, "recordings": count} for reason, count in sorted(totals.reasons.items())]
+        described["not_stored"] = sample(rows, ["reason", "recordings"])
+    if totals.problems:
+        described["to_do"] = sample(totals.problems, ["recording_id", "status", "reason", "detail"])
+    return described | calls(step.stats)

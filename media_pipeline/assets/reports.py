@@ -1,0 +1,75 @@
+"""availability_report and storage_utilization: what an analyst asks, computed from the tables only."""
+
+import dagster as dg
+
+from media_pipeline.assets.metadata import SAMPLE_ROWS, sample, schema_metadata, written
+from media_pipeline.checks.day_complete import DAY_COMPLETE, day_complete_result
+from media_pipeline.partitions import partition_day
+from media_pipeline.resources.failures import explained
+from media_pipeline.resources.media import MediaResource
+from media_pipeline.tables.paths import report_key
+from media_pipeline.tables.reports import storage_utilization as utilization
+from media_pipeline.tables.reports import write_availability
+
+
+def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The two reports and the check that proves the day."""
+
+    @dg.asset(
+        partitions_def=partitions,
+        deps=["recording_inventory", "recording_audio", "transcript_status"],
+        group_name="reports",
+        kinds={"parquet", "json"},
+        metadata=schema_metadata("availability_report"),
+        check_specs=[
+            dg.AssetCheckSpec(
+                DAY_COMPLETE,
+                asset="availability_report",
+                blocking=True,
+                description="Every listed recording has one outcome, none is open or failed, every object is there.",
+            )
+        ],
+    )
+    def availability_report(context: dg.AssetExecutionContext, media: MediaResource) -> dg.MaterializeResult:
+        """What is available of the day, per recording, also as reports/date=.../availability.json (guide 000).
+
+        Written whatever the day's state; the check day_complete on it fails the run when the day is not complete.
+        """
+        with explained():
+            day = partition_day(context)
+            media.tables.read("recording_inventory", day, ["recording_id"])  # says what to materialize when missing
+            counts = write_availability(media.tables, day)
+            rows = sum(counts.files.values())
+            path = f"{media.store.url}/{report_key(day, 'availability.json')}"
+            return dg.MaterializeResult(
+                metadata=written(media.tables, "availability_report", day, rows)
+                | {f"recordings_{status}": count for status, count in sorted(counts.files.items())}
+                | {"total_size_bytes": sum(counts.bytes.values()), "report": dg.MetadataValue.path(path)},
+                check_results=[day_complete_result(media.tables, day)],
+            )
+
+    @dg.asset(
+        partitions_def=partitions,
+        deps=["recording_inventory", "recording_audio"],
+        group_name="reports",
+        kinds={"parquet", "pandas"},
+        metadata=schema_metadata("storage_utilization"),
+    )
+    def storage_utilization(context: dg.AssetExecutionContext, media: MediaResource) -> dg.MaterializeResult:
+        """Files, bytes before and after compression, and length, by media type and format."""
+        with explained():
+            day = partition_day(context)
+            table = utilization(media.tables, day)
+            with media.tables.writer("storage_utilization", day) as writer:
+                writer.add_table(table)
+            totals = {
+                name: int(sum(table[name].to_pylist())) for name in ("recordings", "source_bytes", "stored_bytes")
+            }
+            rows = table.to_pylist()[:SAMPLE_ROWS]
+            return dg.MaterializeResult(
+                metadata=written(media.tables, "storage_utilization", day, table.num_rows)
+                | totals
+                | {"utilization": sample(rows, table.column_names)}
+            )
+
+    return [availability_report, storage_utilization]

@@ -1,0 +1,61 @@
+"""What every step that talks to Genesys Cloud does around its work: audit events, call counts, clear failures."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from media_pipeline.audit.log import AuditLog
+from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.partitions import partition_day
+from media_pipeline.resources.failures import explained
+from media_pipeline.resources.genesys import GenesysResource, Session
+from media_pipeline.resources.media import MediaResource
+from media_pipeline.tables.partition import Row
+from media_pipeline.tables.runs import record_step
+
+
+@dataclass(slots=True)
+class Step:
+    """One asset at work on one day; `recordings` becomes the step's rows in export_runs."""
+
+    day: dt.date
+    session: Session
+    audit: AuditLog
+    before: CallStats
+    recordings: list[Row] = field(default_factory=list)
+
+    @property
+    def stats(self) -> CallStats:
+        """Calls of this step so far."""
+        return self.session.stats.since(self.before)
+
+
+@contextmanager
+def working(
+    context: dg.AssetExecutionContext, name: str, genesys: GenesysResource, media: MediaResource
+) -> Iterator[Step]:
+    """Open the session and the audit log; whatever happens, the step's cost and its end are recorded."""
+    day = partition_day(context)
+    with explained():
+        media.store.check_writable()
+        audit = media.audit(day, context.run.run_id)
+        audit.emit("step_started", step=name)
+        started = time.monotonic()
+        outcome = "failed"
+        step: Step | None = None
+        try:
+            session = genesys.session
+            step = Step(day, session, audit, session.stats.snapshot())
+            yield step
+            outcome = "succeeded"
+        finally:
+            latency_ms = round((time.monotonic() - started) * 1000)
+            audit.emit("step_finished", step=name, outcome=outcome, latency_ms=latency_ms)
+            if step is not None:
+                record_step(media.tables, day, context.run.run_id, name, step.recordings, step.stats)

@@ -1,0 +1,99 @@
+"""The structured log of one run of one day: JSON lines, spooled locally, published while the run goes on.
+
+Lines carry ids, counts and reasons; never a link, a token, a file name or what was said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from media_pipeline.storage.base import ObjectStore, StorageError
+from media_pipeline.tables.paths import audit_key, safe_name
+
+PUBLISH_SECONDS = 25.0
+"""The promise is 30 s; the rest is for the upload itself."""
+ORPHAN_SECONDS = 3600.0
+"""A spooled log untouched for so long belongs to a run that was killed."""
+
+
+def correlation_id() -> str:
+    """An id that joins all events of one recording's way."""
+    return uuid.uuid4().hex[:16]
+
+
+class AuditLog:
+    """Appends events from any thread; publishes every 25 s and on close."""
+
+    def __init__(self, store: ObjectStore, spool: Path, day: dt.date, run_id: str) -> None:
+        self._store = store
+        self._day = day
+        self._run_id = run_id
+        folder = spool / "audit" / f"date={day}"
+        try:
+            spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            _publish_orphans(store, spool / "audit")
+            self._path = folder / f"{safe_name(run_id)}.jsonl"
+            if not self._path.exists() and (published := store.open(audit_key(day, run_id))) is not None:
+                with published:  # an earlier step of this run, in another process
+                    self._path.write_bytes(published.read())
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise StorageError(
+                f"MEDIA_SPOOL={spool} cannot be written ({error.strerror}): set it to a folder this user may write."
+            ) from error
+        self._lock = threading.Lock()
+        self._dirty = False
+        self._closed = threading.Event()
+        self._publisher = threading.Thread(target=self._keep_published, name="audit-publisher", daemon=True)
+        self._publisher.start()
+
+    def emit(self, event: str, **facts: object) -> None:
+        """Append one event with the time (ISO-8601, UTC) and the run; facts that are None are left out."""
+        line = {
+            "timestamp": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "event": event,
+            "run_id": self._run_id,
+            "date": str(self._day),
+            **{name: value for name, value in facts.items() if value is not None},
+        }
+        with self._lock:
+            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+            self._dirty = True
+
+    def close(self) -> None:
+        """Publish for the last time and remove the spooled copy."""
+        self._closed.set()
+        self._publisher.join()
+        self._publish()
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def _keep_published(self) -> None:
+        while not self._closed.wait(PUBLISH_SECONDS):
+            with suppress(StorageError):  # the run itself will meet it; the spool keeps the lines
+                self._publish()
+
+    def _publish(self) -> None:
+        with self._lock:
+            if not self._dirty:
+                return
+            data = self._path.read_bytes()
+            self._dirty = False
+        self._store.put(audit_key(self._day, self._run_id), data)
+
+
+def _publish_orphans(store: ObjectStore, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    """Publish what killed runs left in the spool."""
+    for path in folder.glob("date=*/*.jsonl"):
+        with suppress(FileNotFoundError):
+            if clock() - path.stat().st_mtime > ORPHAN_SECONDS:
+                store.put(f"audit/{path.parent.name}/{path.name}", path.read_bytes())
+                path.unlink()

@@ -1,0 +1,80 @@
+"""Assembles the Dagster definitions from settings; tests and deployments override resources here, not in assets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import dagster as dg
+
+from media_pipeline.assets.audio import audio_asset
+from media_pipeline.assets.inventory import inventory_assets
+from media_pipeline.assets.progress import Progress
+from media_pipeline.assets.reports import report_assets
+from media_pipeline.assets.transcripts import transcript_assets
+from media_pipeline.jobs import daily_export_job
+from media_pipeline.partitions import daily_partitions
+from media_pipeline.resources.genesys import GenesysResource
+from media_pipeline.resources.media import MediaResource
+from media_pipeline.schedules import daily_export_schedule
+from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
+from media_pipeline.settings import Settings
+
+BAD_PATCH = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For a source that fails for minutes: the client's own retries last two."""
+
+
+def build_definitions(
+    settings: Settings | None = None,
+    *,
+    resources: Mapping[str, object] | None = None,
+    retry: dg.RetryPolicy = BAD_PATCH,
+) -> dg.Definitions:
+    """Definitions for the given settings (default: the environment's), with resources replaced by name."""
+    settings = settings or Settings.load()
+    partitions = daily_partitions(settings.start_date)
+    job = daily_export_job()
+    return dg.Definitions(
+        assets=[
+            *inventory_assets(partitions, retry),
+            audio_asset(partitions, retry),
+            transcript_assets(partitions, retry),
+            *report_assets(partitions),
+        ],
+        jobs=[job],
+        schedules=[daily_export_schedule(job)],
+        sensors=[incomplete_days_sensor(job, settings.start_date, settings.lookback_days)],
+        resources={**default_resources(settings), **(resources or {})},
+        # One run is one day: threads inside the asset; a process per step would cost seconds each and share no budget.
+        executor=dg.in_process_executor,
+    )
+
+
+def default_resources(settings: Settings) -> dict[str, object]:
+    """The resources that the settings describe."""
+    return {
+        "genesys": GenesysResource(
+            client_id=_by_reference("GENESYS_CLIENT_ID", settings.client_id),
+            client_secret=_by_reference("GENESYS_CLIENT_SECRET", settings.client_secret.get_secret_value()),
+            region=settings.region,
+            base_url=settings.base_url,
+            login_url=settings.login_url,
+            dialect=settings.dialect,
+            requests_per_minute=settings.requests_per_minute,
+            concurrency=settings.concurrency,
+            download_hosts=list(settings.download_hosts),
+        ),
+        "media": MediaResource(
+            root=settings.root,
+            spool=str(settings.spool),
+            codecs=list(settings.codecs),
+            min_available_mb=settings.min_available_mb,
+            sidecars=settings.sidecars,
+        ),
+        "progress": Progress(),
+    }
+
+
+def _by_reference(variable: str, value: str) -> str | dg.EnvVar:
+    """The environment variable itself where it has the value, so that the UI shows its name and never the secret."""
+    return dg.EnvVar(variable) if value and os.environ.get(variable) == value else value

@@ -1,0 +1,97 @@
+"""Where an org's API and login live, and which hosts may serve its media; no request is made here."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from media_pipeline.genesys.errors import ConfigurationError
+
+REGIONS = (
+    "mypurecloud.com", "mypurecloud.ie", "mypurecloud.com.au", "mypurecloud.jp", "mypurecloud.de",
+    "usw2.pure.cloud", "cac1.pure.cloud", "apne2.pure.cloud", "euw2.pure.cloud", "aps1.pure.cloud",
+    "use2.us-gov-pure.cloud", "sae1.pure.cloud", "mec1.pure.cloud", "apne3.pure.cloud", "euc2.pure.cloud",
+    "mxc1.pure.cloud", "apse1.pure.cloud", "edee1.eusc-pure.cloud",
+)  # fmt: skip
+"""The published regions (PureCloudRegionHosts of PureCloudPlatformClientV2 269.0.0)."""
+
+_MEDIA_DOMAINS = (*REGIONS, "pure.cloud", "genesys.cloud", "amazonaws.com", "amazonaws.com.cn")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether the host name or address is this machine's loopback."""
+    if host in ("localhost", None, ""):
+        return host == "localhost"
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The API's and the login's base URL, without a trailing slash."""
+
+    api: str
+    login: str
+
+    @classmethod
+    def of(cls, *, region: str, base_url: str = "", login_url: str = "") -> Endpoints:
+        """Derive both from the variables; raises ConfigurationError for an unknown region or an unsafe URL."""
+        if not base_url:
+            if region not in REGIONS:
+                raise ConfigurationError(
+                    f"GENESYS_REGION={region!r} is not a Genesys Cloud region; use one of {', '.join(REGIONS)}."
+                )
+            base_url = f"https://api.{region}"
+        api = _checked("GENESYS_BASE_URL", base_url)
+        return cls(api, _checked("GENESYS_LOGIN_URL", login_url or api.replace("//api.", "//login.", 1)))
+
+
+def _checked(variable: str, url: str) -> str:
+    try:
+        parts = urlsplit(url.strip())
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, port_is_fine = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise ConfigurationError(f"{variable} is not a URL such as https://api.mypurecloud.com; correct or unset it.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError(f"{variable} must not carry credentials, a query or a fragment; give the host alone.")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"{variable} uses http to {parts.hostname}: credentials would travel in clear text. Use https "
+            "(http is accepted on loopback only)."
+        )
+    return url.strip().rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHosts:
+    """Which download links are followed: Genesys' and AWS' hosts, those the operator adds, and never anything inside."""
+
+    base_url: str
+    extra: tuple[str, ...] = ()
+
+    def refusal(self, url: str) -> str | None:
+        """Why a download link must not be followed, naming at most its host; None when it is fine."""
+        try:
+            parts = urlsplit(url)
+            host = (parts.hostname or "").rstrip(".").lower()
+            _ = parts.port
+        except ValueError:
+            return "the download link is not a URL"
+        base_host = (urlsplit(self.base_url).hostname or "").lower()
+        if is_loopback(host):
+            allowed = is_loopback(base_host) or host in self.extra
+            schemes: tuple[str, ...] = ("http", "https")
+        else:
+            domains = (*_MEDIA_DOMAINS, *self.extra)
+            allowed = host == base_host or any(host == domain or host.endswith("." + domain) for domain in domains)
+            schemes = ("https",)
+        if parts.scheme not in schemes:
+            return f"the download link uses {parts.scheme or 'no scheme'} where https is required"
+        if not allowed:
+            return f"the download host {host!r} is not one of Genesys' or AWS'; add it to MEDIA_DOWNLOAD_HOSTS if it is yours"
+        return None

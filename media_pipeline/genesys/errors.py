@@ -1,0 +1,65 @@
+"""The error space of Genesys Cloud as this project sees it; every sentence is free of secrets.
+
+    GenesysError
+    ├── ConfigurationError     a variable is missing or wrong          permanent
+    ├── AuthenticationError    the client credentials are refused      permanent
+    ├── PermissionMissing      403, names the permission               permanent
+    ├── NotFound               404
+    ├── RateLimited            429 until the retries or the deadline ended
+    ├── ServerError            5xx, timeouts, broken connections until the end
+    └── MalformedReply         an answer that is not what the API promises
+
+A permanent error stops a run at once and is never retried. Transfer errors live in `media_pipeline.transfer`.
+"""
+
+from __future__ import annotations
+
+
+class GenesysError(Exception):
+    """Base of all errors of this room; `permanent` says that trying again cannot help."""
+
+    permanent = False
+    reason = "server_error"
+
+
+class ConfigurationError(GenesysError):
+    """A variable is missing or has a value that cannot work."""
+
+    permanent = True
+
+
+class AuthenticationError(GenesysError):
+    """Genesys Cloud refused the client credentials, or tokens it issued."""
+
+    permanent = True
+
+
+class PermissionMissing(GenesysError):
+    """The OAuth client lacks a permission."""
+
+    permanent = True
+    reason = "forbidden"
+
+
+class NotFound(GenesysError):
+    """The thing asked for does not exist (any more)."""
+
+    reason = "no_file"
+
+
+class RateLimited(GenesysError):
+    """Genesys Cloud kept answering 429, or asked to wait past the deadline."""
+
+    reason = "rate_limited"
+
+
+class ServerError(GenesysError):
+    """Genesys Cloud kept failing or could not be reached."""
+
+    reason = "server_error"
+
+
+class MalformedReply(GenesysError):
+    """The reply is not the JSON that the API promises."""
+
+    reason = "bad_reply"

@@ -1,0 +1,187 @@
+"""The dialect of the five guides (`/api/v2/recordings`, `/api/v2/media/{id}`, ...): wire format in, domain models out.
+
+These endpoints are not in Genesys Cloud's published API; the published dialect lives in `platform.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.source import FileState, ListedRecording, ListingTally, MediaFile, Segment, StorageUse
+from media_pipeline.genesys.transport import Transport
+
+PAGE_SIZE = 200
+MAX_STALE_PAGES = 25
+"""Pages in a row without one new recording after which a listing is taken to be endless."""
+
+_FILE_STATES: dict[str | None, FileState] = {
+    None: "available",
+    "complete": "available",
+    "completed": "available",
+    "available": "available",
+    "archived": "archived",
+    "deleted": "deleted",
+}
+
+
+class GuideSource:
+    """RecordingSource over the guides' endpoints; a recording id is a media id, one file a recording."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._api = transport
+
+    def close(self) -> None:
+        """Release connections."""
+        self._api.close()
+
+    def storage_use(self) -> StorageUse:
+        """Used and allowed MB as the quota call states them."""
+        body = self._api.get_json("quota", "/api/v2/recordings/quota", permission="recording:read")
+        used, limit = _number(body.get("storage_used_mb")), _number(body.get("storage_limit_mb"))
+        if used is None:
+            raise MalformedReply("The quota reply has no storage_used_mb.")
+        return StorageUse(used_mb=used, limit_mb=limit, basis="recordings_quota")
+
+    def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
+        """Page through the day until an empty page; repeated entities count as duplicates, other days' are passed over."""
+        start = dt.datetime.combine(day, dt.time(), dt.UTC)
+        query = f"start_time:{_iso(start)} end_time:{_iso(start + dt.timedelta(days=1))}"
+        seen: set[str] = set()
+        page, stale_pages = 1, 0
+        while entities := self._page(query, page):
+            tally.pages += 1
+            before = len(seen)
+            for entity in entities:
+                recording = _listed(entity)
+                if recording is None:
+                    tally.malformed += 1
+                elif recording.recording_id in seen:
+                    tally.duplicates += 1
+                else:
+                    seen.add(recording.recording_id)
+                    if recording.started_at is None or recording.started_at.date() == day:
+                        yield recording
+                    else:
+                        tally.other_days += 1
+            stale_pages = stale_pages + 1 if len(seen) == before else 0
+            if stale_pages >= MAX_STALE_PAGES:
+                raise MalformedReply(
+                    f"The listing of {day} repeats itself: {stale_pages} pages without a new recording up to page {page}."
+                )
+            page += 1
+
+    def resolve(self, recording: ListedRecording) -> MediaFile:
+        """Name, type, size, MD5 and a fresh link in one call."""
+        body = self._api.get_json("media", _path("media", recording.recording_id), permission="media:view")
+        return MediaFile(
+            file_name=_text(body.get("file_name")),
+            content_type=_text(body.get("content_type")),
+            size_bytes=_count(body.get("file_size")),
+            md5=(_text(body.get("md5")) or "").strip().lower() or None,
+            link=_text(body.get("download_url")),
+        )
+
+    def transcript(self, recording: ListedRecording) -> list[Segment]:
+        """Segments in order of time; fields that are missing become `unknown` or None, never a made-up figure."""
+        body = self._api.get_json(
+            "transcript", _path("recordings", recording.recording_id) + "/transcript", permission="transcript:read"
+        )
+        segments = body.get("segments")
+        if not isinstance(segments, list):
+            raise MalformedReply(f"The transcript of recording {recording.recording_id!r} has no list of segments.")
+        parsed = [_segment(entry, recording.recording_id) for entry in segments]
+        return sorted(parsed, key=lambda s: (s.start_ms, s.end_ms))
+
+    def day_of(self, recording_id: str) -> dt.date:
+        """The UTC day of the media's created_date."""
+        body = self._api.get_json("media", _path("media", recording_id), permission="media:view")
+        created = _time(body.get("created_date"))
+        if created is None:
+            raise MalformedReply(
+                f"Genesys Cloud does not say when recording {recording_id!r} was created; name its day."
+            )
+        return created.date()
+
+    def _page(self, query: str, number: int) -> list[Any]:
+        body = self._api.get_json(
+            "list",
+            "/api/v2/recordings",
+            permission="recording:read",
+            params={"query": query, "pageSize": PAGE_SIZE, "pageNumber": number},
+        )
+        entities = body.get("entities")
+        if not isinstance(entities, list):
+            raise MalformedReply(f"Page {number} of the recordings list has no list of entities.")
+        return entities
+
+
+def _path(kind: str, recording_id: str) -> str:
+    segment = quote(recording_id, safe="")
+    if set(segment) <= {"."}:  # '.' and '..' would be resolved away as path segments
+        segment = segment.replace(".", "%2E")
+    return f"/api/v2/{kind}/{segment}"
+
+
+def _iso(moment: dt.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _listed(entity: object) -> ListedRecording | None:
+    if not isinstance(entity, dict) or not (recording_id := _text(entity.get("id"))):
+        return None
+    status = _text(entity.get("status"))
+    return ListedRecording(
+        recording_id=recording_id,
+        conversation_id=_text(entity.get("conversation_id")),
+        media_type=_text(entity.get("media_type")),
+        format=(_text(entity.get("format")) or "").strip().lower().lstrip(".") or None,
+        started_at=_time(entity.get("created_time")),
+        duration_seconds=_number(entity.get("duration_seconds")),
+        file_state=_FILE_STATES.get(status.lower() if status else None, "pending"),
+    )
+
+
+def _segment(entry: object, recording_id: str) -> Segment:
+    entry = entry if isinstance(entry, dict) else {}
+    start, end = _number(entry.get("startOffsetInMilliseconds")), _number(entry.get("endOffsetInMilliseconds"))
+    if start is None or end is None:
+        raise MalformedReply(f"The transcript of recording {recording_id!r} has a segment without offsets.")
+    return Segment(
+        start_ms=round(start),
+        end_ms=round(end),
+        text=_text(entry.get("text")) or "",
+        speaker=_text(entry.get("speaker")) or "unknown",
+        confidence=_number(entry.get("confidence")),
+    )
+
+
+def _text(value: object) -> str | None:
+    """The value as valid text; lone surrogates, which JSON can smuggle in, are replaced because UTF-8 has no place for them."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _time(value: object) -> dt.datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)

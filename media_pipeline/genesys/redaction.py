@@ -1,0 +1,28 @@
+"""Takes secrets out of text before anyone can read it: URLs' query strings, bearer tokens, credentials."""
+
+from __future__ import annotations
+
+import re
+
+MAX_FOREIGN_TEXT = 200
+"""Characters kept of a sentence that a server wrote."""
+
+_QUERY = re.compile(r"(https?://[^\s?\"'<>]*)\?[^\s\"'<>]+", re.IGNORECASE)
+_USERINFO = re.compile(r"(https?://)[^/\s@\"'<>]+@", re.IGNORECASE)
+_BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
+_FIELDS = re.compile(
+    r"(?i)\b(access_token|client_secret|password|x-amz-signature|signature|x-amz-security-token)(\"?\s*[:=]\s*\"?)[^\s\"&,}]+"
+)
+
+
+def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """The text without query strings of URLs, tokens and the given secrets, on one line, at most 200 characters."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[redacted]")
+    text = _USERINFO.sub(r"\1", text)
+    text = _QUERY.sub(r"\1?[redacted]", text)
+    text = _BEARER.sub(r"\1 [redacted]", text)
+    text = _FIELDS.sub(r"\1\2[redacted]", text)
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_FOREIGN_TEXT else text[: MAX_FOREIGN_TEXT - 1] + "…"

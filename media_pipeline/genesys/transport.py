@@ -1,0 +1,194 @@
+"""The one httpx client to Genesys Cloud: pooled connections, timeouts, pacing, retries, and errors as plain sentences.
+
+Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer token may reach a presigned URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+
+from media_pipeline.genesys.auth import BearerAuth, Token, TokenCache
+from media_pipeline.genesys.endpoints import Endpoints
+from media_pipeline.genesys.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    GenesysError,
+    MalformedReply,
+    NotFound,
+    PermissionMissing,
+    RateLimited,
+    ServerError,
+)
+from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
+from media_pipeline.genesys.redaction import redact
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+DEFAULT_TOKEN_SECONDS = 3600.0
+"""Assumed when a token reply does not say how long the token lives."""
+
+CredentialStyle = Literal["basic", "form"]
+
+
+class Transport:
+    """JSON calls to one org; safe to use from threads; close it when done."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        client_id: str,
+        client_secret: str,
+        credential_style: CredentialStyle,
+        pacer: Pacer,
+        stats: CallStats,
+        patience: Patience,
+        connections: int,
+    ) -> None:
+        missing = [n for n, v in (("GENESYS_CLIENT_ID", client_id), ("GENESYS_CLIENT_SECRET", client_secret)) if not v]
+        if missing:
+            raise ConfigurationError(
+                f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not set: give the OAuth client's "
+                "credentials in the environment or in .env (to rehearse without an org: make demo)."
+            )
+        self.endpoints = endpoints
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._style = credential_style
+        self._pacer = pacer
+        self._stats = stats
+        self._patience = patience
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
+            event_hooks={"request": [self._before], "response": [self._after]},
+            follow_redirects=False,
+        )
+        self._auth = BearerAuth(TokenCache(self._fetch_token))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def get_json(
+        self, operation: str, path: str, *, permission: str, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """GET an object from the API; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
+
+        def attempt() -> dict[str, Any]:
+            request = self._http.build_request(
+                "GET", self.endpoints.api + path, params=params, extensions={"operation": operation}
+            )
+            return self._object(self._judged(self._send(request, self._auth), operation, permission))
+
+        return self._patience.run(attempt, operation, self._stats)
+
+    def _fetch_token(self) -> Token:
+        form = {"grant_type": "client_credentials"}
+        basic = None
+        if self._style == "basic":
+            basic = httpx.BasicAuth(self._client_id, self._client_secret)
+        else:
+            form |= {"client_id": self._client_id, "client_secret": self._client_secret}
+
+        def attempt() -> dict[str, Any]:
+            request = self._http.build_request(
+                "POST", f"{self.endpoints.login}/oauth/token", data=form, extensions={"operation": "token"}
+            )
+            response = self._send(request, basic)
+            if response.status_code in (400, 401, 403):
+                raise AuthenticationError(
+                    f"Genesys Cloud at {self.endpoints.login} refused the client credentials (HTTP "
+                    f"{response.status_code}{self._said(response)}). Check GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, "
+                    "that the OAuth client is of the type Client Credentials, and that GENESYS_REGION is its org's region."
+                )
+            return self._object(self._judged(response, "token", "none"))
+
+        body = self._patience.run(attempt, "token", self._stats)
+        value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
+        if not isinstance(value, str) or not value or not isinstance(seconds, int | float) or seconds <= 0:
+            raise MalformedReply(
+                f"The token reply of {self.endpoints.login} has no usable access_token and expires_in."
+            )
+        return Token(value, float(seconds))
+
+    def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
+        operation = request.extensions["operation"]
+        try:
+            return self._http.send(request, auth=auth)
+        except httpx.TransportError as error:
+            self._stats.called(operation, 0)
+            host = request.url.host
+            cause = self._clean(str(error)) or type(error).__name__
+            raise TryAgain(
+                ServerError(
+                    f"No answer from {host} to '{operation}' ({cause}). Check the network, the proxy and GENESYS_BASE_URL."
+                )
+            ) from None
+
+    def _judged(self, response: httpx.Response, operation: str, permission: str) -> httpx.Response:
+        status = response.status_code
+        if status == httpx.codes.OK:
+            return response
+        what = f"'{operation}' (HTTP {status}{self._said(response)})"
+        if status == httpx.codes.UNAUTHORIZED:
+            raise AuthenticationError(
+                f"Genesys Cloud refused a fresh token for {what}. Check that the OAuth client is active in this org."
+            )
+        if status == httpx.codes.FORBIDDEN:
+            raise PermissionMissing(
+                f"The OAuth client may not call {what}. Give one of its roles the permission {permission} "
+                "for the division of the recording."
+            )
+        if status == httpx.codes.NOT_FOUND:
+            raise NotFound(f"Genesys Cloud does not know what {what} asked for.")
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            error: GenesysError = RateLimited(
+                f"Genesys Cloud kept limiting {what}. Lower GENESYS_REQUESTS_PER_MINUTE or run at another time."
+            )
+            raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers, self._message(response)))
+        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
+            error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
+            raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
+        raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
+
+    def _object(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            kind = response.headers.get("Content-Type", "no content type").split(";")[0]
+            raise TryAgain(
+                MalformedReply(
+                    f"Genesys Cloud answered '{response.request.extensions['operation']}' with {self._clean(kind)} "
+                    "instead of a JSON object; is a proxy or login page in between?"
+                )
+            )
+        return body
+
+    def _message(self, response: httpx.Response) -> str:
+        try:
+            body = response.json()
+        except ValueError:
+            return ""
+        if not isinstance(body, dict):
+            return ""
+        return str(body.get("message") or body.get("error_description") or body.get("description") or "")
+
+    def _said(self, response: httpx.Response) -> str:
+        message = self._clean(self._message(response))
+        return f": {message}" if message else ""
+
+    def _clean(self, text: str) -> str:
+        return redact(text, (self._client_secret,))
+
+    def _before(self, request: httpx.Request) -> None:
+        self._pacer.acquire()
+
+    def _after(self, response: httpx.Response) -> None:
+        self._stats.called(response.request.extensions["operation"], response.status_code)

@@ -1,0 +1,1 @@
+"""Configuration and lifecycle of the plain-Python rooms for Dagster; no logic."""

@@ -1,0 +1,81 @@
+"""The connection to Genesys Cloud as a Dagster resource: made when first used, shared by all steps and threads of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from media_pipeline.genesys.connect import connect
+from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
+from media_pipeline.genesys.pacing import DEADLINE_SECONDS, FIRST_WAIT_SECONDS, CallStats, Pacer, Patience
+from media_pipeline.genesys.source import RecordingSource
+from media_pipeline.settings import Settings
+from media_pipeline.transfer.http import MediaHttp
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open connection with what its users share."""
+
+    source: RecordingSource
+    http: MediaHttp
+    patience: Patience
+    stats: CallStats
+    pacer: Pacer
+
+
+class GenesysResource(dg.ConfigurableResource):
+    """OAuth client credentials, region, dialect and rate budget of one Genesys Cloud org."""
+
+    client_id: str = Field("", description="OAuth client id; empty: GENESYS_CLIENT_ID.")
+    client_secret: str = Field("", description="OAuth client secret; empty: GENESYS_CLIENT_SECRET.", repr=False)
+    region: str = Field("mypurecloud.com", description="The org's region, e.g. mypurecloud.de.")
+    base_url: str = Field("", description="API base URL instead of the region's.")
+    login_url: str = Field("", description="Login base URL instead of the region's.")
+    dialect: str = Field("platform", description="platform or guide.")
+    requests_per_minute: int = Field(300, description="Rate budget of API calls; 0 = unlimited.")
+    concurrency: int = Field(8, description="Recordings in flight.")
+    download_hosts: list[str] = Field([], description="Further hosts that download links may name.")
+    first_wait_seconds: float = Field(FIRST_WAIT_SECONDS, description="First of the doubling waits between retries.")
+    deadline_seconds: float = Field(DEADLINE_SECONDS, description="How long one request may take with all its retries.")
+
+    _session: Session | None = PrivateAttr(default=None)
+
+    @property
+    def session(self) -> Session:
+        """The run's connection; raises ConfigurationError."""
+        if self._session is None:
+            self._session = self._connect()
+        return self._session
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close what was opened."""
+        if self._session is not None:
+            self._session.source.close()
+            self._session.http.close()
+            self._session.pacer.close()
+            self._session = None
+
+    def _connect(self) -> Session:
+        endpoints = Endpoints.of(region=self.region, base_url=self.base_url, login_url=self.login_url)
+        client_id, client_secret = self.client_id, self.client_secret
+        if not (client_id and client_secret):
+            settings = Settings.load()
+            client_id = client_id or settings.client_id
+            client_secret = client_secret or settings.client_secret.get_secret_value()
+        stats, patience = CallStats(), Patience(self.first_wait_seconds, self.deadline_seconds)
+        pacer = Pacer(self.requests_per_minute)
+        source = connect(
+            endpoints,
+            dialect=self.dialect,
+            client_id=client_id,
+            client_secret=client_secret,
+            pacer=pacer,
+            stats=stats,
+            patience=patience,
+            connections=self.concurrency,
+        )
+        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
+        return Session(source, MediaHttp(hosts, stats, self.concurrency), patience, stats, pacer)

@@ -1,0 +1,67 @@
+"""Where tables and objects land, and the run's audit log, as a Dagster resource."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from media_pipeline.audit.log import AuditLog
+from media_pipeline.genesys.errors import ConfigurationError
+from media_pipeline.storage.base import ObjectStore
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.partition import Tables
+
+
+class MediaResource(dg.ConfigurableResource):
+    """MEDIA_ROOT (a path or s3://bucket/prefix), the spool, and what is exported there."""
+
+    root: str = Field("./data", description="MEDIA_ROOT: a path or s3://bucket/prefix.")
+    spool: str = Field(description="MEDIA_SPOOL: local folder for what is under way.")
+    codecs: list[str] = Field(["wav", "mp3", "aac", "ogg"], description="Exported formats.")
+    min_available_mb: int = Field(1024, description="Space gate in MB of 10^6 bytes.")
+    sidecars: bool = Field(True, description="Whether metadata JSON lies beside each object.")
+
+    _tables: Tables | None = PrivateAttr(default=None)
+    _audits: dict[tuple[dt.date, str], AuditLog] = PrivateAttr(default_factory=dict)
+
+    @property
+    def tables(self) -> Tables:
+        """The tables below the root."""
+        if self._tables is None:
+            self._tables = Tables(self._open_store())
+        return self._tables
+
+    @property
+    def store(self) -> ObjectStore:
+        """The objects below the root."""
+        return self.tables.store
+
+    def audit(self, day: dt.date, run_id: str) -> AuditLog:
+        """The audit log of a run's day, shared by its steps."""
+        if (day, run_id) not in self._audits:
+            self._audits[day, run_id] = AuditLog(self.store, Path(self.spool), day, run_id)
+        return self._audits[day, run_id]
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Publish the audit logs for the last time."""
+        for log in self._audits.values():
+            log.close()
+        self._audits.clear()
+
+    def _open_store(self) -> ObjectStore:
+        if "://" not in self.root:
+            return LocalStore(Path(self.root).expanduser())
+        parts = urlsplit(self.root)
+        if parts.scheme != "s3" or not parts.netloc:
+            raise ConfigurationError(
+                f"MEDIA_ROOT={self.root!r} is neither a path nor s3://bucket/prefix; correct the variable."
+            )
+        from dagster_aws.s3 import S3Resource
+
+        from media_pipeline.storage.s3 import S3Store
+
+        return S3Store(S3Resource().get_client(), parts.netloc, parts.path, Path(self.spool))

@@ -1,0 +1,153 @@
+"""The ASGI application: which request is which operation, who may call it, and where blocking work runs.
+
+Plain ASGI instead of a framework, because replies have to be broken on purpose: cut short, dripped, reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from media_pipeline.sandbox import admin, files, operations
+from media_pipeline.sandbox.credentials import FILES_PATH, single_values
+from media_pipeline.sandbox.delivery import DIRECT, Delivery, Send, deliver
+from media_pipeline.sandbox.faults import Call
+from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.org import Recording
+from media_pipeline.sandbox.state import State
+from media_pipeline.sandbox.wire import Operation, Reply, Request, refusal, segments_of
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+MAX_REQUEST_BYTES = 1_000_000
+
+_ORG_WIDE = {"token": operations.token, "list": operations.recordings, "quota": operations.quota}
+_OF_RECORDING = {"media": operations.media, "link": operations.link, "transcript": operations.transcript}
+
+
+class SandboxApp:
+    """One sandbox as an ASGI application. Raises RuleError when the options name a bad rules file."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.state = State(options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; only uvicorn's `send` can be reset."""
+        request = await _read(scope, receive)
+        if request.segments[0] == "_sandbox":
+            answer = await admin.answer(self.state, request)
+            await deliver(answer, DIRECT, head=request.method == "HEAD", send=send)
+            return
+        self.state.stats.begin()
+        try:
+            await self._serve(request, send)
+        finally:
+            self.state.stats.end()
+
+    async def _serve(self, request: Request, send: Send) -> None:
+        if self.state.settings.latency_ms:
+            await asyncio.sleep(self.state.settings.latency_ms / 1_000)
+        route = operation_of(request)
+        if route is None:
+            missing = refusal(None, 404, "not.found", f"There is no {request.method} operation at this path.")
+            await deliver(missing, DIRECT, head=request.method == "HEAD", send=send)
+            return
+        operation, name = route
+        recording = self._recording(operation, name)
+        known = self.state.listing.wire_id(recording) if recording else name
+        call = _call(request, operation, known)
+        answer, way = await self._answer(request, call, recording)
+        sent = await deliver(answer, way, head=request.method == "HEAD", send=send)
+        self.state.stats.record(operation, known if recording else None, answer.status, sent)
+
+    def _recording(self, operation: Operation, name: str | None) -> Recording | None:
+        if name is None:
+            return None
+        return self.state.org.find(name) if operation == "file" else self.state.listing.find(name)
+
+    async def _answer(self, request: Request, call: Call, recording: Recording | None) -> tuple[Reply, Delivery]:
+        """The reply and how it travels. Credentials first, then faults in place of an answer, then the answer."""
+        denied = self._denied(request, call)
+        if denied is not None:
+            return denied, DIRECT
+        fault: Reply | None = self.state.rules.through(("reply",), call, None)
+        answer = fault or await self._operate(request, call, recording)
+        way = DIRECT if request.method == "HEAD" else self.state.rules.through(("delivery",), call, DIRECT)
+        return answer, way
+
+    def _denied(self, request: Request, call: Call) -> Reply | None:
+        if call.operation == "token":
+            return None
+        if call.operation == "file":
+            return files.refused(self.state, request)
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not bearer:
+            return refusal(call.operation, 401, "authentication.required", "No authentication bearer token specified.")
+        valid = self.state.signer.accepts(bearer)
+        if not valid or self.state.rules.through(("token",), Call("token", credential=bearer), False):
+            return refusal(call.operation, 401, "bad.credentials", "Invalid login credentials.")
+        return None
+
+    async def _operate(self, request: Request, call: Call, recording: Recording | None) -> Reply:
+        operation, state = call.operation, self.state
+        if operation in _ORG_WIDE:
+            if operation == "list" and not state.media.instant:
+                return await asyncio.to_thread(_ORG_WIDE[operation], state, request)
+            return _ORG_WIDE[operation](state, request)
+        if recording is None:
+            return refusal(operation, 404, "not.found", "There is no recording with this id.")
+        blocks = not state.media.instant or recording.kind.codec == "huge"
+        if operation == "file":
+            if blocks:
+                return await asyncio.to_thread(files.file, state, request, recording, call)
+            return files.file(state, request, recording, call)
+        if blocks:
+            return await asyncio.to_thread(_OF_RECORDING[operation], state, request, recording)
+        return _OF_RECORDING[operation](state, request, recording)
+
+
+def operation_of(request: Request) -> tuple[Operation, str | None] | None:
+    """Which operation a request is, and the recording id in its path; None when it is none."""
+    match request.method, request.segments:
+        case "POST", ("oauth", "token"):
+            return "token", None
+        case "GET", ("api", "v2", "recordings"):
+            return "list", None
+        case "GET", ("api", "v2", "recordings", "quota"):
+            return "quota", None
+        case "GET", ("api", "v2", "media", name):
+            return "media", name
+        case "GET", ("api", "v2", "recordings", name, "download"):
+            return "link", name
+        case "GET", ("api", "v2", "recordings", name, "transcript"):
+            return "transcript", name
+        case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH:
+            return "file", name
+    return None
+
+
+def _call(request: Request, operation: Operation, recording_id: str | None) -> Call:
+    if operation != "file":
+        return Call(operation, recording_id)
+    signature = single_values(request.query).get("X-Amz-Signature", "")
+    target = f"{FILES_PATH}{request.segments[-1]}?{request.query}"
+    return Call(operation, recording_id, "range" in request.headers, signature, target)
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    """The request with its body, cut at 1 MB."""
+    body = bytearray()
+    more = scope["method"] not in ("GET", "HEAD")
+    while more and len(body) < MAX_REQUEST_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return Request(
+        method=scope["method"],
+        segments=segments_of(scope["raw_path"]),
+        query=scope["query_string"].decode("latin-1"),
+        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
+        body=bytes(body),
+    )

@@ -1,0 +1,1 @@
+"""Sensors: they read the Dagster instance and the store, never Genesys Cloud."""

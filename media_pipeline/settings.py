@@ -1,0 +1,65 @@
+"""Every variable the project reads, validated in one place; no other module reads the environment.
+
+Sources: process environment first, then `.env` in the working directory. Names and defaults are public contract.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import load_dotenv
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from media_pipeline.genesys.errors import ConfigurationError
+
+
+def _default_spool() -> Path:
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "media-pipeline"
+
+
+class Settings(BaseSettings):
+    """The deployment's variables, typed; secrets never print."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", populate_by_name=True)
+
+    client_id: str = Field("", alias="GENESYS_CLIENT_ID")
+    client_secret: SecretStr = Field(SecretStr(""), alias="GENESYS_CLIENT_SECRET")
+    region: str = Field("mypurecloud.com", alias="GENESYS_REGION")
+    base_url: str = Field("", alias="GENESYS_BASE_URL")
+    login_url: str = Field("", alias="GENESYS_LOGIN_URL")
+    dialect: Literal["platform", "guide"] = Field("platform", alias="GENESYS_DIALECT")
+    requests_per_minute: int = Field(300, alias="GENESYS_REQUESTS_PER_MINUTE", ge=0)
+
+    root: str = Field("./data", alias="MEDIA_ROOT")
+    start_date: dt.date = Field(dt.date(2026, 1, 1), alias="MEDIA_START_DATE")
+    lookback_days: int = Field(7, alias="MEDIA_LOOKBACK_DAYS", ge=1, le=90)
+    concurrency: int = Field(8, alias="MEDIA_CONCURRENCY", ge=1, le=128)
+    spool: Path = Field(default_factory=_default_spool, alias="MEDIA_SPOOL")
+    codecs: Annotated[tuple[str, ...], NoDecode] = Field(("wav", "mp3", "aac", "ogg"), alias="MEDIA_CODECS")
+    min_available_mb: int = Field(1024, alias="MEDIA_MIN_AVAILABLE_MB", ge=0)
+    sidecars: bool = Field(True, alias="MEDIA_SIDECARS")
+    download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
+
+    @field_validator("codecs", "download_hosts", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower().lstrip(".") for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read `.env` and the environment; raises ConfigurationError naming each bad variable and what it takes."""
+        load_dotenv(Path.cwd() / ".env")  # into the environment: boto3's AWS_* and dg.EnvVar look there too
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}={e['input']!r} is not valid ({e['msg']})" for e in error.errors()
+            )
+            raise ConfigurationError(f"{problems}. Correct the variable in the environment or in .env.") from None

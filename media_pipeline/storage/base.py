@@ -1,0 +1,53 @@
+"""What the project needs of a place to keep objects; keys are relative, with forward slashes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import PurePosixPath
+from typing import IO, Protocol
+
+
+class StorageError(Exception):
+    """The place for objects cannot be used: the sentence says which place, why, and what to do; trying again will not help."""
+
+
+class ObjectWriter(Protocol):
+    """An object that appears under its key on commit, whole, or never."""
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+
+    def commit(self) -> int:
+        """Publish what was written, durably, replacing an older object; returns its size in bytes."""
+
+
+class ObjectStore(Protocol):
+    """Objects on a local disk or in a bucket; all calls raise StorageError when the place itself is at fault."""
+
+    url: str
+
+    def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
+        """A new object; leaving the context without commit leaves nothing behind."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Publish a small object."""
+
+    def open(self, key: str) -> IO[bytes] | None:
+        """A seekable reader, None when there is no such object."""
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Keys below a prefix that ends in `/`, with their sizes in bytes."""
+
+    def check_writable(self) -> None:
+        """Raise StorageError unless objects can be written."""
+
+    def free_bytes(self) -> int | None:
+        """Free space in bytes, None where it is not limited."""
+
+
+def checked_key(key: str) -> str:
+    """The key itself; raises ValueError for one that could leave the root."""
+    path = PurePosixPath(key)
+    if not key or path.is_absolute() or ".." in path.parts or "\\" in key or "\0" in key:
+        raise ValueError(f"{key!r} is not an object key.")
+    return key

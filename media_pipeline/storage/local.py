@@ -1,0 +1,141 @@
+"""Objects as files below one folder: written beside their final place, synced, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from media_pipeline.storage.base import StorageError, checked_key
+
+STAGING = ".staging"
+"""Unfinished objects lie in this folder of the root, on the same file system as their final place."""
+STALE_STAGING_SECONDS = 24 * 3600
+
+
+class LocalStore:
+    """ObjectStore over a folder, which is made when first needed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.url = str(self.root)
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[_FileWriter]:
+        with _explained(self.root):
+            staging = self.root / STAGING
+            staging.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=staging)
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            try:
+                yield _FileWriter(self.root, file, Path(name), self.root / checked_key(key))
+            finally:
+                Path(name).unlink(missing_ok=True)
+
+    def put(self, key: str, data: bytes) -> None:
+        with self.writer(key) as writer:
+            writer.write(data)
+            writer.commit()
+
+    def open(self, key: str) -> IO[bytes] | None:
+        try:
+            return (self.root / checked_key(key)).open("rb")
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        found: dict[str, int] = {}
+        pending = [(self.root / checked_key(prefix.rstrip("/")), prefix)]
+        while pending:
+            folder, key = pending.pop()
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append((folder / entry.name, f"{key}{entry.name}/"))
+                    else:
+                        found[key + entry.name] = entry.stat().st_size
+        return found
+
+    def check_writable(self) -> None:
+        with _explained(self.root):
+            staging = self.root / STAGING
+            staging.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=staging):
+                pass
+            self._remove_stale(staging)
+
+    def free_bytes(self) -> int | None:
+        with _explained(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            return shutil.disk_usage(self.root).free
+
+    def _remove_stale(self, staging: Path) -> None:
+        """Remove what a killed run left; a living run's files are younger."""
+        limit = time.time() - STALE_STAGING_SECONDS
+        for leftover in staging.iterdir():
+            with suppress(FileNotFoundError):
+                if leftover.stat().st_mtime < limit:
+                    leftover.unlink()
+
+
+class _FileWriter:
+    def __init__(self, root: Path, file: IO[bytes], temporary: Path, target: Path) -> None:
+        self._root = root
+        self._file = file
+        self._temporary = temporary
+        self._target = target
+
+    def write(self, data: bytes) -> int:
+        with _explained(self._root):
+            rest = memoryview(data)
+            while rest:  # an unbuffered write may be partial
+                rest = rest[self._file.write(rest) :]
+        return len(data)
+
+    def commit(self) -> int:
+        with _explained(self._root):
+            os.fsync(self._file.fileno())
+            size = os.fstat(self._file.fileno()).st_size
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            os.chmod(self._file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would hide the archive from analysts
+            os.replace(self._temporary, self._target)
+            _sync_folder(self._target.parent)
+        return size
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    return _UMASK
+
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"No space is left at MEDIA_ROOT={root}: free space or choose another place, then run the day again; "
+                "what was stored stays."
+            ) from error
+        raise StorageError(
+            f"MEDIA_ROOT={root} cannot be written ({error.strerror}): correct its permissions or set MEDIA_ROOT to a "
+            "folder this user may write."
+        ) from error

@@ -1,0 +1,82 @@
+"""Whether a day is complete, from the tables and the objects alone; the one place that decides it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, field
+
+from media_pipeline.tables.inventory import malformed_entries
+from media_pipeline.tables.partition import Tables, aligned
+from media_pipeline.tables.paths import audio_prefix
+from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
+
+SAMPLE = 20
+"""Names given at most; counts are exact."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Why a day is not complete; empty reasons mean that it is."""
+
+    day: dt.date
+    listed: int = 0
+    stored: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    samples: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """True when nothing is missing, failed or open."""
+        return not self.problems
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for a person."""
+        if self.complete:
+            return f"{self.day} is complete: {self.listed} recordings listed, {self.stored} stored and present."
+        problems = ", ".join(f"{count} {problem}" for problem, count in sorted(self.problems.items()))
+        return (
+            f"{self.day} is not complete: {problems} of {self.listed} recordings. See status, reason and detail in "
+            f"recording_audio, then materialize the day again: what is stored is not fetched again."
+        )
+
+    def add(self, problem: str, recording_id: str = "") -> None:
+        """Count one problem and name the recording while there is room."""
+        self.problems[problem] += 1
+        if recording_id and len(self.samples) < SAMPLE:
+            self.samples.append((recording_id, problem))
+
+
+def judge_day(tables: Tables, day: dt.date) -> Verdict:
+    """Compare inventory, outcomes and objects of a day; a day never exported is not complete."""
+    verdict = Verdict(day)
+    for table in ("recording_inventory", "recording_audio", "availability_report"):
+        if not tables.exists(table, day):
+            verdict.add(f"missing table {table}")
+    if not verdict.complete:
+        return verdict
+    for _ in range(malformed_entries(tables, day)):
+        verdict.add("listed without an id")
+    sizes = tables.store.sizes(audio_prefix(day))
+    outcome_columns = ["recording_id", "file_index", "status", "reason", "object_key", "stored_size_bytes"]
+    for recording_id, rows in aligned(
+        inventory=tables.rows("recording_inventory", day, ["recording_id", "file_index"]),
+        audio=tables.rows("recording_audio", day, outcome_columns),
+    ):
+        listed = Counter(row["file_index"] for row in rows["inventory"])
+        settled = Counter(row["file_index"] for row in rows["audio"])
+        verdict.listed += listed.total()
+        if listed != settled or max(listed.values(), default=0) > 1:
+            verdict.add("without exactly one outcome", recording_id)
+        for row in rows["audio"]:
+            if row["status"] in INCOMPLETE_STATUSES:
+                verdict.add(f"{row['status']} ({row['reason']})", recording_id)
+            elif row["status"] == STORED:
+                verdict.stored += 1
+                size = sizes.get(row["object_key"])
+                if size is None:
+                    verdict.add("stored but missing", recording_id)
+                elif size != row["stored_size_bytes"]:
+                    verdict.add("stored with another size", recording_id)
+    return verdict

@@ -1,0 +1,162 @@
+"""Reads and writes one day of one table as Parquet: typed, zstd, replaced atomically, in bounded memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from media_pipeline.storage.base import ObjectStore, ObjectWriter
+from media_pipeline.tables.paths import table_key
+from media_pipeline.tables.schemas import TABLES
+
+Row = dict[str, Any]
+
+BATCH_ROWS = 1_000
+"""Rows held as Python objects before they become Arrow."""
+ROW_GROUP_ROWS = 50_000
+
+
+class TableMissing(Exception):
+    """A day of a table that is needed does not exist yet."""
+
+
+class TableWriter:
+    """Takes rows one by one, in the order they shall have."""
+
+    def __init__(self, schema: pa.Schema, sink: ObjectWriter, note: dict[str, str]) -> None:
+        self._schema = schema
+        described = schema.with_metadata(note) if note else schema
+        self._parquet = pq.ParquetWriter(_AsFile(sink), described, compression="zstd")
+        self._rows: list[Row] = []
+        self._batches: list[pa.RecordBatch] = []
+        self.count = 0
+
+    def add(self, row: Row) -> None:
+        """Append one row."""
+        self._rows.append(row)
+        self.count += 1
+        if len(self._rows) >= BATCH_ROWS:
+            self._to_arrow()
+            if len(self._batches) * BATCH_ROWS >= ROW_GROUP_ROWS:
+                self._to_parquet()
+
+    def add_table(self, table: pa.Table) -> None:
+        """Append a whole table."""
+        self.count += table.num_rows
+        self._parquet.write_table(table.cast(self._schema), row_group_size=ROW_GROUP_ROWS)
+
+    def close(self) -> None:
+        """Write what is left and the footer."""
+        self._to_arrow()
+        self._to_parquet()
+        self._parquet.close()
+
+    def _to_arrow(self) -> None:
+        if self._rows:
+            self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+    def _to_parquet(self) -> None:
+        if self._batches:
+            self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=ROW_GROUP_ROWS)
+            self._batches = []
+
+
+class _AsFile(io.RawIOBase):
+    """An object under way as the file that pyarrow writes to."""
+
+    def __init__(self, sink: ObjectWriter) -> None:
+        self._sink = sink
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._sink.write(bytes(data))
+
+
+class Tables:
+    """The tables below one MEDIA_ROOT."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    @contextmanager
+    def writer(
+        self, table: str, day: dt.date, *, part: str = "part-0", note: dict[str, str] | None = None
+    ) -> Iterator[TableWriter]:
+        """Replace a day when the context is left without an error; `note` goes into the file's metadata."""
+        with self.store.writer(table_key(table, day, part)) as sink:
+            writer = TableWriter(TABLES[table], sink, note or {})
+            yield writer
+            writer.close()
+            sink.commit()
+
+    def write(self, table: str, day: dt.date, rows: Iterable[Row], *, part: str = "part-0") -> int:
+        """Replace a day with the given rows; returns their number."""
+        with self.writer(table, day, part=part) as writer:
+            for row in rows:
+                writer.add(row)
+        return writer.count
+
+    def exists(self, table: str, day: dt.date) -> bool:
+        """Whether the day was ever written."""
+        file = self.store.open(table_key(table, day))
+        if file is None:
+            return False
+        file.close()
+        return True
+
+    def read(self, table: str, day: dt.date, columns: list[str] | None = None) -> pa.Table:
+        """A day as one Arrow table; raises TableMissing."""
+        with self._opened(table, day) as parquet:
+            return parquet.read(columns=columns)
+
+    def note(self, table: str, day: dt.date) -> dict[str, str]:
+        """The note a day was written with; raises TableMissing."""
+        with self._opened(table, day) as parquet:
+            return {k.decode(): v.decode() for k, v in (parquet.schema_arrow.metadata or {}).items()}
+
+    def rows(
+        self, table: str, day: dt.date, columns: list[str] | None = None, *, part: str = "part-0"
+    ) -> Iterator[Row]:
+        """A day row by row in bounded memory; nothing when it was never written."""
+        try:
+            with self._opened(table, day, part) as parquet:
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
+                    yield from batch.to_pylist()
+        except TableMissing:
+            return
+
+    @contextmanager
+    def _opened(self, table: str, day: dt.date, part: str = "part-0") -> Iterator[pq.ParquetFile]:
+        file = self.store.open(table_key(table, day, part))
+        if file is None:
+            raise TableMissing(
+                f"The table {table} has no {day} under {self.store.url}: materialize {table} for that day first."
+            )
+        with file, pq.ParquetFile(file) as parquet:
+            yield parquet
+
+
+def aligned(**streams: Iterable[Row]) -> Iterator[tuple[str, dict[str, list[Row]]]]:
+    """Walk several streams sorted by recording_id side by side: each id once, with its rows of every stream."""
+
+    def tagged(name: str, stream: Iterable[Row]) -> Iterator[tuple[str, str, Row]]:
+        return ((row["recording_id"], name, row) for row in stream)
+
+    merged = heapq.merge(*(tagged(name, stream) for name, stream in streams.items()), key=itemgetter(0))
+    for recording_id, group in groupby(merged, key=itemgetter(0)):
+        found: dict[str, list[Row]] = {name: [] for name in streams}
+        for _, name, row in group:
+            found[name].append(row)
+        yield recording_id, found

@@ -1,0 +1,50 @@
+"""Where things lie below MEDIA_ROOT: the public layout, as functions of day and ids."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from urllib.parse import quote
+
+MAX_KEY_BYTES = 120
+_DIGEST_CHARACTERS = 16
+_PLAIN = re.compile(r"[A-Za-z0-9_-]*\Z")
+
+
+def table_key(table: str, day: dt.date, part: str = "part-0") -> str:
+    """The Parquet file of one table's day."""
+    return f"tables/{table}/date={day}/{part}.parquet"
+
+
+def audio_prefix(day: dt.date) -> str:
+    """The folder of a day's objects, with a trailing slash."""
+    return f"audio/date={day}/"
+
+
+def report_key(day: dt.date, name: str) -> str:
+    """A day's report file."""
+    return f"reports/date={day}/{name}"
+
+
+def audit_key(day: dt.date, run_id: str) -> str:
+    """The audit log of one run of one day."""
+    return f"audit/date={day}/{safe_name(run_id)}.jsonl"
+
+
+def safe_name(identifier: str) -> str:
+    """An id from outside as a file name: bytes outside [A-Za-z0-9_-] become %XX; over 120 bytes, a prefix and a digest."""
+    # quote() leaves '.' and '~' alone
+    name = (
+        identifier if _PLAIN.match(identifier) else quote(identifier, safe="").replace(".", "%2E").replace("~", "%7E")
+    )
+    if len(name) <= MAX_KEY_BYTES:
+        return name
+    digest = hashlib.sha256(identifier.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    prefix = re.sub(r"%.?\Z", "", name[: MAX_KEY_BYTES - _DIGEST_CHARACTERS - 1])  # never half an escape
+    return f"{prefix}-{digest}"
+
+
+def object_stem(day: dt.date, recording_id: str, file_index: int, several_files: bool) -> str:
+    """The object key of a recording's file without `.<format>.gz`."""
+    return audio_prefix(day) + safe_name(recording_id) + (f".{file_index}" if several_files else "")

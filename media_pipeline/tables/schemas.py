@@ -1,0 +1,162 @@
+"""One pyarrow schema per table, with a description of every column: the contract as code."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+UTC_MS = pa.timestamp("ms", tz="UTC")
+
+
+def _column(name: str, kind: pa.DataType, description: str, *, required: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=not required, metadata={"description": description})
+
+
+_RECORDING_ID = _column("recording_id", pa.string(), "Genesys Cloud's id of the recording.", required=True)
+_CONVERSATION_ID = _column("conversation_id", pa.string(), "Id of its conversation; null where the source has none.")
+_FILE_INDEX = _column("file_index", pa.int32(), "0, 1, ... within a recording that has several files.", required=True)
+_FILE_NAME = _column("file_name", pa.string(), "File name as the source gives it; never used as a path.")
+_MEDIA_TYPE = _column("media_type", pa.string(), "call, screen, chat, email or message.")
+_FORMAT = _column("format", pa.string(), "Lower-case format without a dot; null where the source has none.")
+_REASON = _column("reason", pa.string(), "Why the status is what it is; null when stored.")
+_FILE_STATE = _column("file_state", pa.string(), "available, pending, archived or deleted.", required=True)
+
+RECORDING_INVENTORY = pa.schema(
+    [
+        _RECORDING_ID,
+        _CONVERSATION_ID,
+        _FILE_INDEX,
+        _MEDIA_TYPE,
+        _FORMAT,
+        _column("codec_supported", pa.bool_(), "Whether the format is one of MEDIA_CODECS.", required=True),
+        _column("started_at", UTC_MS, "Creation time; its UTC day is the partition."),
+        _column("duration_seconds", pa.float64(), "Length in seconds as the source states it."),
+        _FILE_STATE,
+        _FILE_NAME,
+        _column("size_bytes", pa.int64(), "Size in bytes, where the listing gives it."),
+        _column("md5", pa.string(), "MD5 in hex, where the listing gives it."),
+    ]
+)
+
+RECORDING_AUDIO = pa.schema(
+    [
+        _RECORDING_ID,
+        _CONVERSATION_ID,
+        _FILE_INDEX,
+        _FILE_NAME,
+        _column(
+            "status",
+            pa.string(),
+            "stored, unsupported, empty, unavailable, pending, quarantined or failed.",
+            required=True,
+        ),
+        _REASON,
+        _column("detail", pa.string(), "What happened and what to do, in one sentence; null when stored."),
+        _column("object_key", pa.string(), "Path of the gzip object relative to MEDIA_ROOT; null unless stored."),
+        _column("content_type", pa.string(), "Media type as the source states it."),
+        _column("source_size_bytes", pa.int64(), "Size of the media in bytes before compression."),
+        _column("stored_size_bytes", pa.int64(), "Size of the gzip object in bytes; null unless stored."),
+        _column("md5", pa.string(), "MD5 in hex that we computed over the source bytes; null unless stored."),
+        _column("sha256", pa.string(), "SHA-256 in hex that we computed over the source bytes; null unless stored."),
+        _column("source_md5", pa.string(), "MD5 in hex that the provider states."),
+        _column(
+            "integrity_basis",
+            pa.string(),
+            "What proves the bytes: source_md5, source_sha256 or length_and_range; null unless stored.",
+        ),
+        _column("listed_state", pa.string(), "file_state of the listing this outcome answers.", required=True),
+    ]
+)
+
+DIARIZED_TRANSCRIPTS = pa.schema(
+    [
+        _RECORDING_ID,
+        _CONVERSATION_ID,
+        _column("segment_index", pa.int32(), "0, 1, ... in order of time.", required=True),
+        _column("start_ms", pa.int64(), "Start in ms from the recording's start.", required=True),
+        _column("end_ms", pa.int64(), "End in ms from the recording's start.", required=True),
+        _column("speaker", pa.string(), "Diarized speaker; `unknown` when missing.", required=True),
+        _column("channel", pa.int32(), "Audio channel, where the source says."),
+        _column("participant_purpose", pa.string(), "customer, agent, ...; where the source says."),
+        _column("text", pa.string(), "What was said.", required=True),
+        _column("confidence", pa.float64(), "0..1; null when missing."),
+        _column("pii_redacted", pa.int32(), "How many spans were redacted in the text.", required=True),
+    ]
+)
+
+TRANSCRIPT_STATUS = pa.schema(
+    [
+        _RECORDING_ID,
+        _CONVERSATION_ID,
+        _column("status", pa.string(), "available, unavailable, forbidden or failed.", required=True),
+        _REASON,
+        _column("segments", pa.int32(), "Number of segments.", required=True),
+    ]
+)
+
+AVAILABILITY_REPORT = pa.schema(
+    [
+        _RECORDING_ID,
+        _CONVERSATION_ID,
+        _FILE_INDEX,
+        _FILE_NAME,
+        _column("status", pa.string(), "That of recording_audio, with stored as `available`.", required=True),
+        _REASON,
+        _column("size_bytes", pa.int64(), "Size of the media in bytes before compression, where known."),
+        _column("md5", pa.string(), "MD5 in hex over the source bytes; null unless available."),
+        _column("sha256", pa.string(), "SHA-256 in hex over the source bytes; null unless available."),
+        _column("created_at", UTC_MS, "When the recording was created."),
+        _column("has_transcript", pa.bool_(), "Whether a transcript is available.", required=True),
+    ]
+)
+
+STORAGE_UTILIZATION = pa.schema(
+    [
+        _MEDIA_TYPE,
+        _FORMAT,
+        _column("recordings", pa.int64(), "Number of files, whatever their status.", required=True),
+        _column("source_bytes", pa.int64(), "Bytes of stored media before compression.", required=True),
+        _column("stored_bytes", pa.int64(), "Bytes of their gzip objects.", required=True),
+        _column("compression_ratio", pa.float64(), "source_bytes / stored_bytes; null when nothing is stored."),
+        _column("duration_seconds", pa.float64(), "Length of all files in seconds.", required=True),
+    ]
+)
+
+STORAGE_QUOTA = pa.schema(
+    [
+        _column("used_mb", pa.float64(), "Used storage at the source in MB of 10^6 bytes.", required=True),
+        _column("limit_mb", pa.float64(), "Its limit in MB; null where the source names none."),
+        _column("available_mb", pa.float64(), "What is left in MB; null without a limit."),
+        _column("basis", pa.string(), "Which figure of the source this is.", required=True),
+    ]
+)
+
+EXPORT_RUNS = pa.schema(
+    [
+        _column("run_id", pa.string(), "Dagster's run.", required=True),
+        _column("step", pa.string(), "The asset that did the work.", required=True),
+        _column("recording_id", pa.string(), "Set in rows about one recording; null in rows about calls."),
+        _column("file_index", pa.int32(), "With recording_id: which of its files."),
+        _column("operation", pa.string(), "Set in rows about calls: token, list, quota, media, file, transcript."),
+        _column(
+            "http_status", pa.int32(), "With operation: the reply's status, 0 for none; null in the row of its retries."
+        ),
+        _column("calls", pa.int64(), "Number of calls with this status."),
+        _column("attempts", pa.int64(), "Requests for the recording's bytes."),
+        _column("retries", pa.int64(), "Retries of the operation."),
+        _column("waited_seconds", pa.float64(), "Seconds waited before those retries."),
+        _column("bytes_fetched", pa.int64(), "Media bytes received for the recording, thrown-away ones included."),
+        _column("seconds", pa.float64(), "Time from its first call to its outcome."),
+    ]
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "recording_inventory": RECORDING_INVENTORY,
+    "recording_audio": RECORDING_AUDIO,
+    "diarized_transcripts": DIARIZED_TRANSCRIPTS,
+    "transcript_status": TRANSCRIPT_STATUS,
+    "availability_report": AVAILABILITY_REPORT,
+    "storage_utilization": STORAGE_UTILIZATION,
+    "storage_quota": STORAGE_QUOTA,
+    "export_runs": EXPORT_RUNS,
+}
+"""Every table by name."""

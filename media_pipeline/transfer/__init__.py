@@ -1,0 +1,1 @@
+"""One recording from its link to a verified object. Plain Python."""

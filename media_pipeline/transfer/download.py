@@ -1,0 +1,185 @@
+"""From a link to a verified object: stream once, hash and compress on the way, prove, then publish.
+
+A broken download goes on where it stopped while the process lives; nothing is published unless size and checksum hold.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media_pipeline.genesys.pacing import CallStats, Patience, TryAgain
+from media_pipeline.genesys.source import MediaFile
+from media_pipeline.storage.base import ObjectStore
+from media_pipeline.transfer.http import OPERATION, Broken, MediaHttp, Reply
+from media_pipeline.transfer.outcome import Effort, Ending, Stored
+from media_pipeline.transfer.sink import GzipSink
+from media_pipeline.transfer.verdict import (
+    Body,
+    FreshLinkNeeded,
+    StartOver,
+    is_document,
+    judged,
+    refused_status,
+    strong_etag,
+    unsatisfied,
+)
+
+PROGRESS_BYTES = 64 * 1024
+"""A broken download that got this far is continued at once; with less, it counts as a failed attempt."""
+SLOW_WINDOW_SECONDS = 30.0
+SLOW_WINDOW_BYTES = 30 * 1024
+FRESH_LINKS = {"forbidden": 2, "no_file": 1, "not_media": 1, "md5_mismatch": 1}
+"""How often a fresh link is asked for without progress, by what would hold otherwise."""
+
+
+class Abandoned(Exception):
+    """The run was stopped while this download was under way."""
+
+
+@dataclass(slots=True)
+class _State:
+    media: MediaFile
+    sink: GzipSink
+    effort: Effort
+    etag: str | None = None
+    total: int | None = None
+    content_type: str | None = None
+
+    def restart(self) -> None:
+        self.sink.restart()
+        self.etag = self.total = None
+
+
+class Downloader:
+    """Downloads recordings into a store; safe to use from threads."""
+
+    def __init__(self, http: MediaHttp, store: ObjectStore, patience: Patience, stats: CallStats) -> None:
+        self._http = http
+        self._store = store
+        self._patience = patience
+        self._stats = stats
+        self._abandoned = threading.Event()
+
+    def abandon(self) -> None:
+        """Let downloads under way end soon, without a trace."""
+        self._abandoned.set()
+
+    def download(self, media: MediaFile, key: str, renew: Callable[[], MediaFile], effort: Effort) -> Stored:
+        """Publish the media under the key; raises Ending, StorageError, and what `renew` raises."""
+        renewed: Counter[str] = Counter()
+        with GzipSink(self._store, key) as sink:
+            state = _State(media, sink, effort)
+            while True:
+                before = sink.size
+                try:
+                    while not self._patience.run(lambda: self._step(state), OPERATION, self._stats):
+                        pass
+                    return self._published(state)
+                except FreshLinkNeeded as needed:
+                    if sink.size - before >= PROGRESS_BYTES:
+                        renewed.clear()
+                    reason = needed.ending.reason
+                    if renewed[reason] >= FRESH_LINKS[reason]:
+                        raise needed.ending from None
+                    renewed[reason] += 1
+                    self._renew(state, renew(), keep=reason == "forbidden")
+
+    def _renew(self, state: _State, media: MediaFile, *, keep: bool) -> None:
+        same = (media.size_bytes, media.md5) == (state.media.size_bytes, state.media.md5)
+        state.media = media
+        if not (keep and same):
+            state.restart()
+
+    def _step(self, state: _State) -> bool:
+        """One request; True when the file is whole, False when it made progress, TryAgain when it did not."""
+        if self._abandoned.is_set():
+            raise Abandoned
+        if state.media.link is None:
+            raise Ending("no_file")
+        state.effort.attempts += 1
+        before = state.sink.size
+        try:
+            with self._http.get(state.media.link, offset=before, etag=state.etag) as reply:
+                return self._taken(reply, state)
+        except StartOver:
+            state.restart()
+            raise
+        except Broken as broken:
+            if state.sink.size - before >= PROGRESS_BYTES:
+                return False
+            got_some = state.sink.size > 0
+            reason = "short_body" if got_some else "server_error"
+            raise TryAgain(Ending(reason, f"The connection broke ({broken}).")) from None
+
+    def _taken(self, reply: Reply, state: _State) -> bool:
+        if error := refused_status(reply.status, reply.headers):
+            raise error
+        offset, expected = state.sink.size, state.media.size_bytes
+        if expected is None:
+            expected = state.total
+        if reply.status == 416:
+            unsatisfied(reply.headers, offset=offset, expected=expected)
+            return True
+        if is_document(reply.headers, reply.head()):
+            raise FreshLinkNeeded(Ending("not_media", "The download link answered with a document."))
+        etag = strong_etag(reply.headers)
+        if reply.status == 206 and offset and state.etag and etag != state.etag:
+            raise StartOver(Ending("bad_range", "The file changed while it was downloaded."))
+        body = judged(reply.status, reply.headers, offset=offset, expected=expected)
+        if body.start < offset:
+            state.restart()
+        state.etag, state.total = etag, body.total
+        state.content_type = reply.headers.get("Content-Type")
+        return self._streamed(reply, body, state)
+
+    def _streamed(self, reply: Reply, body: Body, state: _State) -> bool:
+        sink = state.sink
+        started_at = sink.size
+        mark, mark_size = time.monotonic(), sink.size
+        for piece in reply.pieces():
+            if self._abandoned.is_set():
+                raise Abandoned
+            state.effort.bytes_fetched += len(piece)
+            if body.end is not None and sink.size + len(piece) > body.end:
+                raise StartOver(Ending("bad_range", "More bytes came than were announced."))
+            sink.write(piece)
+            now = time.monotonic()
+            if now - mark >= SLOW_WINDOW_SECONDS:
+                if sink.size - mark_size < SLOW_WINDOW_BYTES:
+                    if sink.size - started_at >= PROGRESS_BYTES:
+                        return False
+                    raise TryAgain(Ending("too_slow"))
+                mark, mark_size = now, sink.size
+        return self._ended(body, state)
+
+    def _ended(self, body: Body, state: _State) -> bool:
+        size = state.sink.size
+        if body.total is not None and size == body.total:
+            return True
+        if body.total is None:  # an unannounced length: only a checksum can tell
+            if state.media.md5 is None:
+                raise Ending("unverifiable")
+            return True
+        if size - body.start >= PROGRESS_BYTES or size == body.end:
+            return False
+        raise TryAgain(Ending("short_body"))
+
+    def _published(self, state: _State) -> Stored:
+        sink, media = state.sink, state.media
+        if sink.size == 0:
+            raise Ending("zero_bytes")
+        md5, sha256 = sink.digests()
+        if media.md5 is not None and media.md5 != md5:
+            raise FreshLinkNeeded(Ending("md5_mismatch"))
+        return Stored(
+            source_size_bytes=sink.size,
+            stored_size_bytes=sink.publish(),
+            md5=md5,
+            sha256=sha256,
+            integrity_basis="source_md5" if media.md5 is not None else "length_and_range",
+            content_type=media.content_type or state.content_type,
+        )

@@ -1,0 +1,140 @@
+"""Decides, for one listed recording, whether anything is to be fetched, and turns what happened into its row.
+
+Rows are those of the table recording_audio; how bytes travel is `download.py`'s subject.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from media_pipeline.genesys.errors import GenesysError, PermissionMissing
+from media_pipeline.genesys.source import ListedRecording, MediaFile, RecordingSource
+from media_pipeline.transfer.download import Downloader
+from media_pipeline.transfer.outcome import EMPTY, STORED, UNAVAILABLE, Effort, Ending, Stored
+
+Refetch = Literal["nothing", "absent", "everything"]
+"""What is asked for again although an earlier run settled it: nothing, what had no file, or all of it."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file of the inventory, with where its object belongs and the row an earlier run gave it."""
+
+    listed: ListedRecording
+    codec_supported: bool
+    object_key: str
+    earlier: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The row, what it cost, and whether it was settled without asking the source."""
+
+    task: Task
+    row: Row
+    effort: Effort
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """Takes recordings one by one, from any thread."""
+
+    source: RecordingSource
+    downloader: Downloader
+    present: Callable[[str], int | None]
+    refetch: Refetch = "nothing"
+    only: Collection[str] = ()
+
+    def export(self, task: Task) -> Result:
+        """Settle one recording; only errors that stop the whole run are raised (credentials, storage)."""
+        wanted = not self.only or task.listed.recording_id in self.only
+        if task.earlier is not None and (not wanted or self._settled(task)):
+            return Result(task, task.earlier, Effort(), reused=True)
+        effort = Effort()
+        started = time.monotonic()
+        media: MediaFile | None = None
+        try:
+            _refuse_what_cannot_be_fetched(task)
+            if not wanted:
+                raise Ending("not_requested")
+            media = self._resolved(task.listed)
+            _refuse_without_bytes(media)
+            stored = self.downloader.download(media, task.object_key, lambda: self._resolved(task.listed), effort)
+            row = _stored_row(task, media, stored)
+        except Ending as ending:
+            row = _row(task, media, status=ending.status, reason=ending.reason, detail=ending.sentence)
+        effort.seconds = time.monotonic() - started
+        return Result(task, row, effort, reused=False)
+
+    def _settled(self, task: Task) -> bool:
+        """Whether an earlier row still holds, so that a finished day costs no request."""
+        earlier = task.earlier
+        if earlier is None or self.refetch == "everything":
+            return False
+        if earlier["status"] == STORED:
+            size = self.present(earlier["object_key"])
+            return size is not None and size == earlier["stored_size_bytes"]
+        unchanged = earlier["listed_state"] == task.listed.file_state
+        return earlier["status"] in (EMPTY, UNAVAILABLE) and unchanged and self.refetch == "nothing"
+
+    def _resolved(self, listed: ListedRecording) -> MediaFile:
+        try:
+            return self.source.resolve(listed)
+        except GenesysError as error:
+            if error.permanent and not isinstance(error, PermissionMissing):
+                raise
+            raise Ending(error.reason, str(error)) from None
+
+
+def _refuse_without_bytes(media: MediaFile) -> None:
+    if media.link is None:  # before the size: a source without a file may well call its size 0
+        raise Ending("no_file")
+    if media.size_bytes == 0:
+        raise Ending("zero_bytes")
+
+
+def _refuse_what_cannot_be_fetched(task: Task) -> None:
+    listed = task.listed
+    waiting = listed.file_state == "pending"
+    if not task.codec_supported and not (waiting and listed.format is None):
+        raise Ending("codec")
+    if waiting:
+        raise Ending("not_ready")
+    if listed.file_state != "available":
+        raise Ending(listed.file_state)
+
+
+def _stored_row(task: Task, media: MediaFile, stored: Stored) -> Row:
+    return _row(
+        task,
+        media,
+        status=STORED,
+        object_key=task.object_key,
+        content_type=stored.content_type,
+        source_size_bytes=stored.source_size_bytes,
+        stored_size_bytes=stored.stored_size_bytes,
+        md5=stored.md5,
+        sha256=stored.sha256,
+        integrity_basis=stored.integrity_basis,
+    )
+
+
+def _row(task: Task, media: MediaFile | None, **columns: object) -> Row:
+    listed = task.listed
+    row: Row = {
+        "recording_id": listed.recording_id,
+        "conversation_id": listed.conversation_id,
+        "file_index": listed.file_index,
+        "file_name": media.file_name if media else listed.file_name,
+        "content_type": media.content_type if media else None,
+        "source_size_bytes": media.size_bytes if media else listed.size_bytes,
+        "source_md5": media.md5 if media else listed.md5,
+        "listed_state": listed.file_state,
+    }
+    return row | columns

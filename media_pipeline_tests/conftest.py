@@ -1,0 +1,66 @@
+"""An org to export from and a way to export a day of it: real HTTP, real files, the real job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.running import RunningSandbox, running
+
+pytest.register_assert_rewrite("media_pipeline_tests.harness")
+
+from media_pipeline_tests.harness import DAY, Export, Org  # noqa: E402  after its asserts are told to explain themselves
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's variables, .env, Dagster instance or spool."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("GENESYS_", "MEDIA_", "DAGSTER_", "AWS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _tiny() -> Iterator[RunningSandbox]:
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=40, days=4, end=DAY)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def _speaking() -> Iterator[RunningSandbox]:
+    with running(SandboxOptions(port=0, per_day=30, days=2, end=DAY)) as sandbox:
+        yield sandbox
+
+
+def _at_peace(sandbox: RunningSandbox) -> Iterator[Org]:
+    sandbox.break_with()
+    sandbox.state.clock.offset_seconds = 0.0
+    link_seconds, latency_ms = sandbox.state.settings.link_seconds, sandbox.state.settings.latency_ms
+    yield Org(sandbox)
+    sandbox.state.settings.link_seconds, sandbox.state.settings.latency_ms = link_seconds, latency_ms
+
+
+@pytest.fixture
+def org(_tiny: RunningSandbox) -> Iterator[Org]:
+    """40 recordings a day of a hundred bytes each."""
+    yield from _at_peace(_tiny)
+
+
+@pytest.fixture
+def speaking_org(_speaking: RunningSandbox) -> Iterator[Org]:
+    """30 real calls a day of about a megabyte each."""
+    yield from _at_peace(_speaking)
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Callable[..., Export]:
+    """Run daily_export for one day of an org into tmp_path/media; waits between retries are cut short."""
+    return lambda org, **options: Export.run(org, tmp_path, **options)
