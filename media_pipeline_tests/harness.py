@@ -182,6 +182,8 @@ def assert_is_truth(
 ) -> None:
     """Every listed recording has its one right row, every stored object its exact bytes, and nothing else lies there."""
     changed = changed or {}
+    failed = [event.step_key for event in export.result.all_events if event.is_step_failure]
+    assert set(failed) <= {"availability_report"}, failed
     audio = export.rows("recording_audio")
     assert [row["recording_id"] for row in audio] == sorted(truth)
     keys = set()

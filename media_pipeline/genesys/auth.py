@@ -12,6 +12,8 @@ import httpx
 EARLY_SECONDS = 60.0
 EARLY_SHARE = 0.1
 """A token is renewed min(60 s, 10 % of its life) before it expires."""
+MAX_RENEWALS = 3
+"""A refused request is repeated with a new token once; again only if that one, too, was good before and was revoked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class TokenCache:
         self._lock = threading.Lock()
         self._token: str | None = None
         self._renew_at = 0.0
+        self._proved = False
 
     def current(self) -> str:
         """A token that is not about to expire."""
@@ -44,25 +47,40 @@ class TokenCache:
         with self._lock:
             return self._renewed() if self._token in (None, stale) else str(self._token)
 
+    def proved(self, token: str) -> None:
+        """The token was accepted: should it be refused later, it was revoked since."""
+        if token == self._token:
+            self._proved = True
+
+    def worth_renewing(self, refused: str) -> bool:
+        """Whether a refused token may be replaced: not when it is new and was never accepted."""
+        with self._lock:
+            return refused != self._token or self._proved
+
     def _renewed(self) -> str:
         asked_at = self._clock()
         token = self._fetch()
         early = min(EARLY_SECONDS, EARLY_SHARE * token.lifetime_seconds)
         self._renew_at = asked_at + token.lifetime_seconds - early
         self._token = token.value
+        self._proved = False
         return token.value
 
 
 class BearerAuth(httpx.Auth):
-    """Adds the token to a request and, when it is refused with 401, tries once more with a new one."""
+    """Adds the token to a request and, when it is refused with 401, tries again with a new one."""
 
     def __init__(self, tokens: TokenCache) -> None:
         self._tokens = tokens
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         token = self._tokens.current()
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            request.headers["Authorization"] = f"Bearer {self._tokens.renew(token)}"
-            yield request
+        for renewals_left in reversed(range(MAX_RENEWALS + 1)):
+            request.headers["Authorization"] = f"Bearer {token}"
+            response = yield request
+            if response.status_code != httpx.codes.UNAUTHORIZED:
+                self._tokens.proved(token)
+                return
+            if renewals_left == 0 or (renewals_left < MAX_RENEWALS and not self._tokens.worth_renewing(token)):
+                return
+            token = self._tokens.renew(token)

@@ -93,7 +93,7 @@ async def _reset(send: Send) -> None:
         if transport.is_closing() or not (transport.get_write_buffer_size() or _unread(connection)):
             break
         await asyncio.sleep(0.01)
-    with contextlib.suppress(OSError):  # the client may have left already
+    with contextlib.suppress(OSError, ValueError):  # the client may have left already
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
     await asyncio.sleep(0)  # uvicorn has to see the lost connection before the request ends
@@ -103,5 +103,5 @@ def _unread(connection: socket.socket) -> int:
     """Bytes the kernel holds that the client has not acknowledged; a reset would discard them."""
     try:
         return int(struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])
-    except OSError:
+    except (OSError, ValueError):
         return 0

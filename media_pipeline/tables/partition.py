@@ -6,7 +6,7 @@ import datetime as dt
 import heapq
 import io
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -60,6 +60,11 @@ class TableWriter:
         self._to_parquet()
         self._parquet.close()
 
+    def abandon(self) -> None:
+        """Release the file without caring what is in it."""
+        with suppress(Exception):
+            self._parquet.close()
+
     def _to_arrow(self) -> None:
         if self._rows:
             self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
@@ -97,7 +102,11 @@ class Tables:
         """Replace a day when the context is left without an error; `note` goes into the file's metadata."""
         with self.store.writer(table_key(table, day, part)) as sink:
             writer = TableWriter(TABLES[table], sink, note or {})
-            yield writer
+            try:
+                yield writer
+            except BaseException:
+                writer.abandon()
+                raise
             writer.close()
             sink.commit()
 

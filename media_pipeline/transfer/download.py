@@ -48,6 +48,14 @@ class _State:
     etag: str | None = None
     total: int | None = None
     content_type: str | None = None
+    furthest: int = 0
+
+    def progressed(self) -> bool:
+        """Whether the file got well further than ever before; a file that is begun again and again does not."""
+        if self.sink.size < self.furthest + PROGRESS_BYTES:
+            return False
+        self.furthest = self.sink.size
+        return True
 
     def restart(self) -> None:
         self.sink.restart()
@@ -74,13 +82,12 @@ class Downloader:
         with GzipSink(self._store, key) as sink:
             state = _State(media, sink, effort)
             while True:
-                before = sink.size
                 try:
                     while not self._patience.run(lambda: self._step(state), OPERATION, self._stats):
                         pass
                     return self._published(state)
                 except FreshLinkNeeded as needed:
-                    if sink.size - before >= PROGRESS_BYTES:
+                    if state.progressed():
                         renewed.clear()
                     reason = needed.ending.reason
                     if renewed[reason] >= FRESH_LINKS[reason]:
@@ -101,15 +108,14 @@ class Downloader:
         if state.media.link is None:
             raise Ending("no_file")
         state.effort.attempts += 1
-        before = state.sink.size
         try:
-            with self._http.get(state.media.link, offset=before, etag=state.etag) as reply:
+            with self._http.get(state.media.link, offset=state.sink.size, etag=state.etag) as reply:
                 return self._taken(reply, state)
         except StartOver:
             state.restart()
             raise
         except Broken as broken:
-            if state.sink.size - before >= PROGRESS_BYTES:
+            if state.progressed():
                 return False
             got_some = state.sink.size > 0
             reason = "short_body" if got_some else "server_error"
@@ -138,7 +144,6 @@ class Downloader:
 
     def _streamed(self, reply: Reply, body: Body, state: _State) -> bool:
         sink = state.sink
-        started_at = sink.size
         mark, mark_size = time.monotonic(), sink.size
         for piece in reply.pieces():
             if self._abandoned.is_set():
@@ -150,7 +155,7 @@ class Downloader:
             now = time.monotonic()
             if now - mark >= SLOW_WINDOW_SECONDS:
                 if sink.size - mark_size < SLOW_WINDOW_BYTES:
-                    if sink.size - started_at >= PROGRESS_BYTES:
+                    if state.progressed():
                         return False
                     raise TryAgain(Ending("too_slow"))
                 mark, mark_size = now, sink.size
@@ -164,7 +169,10 @@ class Downloader:
             if state.media.md5 is None:
                 raise Ending("unverifiable")
             return True
-        if size - body.start >= PROGRESS_BYTES or size == body.end:
+        if size == body.end and size > state.furthest:  # all of a part that the server chose to keep short
+            state.furthest = size
+            return False
+        if state.progressed():
             return False
         raise TryAgain(Ending("short_body"))
 
@@ -176,6 +184,7 @@ class Downloader:
         if media.md5 is not None and media.md5 != md5:
             raise FreshLinkNeeded(Ending("md5_mismatch"))
         return Stored(
+            media=media,
             source_size_bytes=sink.size,
             stored_size_bytes=sink.publish(),
             md5=md5,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from media_pipeline.genesys.source import MediaFile
+
 STORED: Final = "stored"
 UNSUPPORTED: Final = "unsupported"
 EMPTY: Final = "empty"
@@ -75,8 +77,9 @@ class Ending(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A verified object: sizes in bytes, digests of the source bytes in lower hex."""
+    """A verified object: sizes in bytes, digests of the source bytes in lower hex, and the facts it was proved with."""
 
+    media: MediaFile
     source_size_bytes: int
     stored_size_bytes: int
     md5: str

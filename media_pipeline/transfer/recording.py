@@ -66,7 +66,7 @@ class Exporter:
             media = self._resolved(task.listed)
             _refuse_without_bytes(media)
             stored = self.downloader.download(media, task.object_key, lambda: self._resolved(task.listed), effort)
-            row = _stored_row(task, media, stored)
+            row = _stored_row(task, stored)
         except Ending as ending:
             row = _row(task, media, status=ending.status, reason=ending.reason, detail=ending.sentence)
         effort.seconds = time.monotonic() - started
@@ -110,10 +110,10 @@ def _refuse_what_cannot_be_fetched(task: Task) -> None:
         raise Ending(listed.file_state)
 
 
-def _stored_row(task: Task, media: MediaFile, stored: Stored) -> Row:
+def _stored_row(task: Task, stored: Stored) -> Row:
     return _row(
         task,
-        media,
+        stored.media,
         status=STORED,
         object_key=task.object_key,
         content_type=stored.content_type,
