@@ -104,10 +104,10 @@ class Tables:
             writer = TableWriter(TABLES[table], sink, note or {})
             try:
                 yield writer
+                writer.close()
             except BaseException:
                 writer.abandon()
                 raise
-            writer.close()
             sink.commit()
 
     def write(self, table: str, day: dt.date, rows: Iterable[Row], *, part: str = "part-0") -> int:

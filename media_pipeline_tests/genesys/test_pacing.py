@@ -1,0 +1,83 @@
+"""Waiting: Retry-After in its forms, the deadline, the attempt limit, and the shared rate budget."""
+
+import datetime as dt
+import threading
+import time
+from email.utils import format_datetime
+
+import pytest
+
+from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
+
+
+def test_retry_after_is_read_in_its_three_forms():
+    assert retry_after_seconds({"Retry-After": "7"}) == 7
+    assert retry_after_seconds({"Retry-After": "1.5"}) == 1.5
+    in_ten = format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=10), usegmt=True)
+    assert 8 < retry_after_seconds({"Retry-After": in_ten}) <= 10
+    assert retry_after_seconds({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}) == 0
+    assert retry_after_seconds({}, "Rate limit exceeded. Retry the request in [42] seconds") == 42
+    for nothing in ({}, {"Retry-After": "soon"}, {"Retry-After": "-1"}):
+        assert retry_after_seconds(nothing) is None
+
+
+def test_five_retries_and_no_more():
+    tries = []
+
+    def attempt():
+        tries.append(1)
+        raise TryAgain(ValueError("the last error"))
+
+    stats = CallStats()
+    with pytest.raises(ValueError, match="the last error"):
+        Patience(first_wait_seconds=0.001).run(attempt, "media", stats)
+    assert len(tries) == 6
+    assert stats.retries["media"] == 5
+
+
+def test_the_waits_are_1_2_4_8_16_with_a_little_jitter(monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+
+    def attempt():
+        raise TryAgain(ValueError())
+
+    with pytest.raises(ValueError):  # noqa: PT011  the error is the test's own
+        Patience().run(attempt, "media", CallStats())
+    assert [int(wait) for wait in waits] == [1, 2, 4, 8, 16]
+    assert all(wait - int(wait) <= 0.25 for wait in waits)
+
+
+def test_a_wait_past_the_deadline_is_not_begun():
+    started = time.monotonic()
+
+    def attempt():
+        raise TryAgain(ValueError("told to wait"), retry_after_seconds=500)
+
+    with pytest.raises(ValueError, match="told to wait"):
+        Patience().run(attempt, "media", CallStats())
+    assert time.monotonic() - started < 1
+
+
+def test_the_budget_is_shared_by_threads_and_lets_one_minutes_worth_through_at_once():
+    pacer = Pacer(50)
+    passed = []
+
+    def ask():
+        for _ in range(10):
+            pacer.acquire()
+            passed.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    assert len(passed) == 50, "80 asked, 50 a minute are allowed"
+
+
+def test_no_budget_means_no_waiting():
+    pacer = Pacer(0)
+    started = time.monotonic()
+    for _ in range(10_000):
+        pacer.acquire()
+    assert time.monotonic() - started < 1

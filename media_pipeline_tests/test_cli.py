@@ -1,0 +1,103 @@
+"""The command line as a person uses it: real processes, real output."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from media_pipeline.exporter import RecordingExporter
+from media_pipeline_tests.harness import DAY, settings_for
+
+PROGRAM = str(Path(sys.executable).with_name("media-pipeline"))
+
+
+def run(*arguments: str, folder: Path, url: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "COLUMNS": "200",
+        "GENESYS_DIALECT": "guide",
+        "GENESYS_BASE_URL": url,
+        "GENESYS_CLIENT_ID": "sandbox-client",
+        "GENESYS_CLIENT_SECRET": "sandbox-secret",
+        "GENESYS_REQUESTS_PER_MINUTE": "0",
+        "MEDIA_ROOT": str(folder / "media"),
+    }
+    return subprocess.run(
+        [PROGRAM, *arguments], env=environment | variables, cwd=folder, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_range_of_days_is_exported_with_one_line_of_result(org, tmp_path):
+    done = run("export", "--from", str(DAY - dt.timedelta(days=1)), "--to", str(DAY), folder=tmp_path, url=org.url)
+    assert "2 day(s): " in done.stdout
+    assert "stored" in done.stdout
+    assert done.returncode == 2
+    assert "Not complete: see status, reason and detail in recording_audio" in done.stderr
+
+
+def test_an_empty_day_is_a_success(org, tmp_path):
+    done = run("export", "--date", str(DAY - dt.timedelta(days=20)), folder=tmp_path, url=org.url)
+    assert done.returncode == 0, done.stderr
+    assert "1 day(s): no recordings" in done.stdout
+
+
+def test_single_recordings_are_exported_again_into_their_own_day(org, tmp_path):
+    one = org.ordinary(1)[0]
+    other = org.ordinary(1, DAY - dt.timedelta(days=1))[0]
+    done = run("export", "--recording", one, "--recording", other, folder=tmp_path, url=org.url)
+    assert "2 day(s): " in done.stdout
+    assert "2 stored" in done.stdout
+    assert org.stats()["recordings"][one]["file"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "Say what to export in one way"),
+        (("--from", "2026-11-01"), "Say what to export in one way"),
+        (("--date", "2026-11-01", "--recording", "x"), "Say what to export in one way"),
+        (("--date", "tomorrow"), "'tomorrow' is not a day such as 2026-11-20"),
+        (("--date", "2099-01-01"), "2099-01-01 is not finished"),
+        (("--recording", "no-such-recording"), "Genesys Cloud does not know"),
+    ],
+)
+def test_what_cannot_be_exported_gets_a_sentence_and_no_traceback(org, tmp_path, arguments, sentence):
+    done = run("export", *arguments, folder=tmp_path, url=org.url)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_credentials_get_a_sentence_and_no_traceback(org, tmp_path):
+    done = run("export", "--date", str(DAY), folder=tmp_path, url=org.url, GENESYS_CLIENT_SECRET="")
+    assert done.returncode == 2
+    assert "GENESYS_CLIENT_SECRET is not set" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_exporter_returns_the_guides_figures(org, tmp_path):
+    result = RecordingExporter(settings_for(org.url, tmp_path)).export_range(DAY, DAY)
+    assert result["total_bytes"] == org.stats()["bytes"]["file"]
+    assert result["throughput_mbps"] == pytest.approx(result["total_bytes"] / 1e6 / result["elapsed_seconds"])
+    assert result["recordings"]["stored"] > 0
+    assert result["complete"] is False
+
+
+def test_the_exporter_takes_moments_by_their_utc_day(org, tmp_path):
+    midnight = dt.datetime.combine(DAY + dt.timedelta(days=1), dt.time(), dt.UTC)
+    result = RecordingExporter(settings_for(org.url, tmp_path)).export_range(midnight - dt.timedelta(days=1), midnight)
+    assert result["days"] == 1
+
+
+def test_the_demo_shows_an_analysts_answers_and_fetches_nothing_twice(tmp_path):
+    first = run("demo", "--root", "demo", "--per-day", "40", folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    for answer in ("How much of the day do we have?", "What is available, and why not?", "What does it take to keep it?",
+                   "Who speaks how much?", "equals its SHA-256", "demo/tables/"):
+        assert answer in first.stdout
+    second = run("demo", "--root", "demo", "--per-day", "40", folder=tmp_path)
+    assert "0 MB in" in second.stdout

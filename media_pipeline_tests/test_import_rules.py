@@ -1,0 +1,73 @@
+"""The house's plan: arrows point down, plain rooms know no Dagster, and the code location loads quickly."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "media_pipeline"
+PLAIN_ROOMS = ["genesys", "storage", "transfer", "tables", "audit", "sandbox"]
+"""In the order in which each may import those before it; the sandbox imports none and is imported by none."""
+DAGSTER_ROOMS = ["resources", "checks", "assets", "sensors"]
+IMPORT_BUDGET_SECONDS = 1.5
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def rooms_imported_by(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imports_of(path) if name.startswith("media_pipeline.")}
+
+
+@pytest.mark.parametrize("room", PLAIN_ROOMS)
+def test_a_plain_room_imports_neither_dagster_nor_a_room_above_it(room):
+    allowed = set() if room == "sandbox" else set(PLAIN_ROOMS[: PLAIN_ROOMS.index(room)])
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not {name for name in imports_of(path) if name.split(".")[0].startswith("dagster")}, path
+        assert rooms_imported_by(path) <= allowed | {room}, path
+
+
+def test_nothing_but_the_command_line_imports_the_sandbox():
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name != "sandbox" and path.name != "cli.py":
+            assert "sandbox" not in rooms_imported_by(path), path
+
+
+def test_importing_the_definitions_costs_little_beyond_dagster():
+    code = (
+        "import time, dagster; start = time.process_time(); import media_pipeline.definitions, sys; "
+        "print(time.process_time() - start, *sorted({'pandas', 'matplotlib', 'boto3', 'media_pipeline.sandbox'} & set(sys.modules)))"
+    )
+    best = min(
+        (subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() for _ in range(3)),
+        key=lambda fields: float(fields[0]),
+    )
+    assert float(best[0]) < IMPORT_BUDGET_SECONDS
+    assert best[1:] == []
+
+
+def test_the_lock_files_name_no_host_and_no_path():
+    root = PACKAGE.parent
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (root / name).read_text()
+        assert "://" not in text
+        assert "--index" not in text
+        assert "/home" not in text
+        assert all("--hash=sha256:" in block for block in text.split("\n\n") if block.strip())
+
+
+def test_every_variable_has_its_line_in_the_example():
+    from media_pipeline.settings import Settings
+
+    text = (PACKAGE.parent / ".env.example").read_text()
+    for field in Settings.model_fields.values():
+        assert f"{field.alias}=" in text

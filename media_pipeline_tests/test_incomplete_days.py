@@ -1,0 +1,154 @@
+"""The sensor incomplete_days: exactly the days that need a run, a bounded number of times, evaluated on real runs."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from media_pipeline.build import build_definitions
+from media_pipeline.sensors.incomplete_days import ATTEMPT_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, NAME, due_days
+from media_pipeline_tests.harness import DAY, NO_RETRY, Export, resources_for, settings_for
+
+EMPTY_DAYS = [DAY - dt.timedelta(days=n) for n in range(6, 3, -1)]
+"""Finished days in the look-back before the sandbox's first: complete with no recordings."""
+
+
+@pytest.fixture
+def instance(tmp_path):
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+class Daemon:
+    """Evaluates the sensor as Dagster's daemon does, and runs what it asks for."""
+
+    def __init__(self, org, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.org, self.folder, self.instance = org, folder, instance
+        settings = settings_for(org.url, folder)
+        definitions = build_definitions(settings, resources=resources_for(settings), retry=NO_RETRY)
+        self.sensor = definitions.resolve_sensor_def(NAME)
+        self.job = definitions.resolve_job_def("daily_export")
+        self.resources = {"media": definitions.resources["media"]}
+        self.repository = definitions.get_repository_def()
+        self.cursor: str | None = None
+        self.last: dg.SensorResult | None = None
+
+    def tick(self) -> list[dg.RunRequest]:
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, repository_def=self.repository, resources=self.resources
+        ) as context:
+            self.last = self.sensor(context)
+        self.cursor = self.last.cursor
+        return list(self.last.run_requests)
+
+    def run(self, request: dg.RunRequest) -> bool:
+        return self.job.execute_in_process(
+            partition_key=request.partition_key,
+            instance=self.instance,
+            tags={**request.tags, "dagster/sensor_name": NAME},
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        ).success
+
+    def until_quiet(self, ticks: int = 20) -> list[str]:
+        keys = []
+        for _ in range(ticks):
+            requests = self.tick()
+            if not requests:
+                return keys
+            for request in requests:
+                keys.append(request.run_key)
+                self.run(request)
+        raise AssertionError("the sensor never came to rest")
+
+
+@pytest.fixture
+def daemon(org, tmp_path, instance):
+    return Daemon(org, tmp_path, instance)
+
+
+def test_days_are_due_after_the_schedule_had_its_turn():
+    at = lambda hour: dt.datetime(2026, 11, 21, hour, tzinfo=dt.UTC)  # noqa: E731
+    start = dt.date(2026, 11, 1)
+    assert due_days(at(12), start, 3) == [dt.date(2026, 11, n) for n in (18, 19, 20)]
+    assert due_days(at(2), start, 3) == [dt.date(2026, 11, n) for n in (18, 19)]
+    assert due_days(at(12), dt.date(2026, 11, 20), 3) == [dt.date(2026, 11, 20)]
+    assert due_days(at(12), dt.date(2026, 11, 21), 3) == []
+
+
+def test_missing_days_are_requested_oldest_first_and_a_bounded_number_a_tick(daemon):
+    requests = daemon.tick()
+    due = due_days(dt.datetime.now(dt.UTC), dt.date(2020, 1, 1), 7)
+    assert [r.partition_key for r in requests] == [str(day) for day in due[:MAX_RUNS_PER_TICK]]
+    assert [r.run_key for r in requests] == [f"{day}:1" for day in due[:MAX_RUNS_PER_TICK]]
+
+
+def test_days_that_can_be_completed_are_and_the_others_are_given_up_after_three_attempts(daemon, org):
+    keys = daemon.until_quiet()
+    # the sandbox's four days hold a recording that is never ready; the days before them are empty, so complete
+    due = due_days(dt.datetime.now(dt.UTC), dt.date(2020, 1, 1), 7)
+    for day in due:
+        attempts = MAX_ATTEMPTS if org.truth(day) else 1
+        assert [key for key in keys if key.startswith(str(day))] == [f"{day}:{n}" for n in range(1, attempts + 1)]
+    assert daemon.tick() == []
+
+
+def test_giving_up_is_said_once_in_a_sentence(daemon, org, caplog):
+    daemon.until_quiet()
+    red = [day for day in due_days(dt.datetime.now(dt.UTC), dt.date(2020, 1, 1), 7) if org.truth(day)]
+    sentence = f"{red[-1]} is still not complete after 3 attempts and is given up"
+    assert sentence in str(daemon.last.skip_reason)
+    daemon.tick()
+    assert sentence not in str(daemon.last.skip_reason)
+
+
+def test_a_day_that_recovers_by_hand_is_left_alone_and_looked_after_again_when_it_breaks(daemon, org, tmp_path, instance):
+    daemon.until_quiet()
+    empty = EMPTY_DAYS[-1]
+    first = Export.run(org, tmp_path, day=empty, instance=instance)
+    assert first.result.success
+    assert daemon.tick() == []
+    for path in Path(first.settings.root).glob(f"tables/recording_audio/date={empty}/*"):
+        path.unlink()
+    Export.run(org, tmp_path, day=empty, instance=instance)
+    assert daemon.tick() == []
+
+
+def test_a_day_an_operator_cancelled_is_left_alone(daemon, instance):
+    cancelled = daemon.tick()[0].partition_key
+    instance.create_run_for_job(
+        daemon.job, tags={"dagster/partition": cancelled}, status=dg.DagsterRunStatus.CANCELED
+    )
+    assert cancelled not in {r.partition_key for r in daemon.tick()}
+    daemon.until_quiet()
+    assert f"{cancelled} was cancelled and is left alone" in str(daemon.last.skip_reason)
+
+
+def test_a_day_under_way_is_not_requested_again(daemon, instance):
+    under_way = daemon.tick()[0].partition_key
+    instance.create_run_for_job(
+        daemon.job,
+        tags={"dagster/partition": under_way},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    assert under_way not in {r.partition_key for r in daemon.tick()}
+
+
+def test_run_retries_of_one_attempt_count_once(daemon, instance):
+    day = daemon.tick()[0].partition_key
+    for _ in range(5):
+        instance.create_run_for_job(
+            daemon.job,
+            tags={"dagster/partition": day, ATTEMPT_TAG: "1"},
+            status=dg.DagsterRunStatus.FAILURE,
+        )
+    (request,) = [r for r in daemon.tick() if r.partition_key == day]
+    assert request.run_key == f"{day}:2"
+
+
+def test_judged_days_are_not_judged_again_until_they_run_again(daemon, org):
+    daemon.until_quiet()
+    known = json.loads(daemon.cursor)
+    assert set(known) == {str(day) for day in due_days(dt.datetime.now(dt.UTC), dt.date(2020, 1, 1), 7)}
