@@ -45,7 +45,7 @@ demo: $(VENV)/.installed ## take a finished day from the sandbox to Parquet and 
 # The variables name the sandbox, whatever .env says; the instance's own folder is .dagster.
 dev: $(VENV)/.installed ## sandbox + Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && test -f .dagster/dagster.yaml || cp dagster.yaml.example .dagster/dagster.yaml
-	@$(BIN)/media-pipeline sandbox --port $(SANDBOX_PORT) & trap 'kill %1 2>/dev/null' EXIT; \
+	@$(BIN)/media-pipeline sandbox --port $(SANDBOX_PORT) --transcode-seconds 120 & trap 'kill %1 2>/dev/null' EXIT; \
 	  export DAGSTER_HOME=$(CURDIR)/.dagster MEDIA_ROOT=$(CURDIR)/data/dev MEDIA_SPOOL=$(CURDIR)/.dagster/spool \
 	    GENESYS_DIALECT=guide GENESYS_BASE_URL=http://127.0.0.1:$(SANDBOX_PORT) GENESYS_LOGIN_URL= \
 	    GENESYS_CLIENT_ID=sandbox-client GENESYS_CLIENT_SECRET=sandbox-secret GENESYS_REQUESTS_PER_MINUTE=3000; \

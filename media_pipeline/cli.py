@@ -72,6 +72,9 @@ def sandbox(
         str | None, typer.Option(help="The last of those days; default yesterday.", metavar="YYYY-MM-DD")
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="A file of faults to rehearse (TOML).")] = None,
+    transcode_seconds: Annotated[
+        int, typer.Option(help="When recordings that are being prepared become ready; 0 = never.")
+    ] = 0,
 ) -> None:
     """Serve a local Genesys Cloud org with calls that speak; nothing leaves this machine."""
     try:
@@ -82,7 +85,17 @@ def sandbox(
     try:
         last = dt.date.fromisoformat(end) if end else None
         chosen = {} if last is None else {"end": last}
-        serve(SandboxOptions(port=port, seed=seed, days=days, per_day=per_day, rules=rules, **chosen))
+        serve(
+            SandboxOptions(
+                port=port,
+                seed=seed,
+                days=days,
+                per_day=per_day,
+                rules=rules,
+                transcode_seconds=transcode_seconds,
+                **chosen,
+            )
+        )
     except (ValueError, OSError) as error:
         raise _stop(error) from None
 

@@ -98,7 +98,8 @@ class RecordingExporter:
             raise ValueError(f"{last} is not finished: the newest day that can be exported is {newest} (UTC).")
         if first < self._settings.start_date:
             raise ValueError(
-                f"{first} is before MEDIA_START_DATE={self._settings.start_date}; set it to {first} or earlier to export it."
+                f"{first} is before MEDIA_START_DATE={self._settings.start_date}; "
+                f"set it to {first} or earlier to export it."
             )
 
     def _day_of(self, recording_id: str) -> dt.date:

@@ -25,7 +25,7 @@ REPO = Path(__file__).resolve().parent.parent
 YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 """The newest finished day."""
 LOCATION, REPOSITORY, JOB = "media_pipeline", "__repository__", "daily_export"
-SECRET = "sandbox-secret"  # noqa: S105  what the sandbox publishes, and what no page may show
+SECRET = "sandbox-secret"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -37,7 +37,7 @@ CHROMIUM_FLAGS = (
 )
 START_SECONDS = 60.0
 RUN_SECONDS = 180.0
-END_SECONDS = 10.0
+END_SECONDS = 15.0
 
 _OVER = ("SUCCESS", "FAILURE", "CANCELED")
 _FOREIGN = ("GENESYS_", "MEDIA_", "DAGSTER_", "AWS_")
@@ -52,6 +52,7 @@ mutation Launch($execution: ExecutionParams!) {
   }
 }"""
 _RUN = "query Run($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } ... on Error { message } } }"
+_NO_WELCOME = "mutation { setNuxSeen }"
 _START_SENSOR = """
 mutation Start($sensor: SensorSelector!) {
   startSensor(sensorSelector: $sensor) { __typename ... on Error { message } }
@@ -124,6 +125,7 @@ def dagster_dev(folder: Path, *, per_day: int, days: int = 3, first_day: dt.date
         with _process(command, folder / "dagster.log", folder, _environment(folder, sandbox_url, start)) as process:
             dev = DagsterDev(f"http://127.0.0.1:{port}", folder)
             _until(lambda: _loaded(dev, process), START_SECONDS, lambda: f"No UI. {tail(folder / 'dagster.log')}")
+            dev.graphql(_NO_WELCOME)
             yield dev
 
 
@@ -209,9 +211,10 @@ def _process(
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(DevError):
+        try:
             _until(lambda: _is_gone(process), END_SECONDS, lambda: "still there")
-        os.killpg(process.pid, signal.SIGKILL)
+        except DevError:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _is_gone(process: subprocess.Popen[bytes]) -> bool | None:

@@ -180,7 +180,7 @@ class Export:
 def assert_is_truth(
     export: Export, truth: dict[str, Truth], changed: dict[str, tuple[str, str | None]] | None = None
 ) -> None:
-    """Every listed recording has its one right row, every stored object its exact bytes, and nothing else lies there."""
+    """Every listed recording has its one right row, every object its exact bytes, and nothing else lies there."""
     changed = changed or {}
     failed = [event.step_key for event in export.result.all_events if event.is_step_failure]
     assert set(failed) <= {"availability_report"}, failed

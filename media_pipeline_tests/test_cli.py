@@ -96,8 +96,14 @@ def test_the_exporter_takes_moments_by_their_utc_day(org, tmp_path):
 def test_the_demo_shows_an_analysts_answers_and_fetches_nothing_twice(tmp_path):
     first = run("demo", "--root", "demo", "--per-day", "40", folder=tmp_path)
     assert first.returncode == 0, first.stderr
-    for answer in ("How much of the day do we have?", "What is available, and why not?", "What does it take to keep it?",
-                   "Who speaks how much?", "equals its SHA-256", "demo/tables/"):
+    for answer in (
+        "How much of the day do we have?",
+        "What is available, and why not?",
+        "What does it take to keep it?",
+        "Who speaks how much?",
+        "equals its SHA-256",
+        "demo/tables/",
+    ):
         assert answer in first.stdout
     second = run("demo", "--root", "demo", "--per-day", "40", folder=tmp_path)
     assert "0 MB in" in second.stdout

@@ -64,7 +64,11 @@ def test_every_table_has_exactly_the_published_columns(org, export):
 def test_a_rerun_of_a_finished_day_makes_no_media_request_and_changes_no_byte(org, export):
     first = export(org)
     root = Path(first.settings.root)
-    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and "export_runs" not in str(p) and "audit" not in str(p)}
+    before = {
+        p: p.read_bytes()
+        for p in root.rglob("*")
+        if p.is_file() and "export_runs" not in str(p) and "audit" not in str(p)
+    }
     org.forget_stats()
     second = export(org)
     assert org.media_requests() == 0

@@ -1,4 +1,4 @@
-"""Under each fault, one at a time and all at once: the row that the contract states, no bad object, reports, a right check."""
+"""Under each fault, alone and all at once: the contract's row, no bad object, reports, a right check."""
 
 import datetime as dt
 from pathlib import Path
@@ -232,7 +232,9 @@ def test_hostile_ids_and_names_stay_inside_the_root(org, export, tmp_path):
         assert not set(name) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-%.")
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://169.254.169.254/latest", "http://example.com/x", "https://"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "http://169.254.169.254/latest", "http://example.com/x", "https://"]
+)
 def test_links_to_places_that_serve_no_media_are_not_followed(org, export, url):
     targets = org.ordinary(1)
     org.break_with({"fault": "bad_url", "ids": targets, "url": url})
@@ -287,12 +289,17 @@ def test_transcripts_that_fail_get_a_status_and_leave_the_audio_alone(org, expor
 
 
 def test_all_faults_at_once_with_a_fixed_seed(speaking_org, export):
-    """Each fault strikes its share of the recordings, some strike the same one; what heals is stored, the rest is told."""
+    """Each fault strikes some recordings, several strike the same; what heals is stored, the rest is told."""
     ids = speaking_org.ordinary(18)
     stays = dict(
         zip(
             ids,
-            [("failed", "rate_limited"), ("failed", "server_error"), ("failed", "not_media"), ("quarantined", "md5_mismatch")],
+            [
+                ("failed", "rate_limited"),
+                ("failed", "server_error"),
+                ("failed", "not_media"),
+                ("quarantined", "md5_mismatch"),
+            ],
             strict=False,
         )
     )

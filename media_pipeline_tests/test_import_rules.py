@@ -45,10 +45,14 @@ def test_nothing_but_the_command_line_imports_the_sandbox():
 def test_importing_the_definitions_costs_little_beyond_dagster():
     code = (
         "import time, dagster; start = time.process_time(); import media_pipeline.definitions, sys; "
-        "print(time.process_time() - start, *sorted({'pandas', 'matplotlib', 'boto3', 'media_pipeline.sandbox'} & set(sys.modules)))"
+        "print(time.process_time() - start, *sorted({'pandas', 'matplotlib', 'boto3', "
+        "'media_pipeline.sandbox'} & set(sys.modules)))"
     )
     best = min(
-        (subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() for _ in range(3)),
+        (
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+            for _ in range(3)
+        ),
         key=lambda fields: float(fields[0]),
     )
     assert float(best[0]) < IMPORT_BUDGET_SECONDS

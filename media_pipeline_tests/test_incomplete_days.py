@@ -104,7 +104,9 @@ def test_giving_up_is_said_once_in_a_sentence(daemon, org, caplog):
     assert sentence not in str(daemon.last.skip_reason)
 
 
-def test_a_day_that_recovers_by_hand_is_left_alone_and_looked_after_again_when_it_breaks(daemon, org, tmp_path, instance):
+def test_a_day_that_recovers_by_hand_is_left_alone_and_looked_after_again_when_it_breaks(
+    daemon, org, tmp_path, instance
+):
     daemon.until_quiet()
     empty = EMPTY_DAYS[-1]
     first = Export.run(org, tmp_path, day=empty, instance=instance)
@@ -118,9 +120,7 @@ def test_a_day_that_recovers_by_hand_is_left_alone_and_looked_after_again_when_i
 
 def test_a_day_an_operator_cancelled_is_left_alone(daemon, instance):
     cancelled = daemon.tick()[0].partition_key
-    instance.create_run_for_job(
-        daemon.job, tags={"dagster/partition": cancelled}, status=dg.DagsterRunStatus.CANCELED
-    )
+    instance.create_run_for_job(daemon.job, tags={"dagster/partition": cancelled}, status=dg.DagsterRunStatus.CANCELED)
     assert cancelled not in {r.partition_key for r in daemon.tick()}
     daemon.until_quiet()
     assert f"{cancelled} was cancelled and is left alone" in str(daemon.last.skip_reason)

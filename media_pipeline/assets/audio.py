@@ -14,8 +14,8 @@ from media_pipeline.assets.step import Step, working
 from media_pipeline.audit.log import correlation_id
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.storage.space import BYTES_PER_MB, check_space
 from media_pipeline.storage.base import StorageError
+from media_pipeline.storage.space import BYTES_PER_MB, check_space
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import audio_prefix, object_stem
@@ -112,7 +112,8 @@ def _check_space(step: Step, media: MediaResource) -> None:
     if use.available_mb is not None and use.available_mb < media.min_available_mb:
         raise StorageError(
             f"Genesys Cloud has {use.available_mb:,.0f} MB of recording storage left, less than MEDIA_MIN_AVAILABLE_MB="
-            f"{media.min_available_mb}: raise the quota or lower the limit, then run the day again. Nothing was downloaded."
+            f"{media.min_available_mb}: raise the quota or lower the limit, then run the day again. "
+            "Nothing was downloaded."
         )
 
 

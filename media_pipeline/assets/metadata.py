@@ -1,4 +1,4 @@
-"""What the Dagster UI shows of a table and of a run: column schemas, exact counts, capped samples, one small picture."""
+"""What the Dagster UI shows of tables and runs: column schemas, exact counts, capped samples, one small picture."""
 
 from __future__ import annotations
 

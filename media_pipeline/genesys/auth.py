@@ -1,4 +1,4 @@
-"""Client-credentials tokens: fetched once, shared by all threads, renewed early and once on 401. Tokens stay in memory."""
+"""Client-credentials tokens: fetched once, shared by threads, renewed early and on 401; they stay in memory."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _checked(variable: str, url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MediaHosts:
-    """Which download links are followed: Genesys' and AWS' hosts, those the operator adds, and never anything inside."""
+    """Which download links are followed: Genesys' and AWS' hosts and those the operator adds, nothing inside."""
 
     base_url: str
     extra: tuple[str, ...] = ()
@@ -93,5 +93,5 @@ class MediaHosts:
         if parts.scheme not in schemes:
             return f"the download link uses {parts.scheme or 'no scheme'} where https is required"
         if not allowed:
-            return f"the download host {host!r} is not one of Genesys' or AWS'; add it to MEDIA_DOWNLOAD_HOSTS if it is yours"
+            return f"the download host {host!r} is neither Genesys' nor AWS'; if it is yours, add it to MEDIA_DOWNLOAD_HOSTS"
         return None

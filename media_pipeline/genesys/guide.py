@@ -48,7 +48,7 @@ class GuideSource:
         return StorageUse(used_mb=used, limit_mb=limit, basis="recordings_quota")
 
     def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
-        """Page through the day until an empty page; repeated entities count as duplicates, other days' are passed over."""
+        """Page through the day until an empty page; repeated entities count as duplicates, other days' are left."""
         start = dt.datetime.combine(day, dt.time(), dt.UTC)
         query = f"start_time:{_iso(start)} end_time:{_iso(start + dt.timedelta(days=1))}"
         seen: set[str] = set()
@@ -71,7 +71,7 @@ class GuideSource:
             stale_pages = stale_pages + 1 if len(seen) == before else 0
             if stale_pages >= MAX_STALE_PAGES:
                 raise MalformedReply(
-                    f"The listing of {day} repeats itself: {stale_pages} pages without a new recording up to page {page}."
+                    f"The listing of {day} repeats itself: {stale_pages} pages up to page {page} had nothing new."
                 )
             page += 1
 
@@ -161,7 +161,7 @@ def _segment(entry: object, recording_id: str) -> Segment:
 
 
 def _text(value: object) -> str | None:
-    """The value as valid text; lone surrogates, which JSON can smuggle in, are replaced because UTF-8 has no place for them."""
+    """The value as text that UTF-8 can hold: JSON can smuggle in lone surrogates, which become question marks."""
     if not isinstance(value, str) or not value:
         return None
     return value.encode("utf-8", "replace").decode("utf-8")

@@ -87,7 +87,7 @@ class Pacer:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The retry rule of one request: at most 5 retries within 120 s including waits; Retry-After goes before backoff."""
+    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After goes before backoff."""
 
     first_wait_seconds: float = FIRST_WAIT_SECONDS
     deadline_seconds: float = DEADLINE_SECONDS

@@ -15,7 +15,7 @@ FileState = Literal["available", "pending", "archived", "deleted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRecording:
-    """One file of one recording as a day's listing shows it; sizes in bytes, times UTC, None where the source is silent."""
+    """One file of one recording as a day lists it; sizes in bytes, times UTC, None where the source is silent."""
 
     recording_id: str
     conversation_id: str | None
@@ -53,7 +53,7 @@ class MediaFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One utterance: offsets in ms from the recording's start, speaker `unknown` when missing, confidence 0..1 or None."""
+    """One utterance: offsets in ms from the recording's start, speaker `unknown` if missing, confidence 0..1."""
 
     start_ms: int
     end_ms: int
@@ -66,7 +66,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageUse:
-    """Storage in use and its limit in MB of 10^6 bytes; limit None where the source names none; `basis` says whose figure."""
+    """Storage in use and its limit (None where the source names none) in MB of 10^6; `basis`: whose figure."""
 
     used_mb: float
     limit_mb: float | None

@@ -77,7 +77,7 @@ class Transport:
     def get_json(
         self, operation: str, path: str, *, permission: str, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """GET an object from the API; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
+        """GET an object; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
 
         def attempt() -> dict[str, Any]:
             request = self._http.build_request(
@@ -104,7 +104,7 @@ class Transport:
                 raise AuthenticationError(
                     f"Genesys Cloud at {self.endpoints.login} refused the client credentials (HTTP "
                     f"{response.status_code}{self._said(response)}). Check GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, "
-                    "that the OAuth client is of the type Client Credentials, and that GENESYS_REGION is its org's region."
+                    "that the OAuth client is of the type Client Credentials, and that GENESYS_REGION is its org's."
                 )
             return self._object(self._judged(response, "token", "none"))
 
@@ -126,7 +126,8 @@ class Transport:
             cause = self._clean(str(error)) or type(error).__name__
             raise TryAgain(
                 ServerError(
-                    f"No answer from {host} to '{operation}' ({cause}). Check the network, the proxy and GENESYS_BASE_URL."
+                    f"No answer from {host} to '{operation}' ({cause}). Check the network, the proxy and "
+                    "GENESYS_BASE_URL."
                 )
             ) from None
 

@@ -1,4 +1,4 @@
-"""The connection to Genesys Cloud as a Dagster resource: made when first used, shared by all steps and threads of a run."""
+"""The connection to Genesys Cloud as a Dagster resource: made when first used, shared by a run's steps and threads."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ def options_from(arguments: Sequence[str] | None = None) -> SandboxOptions:
     add("--client-secret", default=defaults.client_secret, help="OAuth client secret that is accepted")
     add("--token-seconds", type=int, default=defaults.token_seconds, help="life of a token")
     add("--link-seconds", type=int, default=defaults.link_seconds, help="life of a download link")
+    add("--transcode-seconds", type=int, default=0, help="when recordings in preparation become ready; 0 = never")
     add("--latency-ms", type=int, default=defaults.latency_ms, help="wait before every answer")
     return SandboxOptions(**vars(parser.parse_args(arguments)))
 

@@ -103,9 +103,9 @@ class Listing:
             delay = dt.timedelta(days=1, hours=late.params["hours"])
             appears = {day: dt.datetime.combine(day, dt.time(), dt.UTC) + delay for day in self._org.dates()}
             hidden = tuple(day.toordinal() for day, moment in appears.items() if self._clock.now() < moment)
-        return self._rows(query, hidden, self._rules.version)
+        return self._rows(query, hidden, self._rules.version, self._org.transcoded())
 
-    def _compute_rows(self, query: Query, hidden_days: tuple[int, ...], _version: int) -> array[int]:
+    def _compute_rows(self, query: Query, hidden_days: tuple[int, ...], _version: int, _transcoded: bool) -> array[int]:
         rows = self._org.between(query.start, query.end)
         neighbours = self._rules.at("neighbours")
         if neighbours is not None:

@@ -49,6 +49,8 @@ class SandboxOptions:
     token_seconds: int = 86_400
     link_seconds: int = 3_600
     latency_ms: int = 0
+    transcode_seconds: int = 0
+    """How long after the start recordings that are being prepared become ready; 0 = never."""
 
     def __post_init__(self) -> None:
         """Refuse what would fail later, or would open the sandbox to a network."""
@@ -65,6 +67,7 @@ class SandboxOptions:
             "token_seconds": (self.token_seconds, 1, 172_800),
             "link_seconds": (self.link_seconds, 1, 604_800),
             "latency_ms": (self.latency_ms, 0, 60_000),
+            "transcode_seconds": (self.transcode_seconds, 0, 604_800),
         }
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:

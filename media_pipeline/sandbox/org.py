@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import math
 from array import array
+from collections.abc import Callable
 from typing import Literal
 
 Transcript = Literal["available", "unavailable", "forbidden"]
@@ -110,8 +111,19 @@ class Recording:
 class Org:
     """The recordings of `days` days up to `end`, `per_day` each."""
 
-    def __init__(self, *, seed: int, days: int, per_day: int, end: dt.date, huge: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        days: int,
+        per_day: int,
+        end: dt.date,
+        huge: bool = False,
+        transcoded: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.per_day = per_day
+        self.transcoded = transcoded
+        """Whether what was being prepared is ready by now."""
         self.first_day = end - dt.timedelta(days=days - 1)
         self.last_day = end
         self._huge = huge
@@ -162,6 +174,8 @@ class Org:
         digest = self._hash("recording", ordinal, 16)
         slot = (index * self._stride + 29) % max(self.per_day, 1) % PERIOD
         kind = HUGE if self._huge and index == 0 else _kind(slot)
+        if kind.status == "processing" and self.transcoded():
+            kind = ORDINARY
         day = dt.datetime.fromordinal(ordinal >> INDEX_BITS).replace(tzinfo=dt.UTC)
         return Recording(
             ordinal=ordinal,

@@ -34,12 +34,14 @@ class State:
         self.options = options
         self.settings = Settings(options.link_seconds, options.token_seconds, options.latency_ms)
         self.clock = Clock()
+        self._started = self.clock.seconds()
         self.org = Org(
             seed=options.seed,
             days=options.days,
             per_day=options.per_day,
             end=options.end,
             huge=options.huge_mb > 0,
+            transcoded=self._transcoded,
         )
         self.media = Media(options.bodies, options.huge_mb)
         self.signer = Signer(options.seed, self.clock)
@@ -48,3 +50,7 @@ class State:
         self.stats = Stats()
         if options.rules is not None:
             self.rules.load(options.rules)
+
+    def _transcoded(self) -> bool:
+        wait = self.options.transcode_seconds
+        return wait > 0 and self.clock.seconds() >= self._started + wait

@@ -1,4 +1,4 @@
-"""incomplete_days: asks for finished days that are missing, failed or not complete, until they are or three attempts failed.
+"""incomplete_days: runs finished days again that are missing, failed or not complete, three times at most.
 
 It reads the Dagster instance and the store only. A day an operator cancelled is left alone until someone runs it again.
 """
@@ -89,7 +89,7 @@ def incomplete_days_sensor(
         job=job,
         minimum_interval_seconds=60,
         description=(
-            f"Runs finished days of the last {lookback_days} days again that are missing, failed or incomplete; at most "
+            f"Runs days of the last {lookback_days} again that are missing, failed or incomplete; at most "
             f"{MAX_RUNS_PER_TICK} a tick and {MAX_ATTEMPTS} attempts a day. Cancelled days are left alone."
         ),
     )

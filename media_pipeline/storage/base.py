@@ -8,7 +8,7 @@ from typing import IO, Protocol
 
 
 class StorageError(Exception):
-    """The place for objects cannot be used: the sentence says which place, why, and what to do; trying again will not help."""
+    """The place for objects cannot be used: says which, why and what to do; trying again will not help."""
 
 
 class ObjectWriter(Protocol):

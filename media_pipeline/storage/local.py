@@ -103,8 +103,8 @@ class _FileWriter:
             os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            os.chmod(self._file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would hide the archive from analysts
-            os.replace(self._temporary, self._target)
+            self._temporary.chmod(0o666 & ~_UMASK)  # mkstemp's 0600 would hide the archive from analysts
+            self._temporary.replace(self._target)
             _sync_folder(self._target.parent)
         return size
 
@@ -115,10 +115,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    return _UMASK
 
 
 _UMASK = os.umask(0)

@@ -82,7 +82,7 @@ class S3Store:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn botocore's errors into a sentence that names the bucket and what to check, never a key or a signature."""
+        """Turn botocore's errors into a sentence that names the bucket and what to check, never a signature."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:

@@ -33,7 +33,7 @@ def audit_key(day: dt.date, run_id: str) -> str:
 
 
 def safe_name(identifier: str) -> str:
-    """An id from outside as a file name: bytes outside [A-Za-z0-9_-] become %XX; over 120 bytes, a prefix and a digest."""
+    """An id as a file name: bytes outside [A-Za-z0-9_-] become %XX; over 120 bytes, a prefix and a digest."""
     # quote() leaves '.' and '~' alone
     name = (
         identifier if _PLAIN.match(identifier) else quote(identifier, safe="").replace(".", "%2E").replace("~", "%7E")

@@ -1,4 +1,4 @@
-"""What a run cost, one Parquet file a run: per recording, and per kind of call. Facts about the run, not about the data."""
+"""What a run cost, one Parquet file a run: per recording, and per kind of call. Not about the data."""
 
 from __future__ import annotations
 

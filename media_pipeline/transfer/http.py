@@ -1,6 +1,6 @@
 """GETs a presigned link: pooled, ranged, never with a bearer token, and only from hosts that may serve media.
 
-urllib3 instead of httpx: at call sizes it costs a third of the CPU per byte. Its own errors carry URLs and are never passed on.
+urllib3 instead of httpx: at call sizes it costs a third of the CPU per byte. Its errors carry URLs and stay here.
 """
 
 from __future__ import annotations

@@ -17,10 +17,15 @@ def test_the_login_host_follows_the_base_url():
     of = Endpoints.of
     assert of(region="", base_url="https://api.example.com/").login == "https://login.example.com"
     assert of(region="", base_url="http://127.0.0.1:8099").login == "http://127.0.0.1:8099"
-    assert of(region="", base_url="https://api.example.com", login_url="https://id.example.com").login == "https://id.example.com"
+    assert (
+        of(region="", base_url="https://api.example.com", login_url="https://id.example.com").login
+        == "https://id.example.com"
+    )
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "https://", "http://api.example.com", "https://a?b=c", "https://h:99999", "https://u:p@h"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "https://", "http://api.example.com", "https://a?b=c", "https://h:99999", "https://u:p@h"]
+)
 def test_an_unsafe_base_url_is_refused(url):
     with pytest.raises(ConfigurationError, match="GENESYS_BASE_URL"):
         Endpoints.of(region="", base_url=url)
@@ -53,7 +58,10 @@ def test_only_hosts_that_serve_media_are_followed(base, link, fine):
 
 
 def test_an_operator_may_add_hosts():
-    assert MediaHosts("https://api.mypurecloud.de", ("media.example.com",)).refusal("https://a.media.example.com/x") is None
+    assert (
+        MediaHosts("https://api.mypurecloud.de", ("media.example.com",)).refusal("https://a.media.example.com/x")
+        is None
+    )
 
 
 def test_secrets_are_taken_out_of_text():

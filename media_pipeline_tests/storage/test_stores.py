@@ -98,7 +98,9 @@ def test_a_key_cannot_leave_the_root(store, key):
 
 def test_a_bucket_that_is_missing_is_named(client, tmp_path):
     store = S3Store(client, "no-such-bucket", "", tmp_path)
-    with pytest.raises(StorageError, match=r"MEDIA_ROOT=s3://no-such-bucket cannot be used .* check that the bucket exists"):
+    with pytest.raises(
+        StorageError, match=r"MEDIA_ROOT=s3://no-such-bucket cannot be used .* check that the bucket exists"
+    ):
         store.check_writable()
 
 
@@ -108,7 +110,9 @@ def test_a_store_that_does_not_answer_is_named(monkeypatch, tmp_path):
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    client = boto3.client("s3", endpoint_url="http://127.0.0.1:9", region_name="us-east-1", config=Config(retries={"max_attempts": 0}))
+    client = boto3.client(
+        "s3", endpoint_url="http://127.0.0.1:9", region_name="us-east-1", config=Config(retries={"max_attempts": 0})
+    )
     with pytest.raises(StorageError, match="cannot be reached"):
         S3Store(client, BUCKET, "", tmp_path).put("x", b"")
 

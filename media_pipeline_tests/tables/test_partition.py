@@ -48,7 +48,11 @@ def test_streams_are_walked_side_by_side():
         return [{"recording_id": i} for i in ids]
 
     walked = list(aligned(left=rows("a", "c", "c"), right=rows("b", "c")))
-    assert [(i, len(found["left"]), len(found["right"])) for i, found in walked] == [("a", 1, 0), ("b", 0, 1), ("c", 2, 1)]
+    assert [(i, len(found["left"]), len(found["right"])) for i, found in walked] == [
+        ("a", 1, 0),
+        ("b", 0, 1),
+        ("c", 2, 1),
+    ]
 
 
 def test_every_column_is_described():
