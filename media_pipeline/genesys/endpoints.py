@@ -93,5 +93,5 @@ class MediaHosts:
         if parts.scheme not in schemes:
             return f"the download link uses {parts.scheme or 'no scheme'} where https is required"
         if not allowed:
-            return f"the download host {host!r} is neither Genesys' nor AWS'; if it is yours, add it to MEDIA_DOWNLOAD_HOSTS"
+            return f"the download host {host!r} is neither Genesys' nor AWS'; if yours, add it to MEDIA_DOWNLOAD_HOSTS"
         return None

@@ -102,9 +102,10 @@ class Transport:
             response = self._send(request, basic)
             if response.status_code in (400, 401, 403):
                 raise AuthenticationError(
-                    f"Genesys Cloud at {self.endpoints.login} refused the client credentials (HTTP "
-                    f"{response.status_code}{self._said(response)}). Check GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET, "
-                    "that the OAuth client is of the type Client Credentials, and that GENESYS_REGION is its org's."
+                    f"Genesys Cloud at {self.endpoints.login} refused the client credentials "
+                    f"(HTTP {response.status_code}{self._said(response)}). Check GENESYS_CLIENT_ID and "
+                    "GENESYS_CLIENT_SECRET, that the OAuth client is of the type Client Credentials, and that "
+                    "GENESYS_REGION is its org's region."
                 )
             return self._object(self._judged(response, "token", "none"))
 
