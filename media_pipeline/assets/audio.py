@@ -1,9 +1,11 @@
 """recording_audio: every listed recording as a verified gzip object, or the reason why not."""
 
 import datetime as dt
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -11,7 +13,6 @@ from pydantic import Field
 from media_pipeline.assets.metadata import SAMPLE_ROWS, calls, outcomes_picture, sample, schema_metadata, written
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.step import Step, working
-from media_pipeline.audit.log import correlation_id
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.base import StorageError
@@ -85,7 +86,7 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
         earlier run settled is not asked for again.
         """
         with working(context, "recording_audio", genesys, media) as step:
-            started = dt.datetime.now(dt.UTC)
+            started = time.monotonic()
             _check_space(step, media)
             tables = media.tables
             progress.begin(str(step.day), tables.read("recording_inventory", step.day, ["recording_id"]).num_rows)
@@ -96,7 +97,7 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
                     totals.add(result)
                     progress.advance(result.effort.bytes_fetched)
             progress.end()
-            seconds = (dt.datetime.now(dt.UTC) - started).total_seconds()
+            seconds = time.monotonic() - started
             return dg.MaterializeResult(
                 metadata=written(tables, "recording_audio", step.day, writer.count) | _described(step, totals, seconds)
             )
@@ -105,8 +106,6 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
 
 
 def _check_space(step: Step, media: MediaResource) -> None:
-    from pathlib import Path
-
     check_space(media.store, Path(media.spool), media.min_available_mb)
     use = step.session.source.storage_use()
     if use.available_mb is not None and use.available_mb < media.min_available_mb:
@@ -166,7 +165,6 @@ def _tell(step: Step, result: Result) -> None:
         "recording_settled",
         recording_id=row["recording_id"],
         file_index=row["file_index"],
-        correlation_id=correlation_id(),
         status=row["status"],
         reason=row.get("reason"),
         detail=row.get("detail"),

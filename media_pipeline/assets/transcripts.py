@@ -86,6 +86,15 @@ def _fetched(step: Step, media: MediaResource, threads: int) -> Iterator[Transcr
 
     def work(task: _Task) -> TranscriptRows:
         rows = task.earlier or fetch_transcript(step.session.source, task.files[0])
+        if task.earlier is None:
+            status = rows.status
+            step.audit.emit(
+                "transcript_settled",
+                status["recording_id"],
+                status=status["status"],
+                reason=status["reason"],
+                segments=status["segments"],
+            )
         if media.sidecars:
             _complete_sidecars(media, task, rows, present)
         return rows

@@ -6,10 +6,10 @@ Lines carry ids, counts and reasons; never a link, a token, a file name or what 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +23,9 @@ ORPHAN_SECONDS = 3600.0
 """A spooled log untouched for so long belongs to a run that was killed."""
 
 
-def correlation_id() -> str:
-    """An id that joins all events of one recording's way."""
-    return uuid.uuid4().hex[:16]
+def correlation_id(run_id: str, recording_id: str) -> str:
+    """An id that joins all events of one recording in one run."""
+    return hashlib.blake2b(f"{run_id}\0{recording_id}".encode(), digest_size=8).hexdigest()
 
 
 class AuditLog:
@@ -46,17 +46,19 @@ class AuditLog:
                     self._path.write_bytes(published.read())
             self._file = self._path.open("ab", buffering=0)
         except OSError as error:
-            raise StorageError(
-                f"MEDIA_SPOOL={spool} cannot be written ({error.strerror}): set it to a folder this user may write."
-            ) from error
+            raise _unusable(spool, error) from error
+        self._spool = spool
         self._lock = threading.Lock()
         self._dirty = False
         self._closed = threading.Event()
         self._publisher = threading.Thread(target=self._keep_published, name="audit-publisher", daemon=True)
         self._publisher.start()
 
-    def emit(self, event: str, **facts: object) -> None:
+    def emit(self, event: str, recording_id: str | None = None, **facts: object) -> None:
         """Append one event with the time (ISO-8601, UTC) and the run; facts that are None are left out."""
+        if recording_id is not None:
+            joined = {"recording_id": recording_id, "correlation_id": correlation_id(self._run_id, recording_id)}
+            facts = joined | facts
         line = {
             "timestamp": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "event": event,
@@ -65,7 +67,10 @@ class AuditLog:
             **{name: value for name, value in facts.items() if value is not None},
         }
         with self._lock:
-            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+            try:
+                self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+            except OSError as error:
+                raise _unusable(self._spool, error) from error
             self._dirty = True
 
     def close(self) -> None:
@@ -88,6 +93,13 @@ class AuditLog:
             data = self._path.read_bytes()
             self._dirty = False
         self._store.put(audit_key(self._day, self._run_id), data)
+
+
+def _unusable(spool: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"MEDIA_SPOOL={spool} cannot be written ({error.strerror}): free space there or set it to a folder this user "
+        "may write."
+    )
 
 
 def _publish_orphans(store: ObjectStore, folder: Path, clock: Callable[[], float] = time.time) -> None:

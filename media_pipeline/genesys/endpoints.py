@@ -84,7 +84,7 @@ class MediaHosts:
             return "the download link is not a URL"
         base_host = (urlsplit(self.base_url).hostname or "").lower()
         if is_loopback(host):
-            allowed = is_loopback(base_host) or host in self.extra
+            allowed = is_loopback(base_host)
             schemes: tuple[str, ...] = ("http", "https")
         else:
             domains = (*_MEDIA_DOMAINS, *self.extra)

@@ -110,9 +110,9 @@ class GuideSource:
     def _page(self, query: str, number: int) -> list[Any]:
         body = self._api.get_json(
             "list",
-            "/api/v2/recordings",
+            # percent-encoded: not every server reads a + in a query as a space, which httpx would send
+            f"/api/v2/recordings?query={quote(query, safe='')}&pageSize={PAGE_SIZE}&pageNumber={number}",
             permission="recording:read",
-            params={"query": query, "pageSize": PAGE_SIZE, "pageNumber": number},
         )
         entities = body.get("entities")
         if not isinstance(entities, list):

@@ -5,7 +5,6 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import httpx
@@ -74,15 +73,11 @@ class Transport:
         """Close all connections."""
         self._http.close()
 
-    def get_json(
-        self, operation: str, path: str, *, permission: str, params: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def get_json(self, operation: str, path: str, *, permission: str) -> dict[str, Any]:
         """GET an object; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
 
         def attempt() -> dict[str, Any]:
-            request = self._http.build_request(
-                "GET", self.endpoints.api + path, params=params, extensions={"operation": operation}
-            )
+            request = self._http.build_request("GET", self.endpoints.api + path, extensions={"operation": operation})
             return self._object(self._judged(self._send(request, self._auth), operation, permission))
 
         return self._patience.run(attempt, operation, self._stats)
@@ -147,7 +142,9 @@ class Transport:
                 "for the division of the recording."
             )
         if status == httpx.codes.NOT_FOUND:
-            raise NotFound(f"Genesys Cloud does not know what {what} asked for.")
+            raise NotFound(
+                f"Genesys Cloud does not know what {what} asked for; check the id, the base URL and the dialect."
+            )
         if status == httpx.codes.TOO_MANY_REQUESTS:
             error: GenesysError = RateLimited(
                 f"Genesys Cloud kept limiting {what}. Lower GENESYS_REQUESTS_PER_MINUTE or run at another time."

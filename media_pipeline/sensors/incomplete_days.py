@@ -87,7 +87,7 @@ def incomplete_days_sensor(
     @dg.sensor(
         name=NAME,
         job=job,
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=30,
         description=(
             f"Runs days of the last {lookback_days} again that are missing, failed or incomplete; at most "
             f"{MAX_RUNS_PER_TICK} a tick and {MAX_ATTEMPTS} attempts a day. Cancelled days are left alone."

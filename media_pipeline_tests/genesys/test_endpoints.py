@@ -44,6 +44,7 @@ def test_an_unsafe_base_url_is_refused(url):
         ("https://api.mypurecloud.de", "http://127.0.0.1/x", False),
         ("https://api.mypurecloud.de", "https://localhost/x", False),
         ("https://api.mypurecloud.de", "https://user@127.0.0.1:1/x", False),
+        ("https://api.mypurecloud.de", "https://127.0.0.1/x", False),
         ("https://api.mypurecloud.de", "file:///etc/passwd", False),
         ("https://api.mypurecloud.de", "//x", False),
         ("https://api.mypurecloud.de", "https://[::1/x", False),

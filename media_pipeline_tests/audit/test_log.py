@@ -1,0 +1,76 @@
+"""The audit log is published while the run goes on, and what a killed run left in the spool is not lost."""
+
+import datetime as dt
+import json
+import os
+import time
+
+import pytest
+
+from media_pipeline.audit import log as log_module
+from media_pipeline.audit.log import AuditLog
+from media_pipeline.storage.local import LocalStore
+
+DAY = dt.date(2026, 11, 20)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "media")
+
+
+def published(store, run_id="run"):
+    file = store.open(f"audit/date={DAY}/{run_id}.jsonl")
+    if file is None:
+        return []
+    with file:
+        return [json.loads(line) for line in file]
+
+
+def test_events_carry_time_run_and_a_correlation_id_per_recording(store, tmp_path):
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    log.emit("recording_settled", "a", bytes=5, reason=None)
+    log.emit("transcript_settled", "a")
+    log.emit("recording_settled", "b")
+    log.close()
+    first, second, third = published(store)
+    assert dt.datetime.fromisoformat(first["timestamp"]).utcoffset() == dt.timedelta(0)
+    assert (first["event"], first["run_id"], first["date"], first["bytes"]) == ("recording_settled", "run", str(DAY), 5)
+    assert "reason" not in first
+    assert first["correlation_id"] == second["correlation_id"] != third["correlation_id"]
+
+
+def test_it_is_published_while_the_run_goes_on(store, tmp_path, monkeypatch):
+    assert log_module.PUBLISH_SECONDS <= 30
+    monkeypatch.setattr(log_module, "PUBLISH_SECONDS", 0.1)
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    log.emit("step_started")
+    deadline = time.monotonic() + 5
+    while not published(store) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [event["event"] for event in published(store)] == ["step_started"]
+    log.close()
+
+
+def test_a_later_step_of_the_same_run_appends(store, tmp_path):
+    for event in ("one", "two"):
+        log = AuditLog(store, tmp_path / "spool", DAY, "run")
+        log.emit(event)
+        log.close()
+    assert [event["event"] for event in published(store)] == ["one", "two"]
+
+
+def test_what_a_killed_run_left_is_published_by_a_later_one(store, tmp_path):
+    orphan = tmp_path / f"spool/audit/date={DAY}/killed.jsonl"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_text('{"event": "recording_settled"}\n')
+    two_hours_ago = time.time() - 7200
+    os.utime(orphan, (two_hours_ago, two_hours_ago))
+    AuditLog(store, tmp_path / "spool", DAY, "run").close()
+    assert published(store, "killed") == [{"event": "recording_settled"}]
+    assert not orphan.exists()
+
+
+def test_the_spool_is_private(store, tmp_path):
+    AuditLog(store, tmp_path / "spool", DAY, "run").close()
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700

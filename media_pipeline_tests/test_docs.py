@@ -1,0 +1,102 @@
+"""Every command and snippet of README and docs runs as printed; `console` blocks are what CI and other tests run."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from media_pipeline.transfer.outcome import REASONS
+from media_pipeline_tests.harness import DAY
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BIN = Path(sys.executable).parent
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def exported(org, export, tmp_path):
+    done = export(org)
+    stored = next(row for row in done.rows("recording_audio") if row["object_key"])
+    return {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "DAGSTER_HOME": str(tmp_path),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "GENESYS_DIALECT": "guide",
+        "GENESYS_BASE_URL": org.url,
+        "GENESYS_CLIENT_ID": "sandbox-client",
+        "GENESYS_CLIENT_SECRET": "sandbox-secret",
+        "MEDIA_ROOT": done.settings.root,
+        "DAY": str(DAY),
+        "MONTH_START": str(DAY.replace(day=1) if DAY.day < 4 else DAY.replace(day=DAY.day - 2)),
+        "MONTH_END": str(DAY),
+        "RECORDING_ID": stored["recording_id"],
+        "OBJECT_KEY": stored["object_key"],
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_commands_run_as_printed(page, exported, tmp_path):
+    for command in blocks(page, "sh"):
+        done = subprocess.run(["bash", "-euc", command], env=exported, cwd=tmp_path, capture_output=True, text=True)
+        red = "Not complete" in done.stderr or "DagsterAssetCheckFailedError" in done.stderr  # the sandbox's day is
+        assert done.returncode == 0 or red, f"{command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_snippets_run_as_printed(page, exported, capsys):
+    names: dict[str, object] = {"MEDIA_ROOT": exported["MEDIA_ROOT"], "DAY": DAY}
+    for snippet in blocks(page, "python"):
+        exec(compile(snippet, page.name, "exec"), names)  # noqa: S102  our own documentation
+
+
+def test_the_rules_of_the_sandbox_page_are_accepted(org):
+    (rules,) = blocks(ROOT / "docs/sandbox.md", "toml")
+    org.break_with(*tomllib.loads(rules)["rules"])
+
+
+def test_every_fault_is_on_the_sandbox_page():
+    from media_pipeline.sandbox.fault_kinds import KINDS
+
+    text = (ROOT / "docs/sandbox.md").read_text()
+    assert [kind for kind in KINDS if kind not in text] == []
+
+
+def test_every_reason_is_in_the_operators_table():
+    text = (ROOT / "docs/operators.md").read_text()
+    for reason, (status, _) in REASONS.items():
+        assert re.search(rf"\| \**{status}\** \| [^|]*\b{reason}\b", text), reason
+
+
+def test_every_column_is_in_the_analysts_dictionary():
+    from media_pipeline.tables.schemas import TABLES
+
+    text = (ROOT / "docs/analysts.md").read_text()
+    for name, schema in TABLES.items():
+        section = text.split(f"### {name}\n")[1].split("\n###")[0]
+        for field in schema:
+            described = f"| {field.name} | {field.type}{'' if field.nullable else ', never null'} | "
+            assert described + field.metadata[b"description"].decode() in section
+
+
+def test_links_and_pictures_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_make_targets_named_in_the_docs_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for target in re.findall(
+            r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^make .*$", page.read_text(), re.MULTILINE))
+        ):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
