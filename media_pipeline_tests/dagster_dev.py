@@ -49,12 +49,12 @@ CHROMIUM_FLAGS = (
 )
 START_SECONDS = 60.0
 RUN_SECONDS = 180.0
-END_SECONDS = 15.0
+END_SECONDS = 10.0
 PAGE_SECONDS = 20.0
 VIEWPORT = (1600, 1000)
 CANVAS = (68, 112, 1546, 1000)
 """Left, top, right and bottom of the lineage's canvas in that viewport, without its tools."""
-MARGIN = 24
+MARGIN = 16
 """Pixels kept free around the lineage."""
 
 _OVER = ("SUCCESS", "FAILURE", "CANCELED")
@@ -201,7 +201,7 @@ def metadata_row(page: Page, name: str) -> Locator:
 
 
 def shown_picture(page: Page, alternative: str) -> Locator:
-    """The picture whose alternative text begins so; Dagster keeps Markdown of 1,000 characters and more behind a link."""
+    """The picture whose alternative text begins so; Dagster keeps Markdown from 1,000 characters on behind a link."""
     picture = page.locator(f'img[alt^="{alternative}"]')
     link = page.get_by_text("[Show Markdown]")
     expect(picture.or_(link).first).to_be_visible()
@@ -222,7 +222,9 @@ def _fit(page: Page, nodes: Locator) -> None:
     page.mouse.move(right - MARGIN, top + MARGIN)
     page.mouse.down()
     page.mouse.move(
-        right - MARGIN + (left + right - box[0] - box[2]) / 2, top + MARGIN + (top + bottom - box[1] - box[3]) / 2, steps=5
+        right - MARGIN + (left + right - box[0] - box[2]) / 2,
+        top + MARGIN + (top + bottom - box[1] - box[3]) / 2,
+        steps=5,
     )
     page.mouse.up()
     _settled(page, nodes)

@@ -144,12 +144,13 @@ class Downloader:
 
     def _streamed(self, reply: Reply, body: Body, state: _State) -> bool:
         sink = state.sink
+        end = body.total if body.end is None else body.end
         mark, mark_size = time.monotonic(), sink.size
         for piece in reply.pieces():
             if self._abandoned.is_set():
                 raise Abandoned
             state.effort.bytes_fetched += len(piece)
-            if body.end is not None and sink.size + len(piece) > body.end:
+            if end is not None and sink.size + len(piece) > end:
                 raise StartOver(Ending("bad_range", "More bytes came than were announced."))
             sink.write(piece)
             now = time.monotonic()

@@ -67,7 +67,7 @@ def judged(status: int, headers: Mapping[str, str], *, offset: int, expected: in
     """Which bytes a 200 or 206 carries; raises TryAgain when that is not what was asked for."""
     length = _length(headers)
     if status == 200:  # the whole file, whatever was asked: never appended
-        body = Body(0, length, length)
+        body = Body(0, length, expected if length is None else length)
     else:
         found = _CONTENT_RANGE.match(headers.get("Content-Range", "").strip())
         if found is None:

@@ -25,7 +25,8 @@ ACCEPTED = [
     (206, {"Content-Range": "bytes 0-99/100", "Content-Length": "50"}, 0, 100, Body(0, 100, 100)),
     (200, {"Content-Length": "100"}, 0, 100, Body(0, 100, 100)),
     (200, {"Content-Length": "100"}, 40, 100, Body(0, 100, 100)),
-    (200, {}, 0, 100, Body(0, None, None)),
+    (200, {}, 0, 100, Body(0, None, 100)),
+    (200, {}, 0, None, Body(0, None, None)),
 ]
 REFUSED = [
     (206, {}, 0, 100, "bad_range"),

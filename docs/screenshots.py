@@ -1,0 +1,81 @@
+"""Takes the README's pictures from a running UI: two days of the sandbox, exported by a real `dagster dev`.
+
+Needs Debian's chromium. The pictures land in docs/images; nothing else is written there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+from media_pipeline_tests.dagster_dev import (
+    YESTERDAY,
+    DagsterDev,
+    browser,
+    dagster_dev,
+    new_page,
+    show_check,
+    show_lineage,
+    show_materialization,
+    shown_picture,
+)
+
+IMAGES = Path(__file__).resolve().parent / "images"
+PER_DAY = 180
+DAYS = (YESTERDAY - dt.timedelta(days=1), YESTERDAY)
+MAX_BYTES = 400_000
+
+
+def main() -> int:
+    """Take all pictures; 2 when there is no browser."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        print("Install chromium first: apt-get install chromium.", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="media-pipeline-") as folder,
+        dagster_dev(Path(folder), per_day=PER_DAY, days=len(DAYS)) as dev,
+        browser(executable) as chromium,
+    ):
+        for day in DAYS:  # one after the other: the newest day is the latest everywhere
+            print(f"{day}: {dev.wait_run(dev.launch_day(day))}")
+        _take_all(chromium, dev)
+    print(f"Done in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def _take_all(chromium: Browser, dev: DagsterDev) -> None:
+    page = new_page(chromium)
+    show_lineage(page, dev)
+    _take(page, "lineage")
+    show_materialization(page, dev, "recording_audio", YESTERDAY)
+    shown_picture(page, "outcomes").scroll_into_view_if_needed()
+    _take(page, "recording_audio")
+    show_check(page, dev, "availability_report", "day_complete")
+    page.get_by_text("Plots", exact=True).click()  # folds them: two points are no line
+    _take(page, "day_complete")
+
+
+def _take(page: Page, name: str) -> None:
+    """What the page shows now, without tooltips and carets."""
+    page.mouse.move(1, 1)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(800)
+    IMAGES.mkdir(exist_ok=True)
+    path = IMAGES / f"{name}.png"
+    path.write_bytes(page.screenshot(animations="disabled"))
+    size = path.stat().st_size
+    print(f"{path.relative_to(IMAGES.parent.parent)}: {size:,} bytes")
+    if size > MAX_BYTES:
+        raise SystemExit(f"{path.name} is too large for a README.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

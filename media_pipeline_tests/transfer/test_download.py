@@ -1,0 +1,192 @@
+"""Downloads against servers of other habits than the sandbox's: chunked, without lengths, in small parts, endless."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from media_pipeline.genesys.endpoints import MediaHosts
+from media_pipeline.genesys.pacing import CallStats, Patience
+from media_pipeline.genesys.source import MediaFile
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.transfer.download import Downloader
+from media_pipeline.transfer.http import MediaHttp
+from media_pipeline.transfer.outcome import Effort, Ending, Stored
+
+BODY = b"RIFF" + bytes(range(256)) * 2_000
+MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/x?X-Amz-Signature=secret"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def start_of(handler: BaseHTTPRequestHandler) -> int:
+    return int(handler.headers["Range"].removeprefix("bytes=").rstrip("-"))
+
+
+def chunked(handler: BaseHTTPRequestHandler, *pieces: bytes, end: bool = True) -> None:
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for piece in pieces:
+        handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+    if end:
+        handler.wfile.write(b"0\r\n\r\n")
+    else:
+        handler.close_connection = True
+
+
+def plain(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: str) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@pytest.fixture
+def fetch(tmp_path):
+    store = LocalStore(tmp_path)
+    stats = CallStats()
+
+    def run(answer: Answer, *, size: int | None = None, md5: str | None = None) -> tuple[Stored, Effort]:
+        with serving(answer) as link:
+            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+            media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
+            effort = Effort()
+            try:
+                stored = Downloader(http, store, Patience(0.001), stats).download(media, "x.gz", lambda: media, effort)
+            finally:
+                http.close()
+                assert not list((tmp_path / ".staging").iterdir())
+        assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == BODY
+        return stored, effort
+
+    return run
+
+
+def refused(fetch, tmp_path, answer: Answer, **facts: object) -> str:
+    with pytest.raises(Ending) as ending:
+        fetch(answer, **facts)
+    assert not (tmp_path / "x.gz").exists()
+    assert "secret" not in ending.value.sentence
+    return ending.value.reason
+
+
+def test_no_bearer_token_reaches_the_link_and_every_request_is_ranged(fetch):
+    seen = []
+
+    def answer(handler):
+        seen.append(dict(handler.headers))
+        plain(handler, 206, BODY, Content_Range=f"bytes 0-{len(BODY) - 1}/{len(BODY)}")
+
+    stored, _ = fetch(answer)
+    assert "Authorization" not in seen[0]
+    assert seen[0]["Range"] == "bytes=0-"
+    assert seen[0]["Accept-Encoding"] == "identity"
+    assert stored.integrity_basis == "length_and_range"
+    assert stored.content_type == "audio/wav"
+
+
+def test_a_chunked_body_is_proved_by_size_or_checksum(fetch):
+    assert fetch(lambda h: chunked(h, BODY[:1000], BODY[1000:]), md5=MD5)[0].integrity_basis == "source_md5"
+    assert fetch(lambda h: chunked(h, BODY), size=len(BODY))[0].integrity_basis == "length_and_range"
+
+
+def test_a_body_that_nothing_can_prove_is_not_kept(fetch, tmp_path):
+    assert refused(fetch, tmp_path, lambda h: chunked(h, BODY)) == "unverifiable"
+
+
+def test_a_chunked_body_that_breaks_or_overflows_is_refused(fetch, tmp_path):
+    assert refused(fetch, tmp_path, lambda h: chunked(h, BODY[:1000], end=False), size=len(BODY)) == "short_body"
+    assert refused(fetch, tmp_path, lambda h: chunked(h, BODY, b"more"), size=len(BODY)) == "bad_range"
+
+
+def test_a_server_that_hands_out_small_parts_is_asked_until_the_file_is_whole(fetch):
+    def answer(handler):
+        start = start_of(handler)
+        part = BODY[start : start + 20_000]
+        plain(handler, 206, part, ETag='"1"', Content_Range=f"bytes {start}-{start + len(part) - 1}/{len(BODY)}")
+
+    stored, effort = fetch(answer, size=len(BODY))
+    assert effort.attempts == -(-len(BODY) // 20_000)
+    assert effort.bytes_fetched == stored.source_size_bytes
+
+
+def test_a_file_that_is_begun_anew_for_ever_is_given_up(fetch, tmp_path):
+    """Each reply is long enough to look like progress, none goes further than the one before."""
+    attempts = []
+
+    def answer(handler):
+        attempts.append(1)
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(BODY)))
+        handler.end_headers()
+        handler.wfile.write(BODY[:200_000])
+        handler.close_connection = True
+
+    assert refused(fetch, tmp_path, answer, size=len(BODY)) == "short_body"
+    assert len(attempts) <= 8
+
+
+def test_an_if_range_answered_with_the_whole_file_replaces_what_was_there(fetch):
+    asked = []
+
+    def answer(handler):
+        asked.append((start_of(handler), handler.headers.get("If-Range")))
+        if len(asked) == 1:
+            handler.send_response(206)
+            handler.send_header("ETag", '"old"')
+            handler.send_header("Content-Range", f"bytes 0-{len(BODY) - 1}/{len(BODY)}")
+            handler.send_header("Content-Length", str(len(BODY)))
+            handler.end_headers()
+            handler.wfile.write(b"RIFF" + b"old bytes" * 10_000)
+            handler.close_connection = True
+        else:
+            plain(handler, 200, BODY, ETag='"new"')
+
+    fetch(answer, md5=MD5)
+    assert asked[1] == (90_004, '"old"')
+
+
+def test_an_empty_file_of_unknown_size_is_told_from_a_lost_one(fetch, tmp_path):
+    assert refused(fetch, tmp_path, lambda h: plain(h, 416, b"", Content_Range="bytes */0")) == "zero_bytes"
+    assert refused(fetch, tmp_path, lambda h: plain(h, 200, b"")) == "zero_bytes"
+    assert refused(fetch, tmp_path, lambda h: plain(h, 200, b""), size=10) == "short_body"
+
+
+def test_a_link_that_leads_nowhere_is_renewed_once(fetch, tmp_path):
+    assert refused(fetch, tmp_path, lambda h: plain(h, 404, b"<Error/>", Content_Type="application/xml")) == "no_file"
+    assert refused(fetch, tmp_path, lambda h: plain(h, 400, b"<Error/>", Content_Type="application/xml")) == "not_media"
+
+
+def test_an_encoded_body_is_not_media(fetch, tmp_path):
+    encoded = gzip.compress(BODY)
+    assert refused(fetch, tmp_path, lambda h: plain(h, 200, encoded, Content_Encoding="gzip")) == "not_media"
