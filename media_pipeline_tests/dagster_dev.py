@@ -120,7 +120,7 @@ class DagsterDev:
                 raise DevError(f"There is no run {run_id}: {run}")
             return str(run["status"]) if run["status"] in _OVER else None
 
-        return _until(over, seconds, lambda: f"Run {run_id} did not end. {tail(self.folder / 'dagster.log')}")
+        return until(over, seconds, lambda: f"Run {run_id} did not end. {tail(self.folder / 'dagster.log')}")
 
     def start_sensor(self, name: str) -> None:
         """Switch a sensor on; the daemon does the rest."""
@@ -131,19 +131,21 @@ class DagsterDev:
 
 
 @contextlib.contextmanager
-def dagster_dev(folder: Path, *, per_day: int, days: int = 3, first_day: dt.date | None = None) -> Iterator[DagsterDev]:
+def dagster_dev(
+    folder: Path, *, per_day: int, days: int = 3, first_day: dt.date | None = None, transcode_seconds: int = 0
+) -> Iterator[DagsterDev]:
     """Serve an org of `days` days and Dagster's UI for the length of a `with` block; files go below `folder`.
 
     Partitions start at `first_day`, by default with the org's first one.
     """
     start = first_day or YESTERDAY - dt.timedelta(days=days - 1)
-    with _sandbox(folder, per_day, days) as sandbox_url:
+    with _sandbox(folder, per_day, days, transcode_seconds) as sandbox_url:
         port = _free_port()
         command = ["-m", "dagster", "dev", "--workspace", str(REPO / "workspace.yaml")]
         command += ["--host", "127.0.0.1", "--port", str(port)]
         with _process(command, folder / "dagster.log", folder, _environment(folder, sandbox_url, start)) as process:
             dev = DagsterDev(f"http://127.0.0.1:{port}", folder)
-            _until(lambda: _loaded(dev, process), START_SECONDS, lambda: f"No UI. {tail(folder / 'dagster.log')}")
+            until(lambda: _loaded(dev, process), START_SECONDS, lambda: f"No UI. {tail(folder / 'dagster.log')}")
             dev.graphql(_NO_WELCOME)
             yield dev
 
@@ -250,9 +252,11 @@ def _around(nodes: Locator) -> Box:
 
 
 @contextlib.contextmanager
-def _sandbox(folder: Path, per_day: int, days: int) -> Iterator[str]:
+def _sandbox(folder: Path, per_day: int, days: int, transcode_seconds: int) -> Iterator[str]:
     log = folder / "sandbox.log"
     command = ["-m", "media_pipeline.sandbox", "--port", "0", "--per-day", str(per_day), "--days", str(days)]
+
+    command += ["--transcode-seconds", str(transcode_seconds)]
 
     def announced() -> str | None:
         lines = [line for line in log.read_text().splitlines() if line.startswith(_ANNOUNCEMENT)]
@@ -261,7 +265,7 @@ def _sandbox(folder: Path, per_day: int, days: int) -> Iterator[str]:
         return lines[0].removeprefix(_ANNOUNCEMENT).strip() if lines else None
 
     with _process([*command, "--end", str(YESTERDAY)], log, folder, _clean_environment()) as process:
-        yield _until(announced, START_SECONDS, lambda: f"The sandbox did not start. {tail(log)}")
+        yield until(announced, START_SECONDS, lambda: f"The sandbox did not start. {tail(log)}")
 
 
 def _loaded(dev: DagsterDev, process: subprocess.Popen[bytes]) -> bool | None:
@@ -327,7 +331,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            _until(lambda: _is_gone(process), END_SECONDS, lambda: "still there")
+            until(lambda: _is_gone(process), END_SECONDS, lambda: "still there")
         except DevError:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -343,7 +347,7 @@ def _is_gone(process: subprocess.Popen[bytes]) -> bool | None:
     return None
 
 
-def _until(found: Callable[[], T | None], seconds: float, complaint: Callable[[], str]) -> T:
+def until(found: Callable[[], T | None], seconds: float, complaint: Callable[[], str]) -> T:
     """What `found` gives once it gives something. Raises DevError when that takes too long."""
     deadline = time.monotonic() + seconds
     while (value := found()) is None:

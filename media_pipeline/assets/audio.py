@@ -99,7 +99,7 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
             progress.end()
             seconds = time.monotonic() - started
             return dg.MaterializeResult(
-                metadata=written(tables, "recording_audio", step.day, writer.count) | _described(step, totals, seconds)
+                metadata=_described(step, totals, seconds) | written(tables, "recording_audio", step.day, writer.count)
             )
 
     return recording_audio
@@ -176,20 +176,26 @@ def _tell(step: Step, result: Result) -> None:
 
 
 def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]:
+    """What to look at first comes first."""
     described: dict[str, object] = {
-        **{f"recordings_{status}": count for status, count in sorted(totals.statuses.items())},
-        "reused_from_earlier_runs": totals.reused,
-        "source_bytes": totals.source_bytes,
-        "stored_bytes": totals.stored_bytes,
-        "fetched_bytes": totals.fetched_bytes,
-        "throughput_mbps": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
         "outcomes": outcomes_picture(
             step.day, totals.statuses, {"source": totals.source_bytes, "stored": totals.stored_bytes}
-        ),
+        )
     }
+    if totals.problems:
+        described["to_do"] = sample(totals.problems, ["recording_id", "status", "reason", "detail"])
     if totals.reasons:
         rows = [{"reason": reason, "recordings": count} for reason, count in sorted(totals.reasons.items())]
         described["not_stored"] = sample(rows, ["reason", "recordings"])
-    if totals.problems:
-        described["to_do"] = sample(totals.problems, ["recording_id", "status", "reason", "detail"])
-    return described | calls(step.stats)
+    return (
+        described
+        | {f"recordings_{status}": count for status, count in sorted(totals.statuses.items())}
+        | {
+            "reused_from_earlier_runs": totals.reused,
+            "source_bytes": totals.source_bytes,
+            "stored_bytes": totals.stored_bytes,
+            "fetched_bytes": totals.fetched_bytes,
+            "mb_per_second": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
+        }
+        | calls(step.stats)
+    )

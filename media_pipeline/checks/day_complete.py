@@ -21,8 +21,8 @@ def day_complete_result(tables: Tables, day: dt.date) -> dg.AssetCheckResult:
     metadata: dict[str, object] = {"listed": verdict.listed, "stored": verdict.stored}
     if problems:
         metadata |= {
-            "problems": sample(problems, ["problem", "recordings"]),
-            "examples": sample(samples, ["recording_id", "problem"]),
+            "problem_counts": sample(problems, ["problem", "recordings"]),
+            "problem_examples": sample(samples, ["recording_id", "problem"]),
         }
     return dg.AssetCheckResult(
         check_name=DAY_COMPLETE, passed=verdict.complete, description=verdict.sentence, metadata=metadata
