@@ -19,7 +19,7 @@ from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.space import BYTES_PER_MB, check_space
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.partition import Row, Tables, aligned
-from media_pipeline.tables.paths import audio_prefix, object_stem
+from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 from media_pipeline.transfer.parallel import ordered_map
@@ -118,7 +118,7 @@ def _check_space(step: Step, media: MediaResource) -> None:
 
 def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig) -> Iterator[Result]:
     session, store = step.session, media.store
-    present = store.sizes(audio_prefix(step.day))
+    present = store.sizes(audio_prefix(step.day), OBJECT_SUFFIX)
     downloader = Downloader(session.http, store, session.patience, session.stats)
     exporter = Exporter(session.source, downloader, present.get, config.refetch, frozenset(config.recordings))
 
@@ -132,15 +132,7 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
 
     for result in ordered_map(export, _tasks(media.tables, step.day), threads=threads, abandon=downloader.abandon):
         if not result.reused:
-            step.recordings.append(
-                {
-                    "recording_id": result.task.listed.recording_id,
-                    "file_index": result.task.listed.file_index,
-                    "attempts": result.effort.attempts,
-                    "bytes_fetched": result.effort.bytes_fetched,
-                    "seconds": result.effort.seconds,
-                }
-            )
+            step.costs.add(result.task.listed, result.effort)
         yield result
 
 
@@ -154,7 +146,7 @@ def _tasks(tables: Tables, day: dt.date) -> Iterator[Task]:
             yield Task(
                 listed=listed(row),
                 codec_supported=row["codec_supported"],
-                object_key=f"{stem}.{row['format']}.gz",
+                object_key=f"{stem}.{row['format']}{OBJECT_SUFFIX}",
                 earlier=earlier.get(row["file_index"]),
             )
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from media_pipeline.assets.metadata import SAMPLE_ROWS, sample, schema_metadata, written
+from media_pipeline.assets.metadata import sample, schema_metadata, written
 from media_pipeline.checks.day_complete import DAY_COMPLETE, day_complete_result
 from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
@@ -52,24 +52,22 @@ def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         partitions_def=partitions,
         deps=["recording_inventory", "recording_audio"],
         group_name="reports",
-        kinds={"parquet", "pandas"},
+        kinds={"parquet"},
         metadata=schema_metadata("storage_utilization"),
     )
     def storage_utilization(context: dg.AssetExecutionContext, media: MediaResource) -> dg.MaterializeResult:
         """Files, bytes before and after compression, and length, by media type and format."""
         with explained():
             day = partition_day(context)
-            table = utilization(media.tables, day)
-            with media.tables.writer("storage_utilization", day) as writer:
-                writer.add_table(table)
-            totals = {
-                name: int(sum(table[name].to_pylist())) for name in ("recordings", "source_bytes", "stored_bytes")
-            }
-            rows = table.to_pylist()[:SAMPLE_ROWS]
+            for needed in ("recording_inventory", "recording_audio"):
+                media.tables.read(needed, day, ["recording_id"])  # says what to materialize when missing
+            rows = utilization(media.tables, day)
+            media.tables.write("storage_utilization", day, rows)
+            totals = {name: sum(row[name] for row in rows) for name in ("recordings", "source_bytes", "stored_bytes")}
             return dg.MaterializeResult(
-                metadata=written(media.tables, "storage_utilization", day, table.num_rows)
+                metadata=written(media.tables, "storage_utilization", day, len(rows))
                 | totals
-                | {"utilization": sample(rows, table.column_names)}
+                | {"utilization": sample(rows, list(rows[0]) if rows else [])}
             )
 
     return [availability_report, storage_utilization]

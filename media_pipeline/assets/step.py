@@ -16,19 +16,18 @@ from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.genesys import GenesysResource, Session
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.tables.partition import Row
-from media_pipeline.tables.runs import record_step
+from media_pipeline.tables.runs import Costs, record_step
 
 
 @dataclass(slots=True)
 class Step:
-    """One asset at work on one day; `recordings` becomes the step's rows in export_runs."""
+    """One asset at work on one day; `costs` becomes the step's rows in export_runs."""
 
     day: dt.date
     session: Session
     audit: AuditLog
     before: CallStats
-    recordings: list[Row] = field(default_factory=list)
+    costs: Costs = field(default_factory=Costs)
 
     @property
     def stats(self) -> CallStats:
@@ -58,4 +57,4 @@ def working(
             latency_ms = round((time.monotonic() - started) * 1000)
             audit.emit("step_finished", step=name, outcome=outcome, latency_ms=latency_ms)
             if step is not None:
-                record_step(media.tables, day, context.run.run_id, name, step.recordings, step.stats)
+                record_step(media.tables, day, context.run.run_id, name, step.costs, step.stats)

@@ -17,7 +17,7 @@ from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import audio_prefix
 from media_pipeline.transfer.outcome import STORED
 from media_pipeline.transfer.parallel import ordered_map
-from media_pipeline.transfer.sidecar import sidecar, sidecar_key
+from media_pipeline.transfer.sidecar import SIDECAR_SUFFIX, sidecar, sidecar_key
 from media_pipeline.transfer.transcript import AVAILABLE, TranscriptRows, fetch_transcript
 
 
@@ -82,7 +82,7 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
 
 
 def _fetched(step: Step, media: MediaResource, threads: int) -> Iterator[TranscriptRows]:
-    present = media.store.sizes(audio_prefix(step.day)) if media.sidecars else {}
+    present = media.store.sizes(audio_prefix(step.day), SIDECAR_SUFFIX) if media.sidecars else {}
 
     def work(task: _Task) -> TranscriptRows:
         rows = task.earlier or fetch_transcript(step.session.source, task.files[0])

@@ -19,6 +19,7 @@ from media_pipeline.tables.paths import audit_key, safe_name
 
 PUBLISH_SECONDS = 25.0
 """The promise is 30 s; the rest is for the upload itself."""
+COPY_BYTES = 256 * 1024
 ORPHAN_SECONDS = 3600.0
 """A spooled log untouched for so long belongs to a run that was killed."""
 
@@ -90,9 +91,16 @@ class AuditLog:
         with self._lock:
             if not self._dirty:
                 return
-            data = self._path.read_bytes()
             self._dirty = False
-        self._store.put(audit_key(self._day, self._run_id), data)
+        _copy(self._store, self._path, audit_key(self._day, self._run_id))
+
+
+def _copy(store: ObjectStore, path: Path, key: str) -> None:
+    """Publish a file as it is now, piece by piece: lines appended meanwhile may come along or not."""
+    with path.open("rb") as file, store.writer(key) as writer:
+        while piece := file.read(COPY_BYTES):
+            writer.write(piece)
+        writer.commit()
 
 
 def _unusable(spool: Path, error: OSError) -> StorageError:
@@ -107,5 +115,5 @@ def _publish_orphans(store: ObjectStore, folder: Path, clock: Callable[[], float
     for path in folder.glob("date=*/*.jsonl"):
         with suppress(FileNotFoundError):
             if clock() - path.stat().st_mtime > ORPHAN_SECONDS:
-                store.put(f"audit/{path.parent.name}/{path.name}", path.read_bytes())
+                _copy(store, path, f"audit/{path.parent.name}/{path.name}")
                 path.unlink()

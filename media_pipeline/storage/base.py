@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import PurePosixPath
 from typing import IO, Protocol
 
 
@@ -35,8 +34,8 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> IO[bytes] | None:
         """A seekable reader, None when there is no such object."""
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Keys below a prefix that ends in `/`, with their sizes in bytes."""
+    def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
+        """Keys below a prefix that ends in `/`, with their sizes in bytes; `suffix` picks those that end so."""
 
     def check_writable(self) -> None:
         """Raise StorageError unless objects can be written."""
@@ -47,7 +46,6 @@ class ObjectStore(Protocol):
 
 def checked_key(key: str) -> str:
     """The key itself; raises ValueError for one that could leave the root."""
-    path = PurePosixPath(key)
-    if not key or path.is_absolute() or ".." in path.parts or "\\" in key or "\0" in key:
+    if not {"", ".", ".."}.isdisjoint(key.split("/")) or "\\" in key or "\0" in key:
         raise ValueError(f"{key!r} is not an object key.")
     return key

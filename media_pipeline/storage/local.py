@@ -49,7 +49,7 @@ class LocalStore:
         except (FileNotFoundError, IsADirectoryError):
             return None
 
-    def sizes(self, prefix: str) -> dict[str, int]:
+    def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         found: dict[str, int] = {}
         pending = [(self.root / checked_key(prefix.rstrip("/")), prefix)]
         while pending:
@@ -58,7 +58,7 @@ class LocalStore:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append((folder / entry.name, f"{key}{entry.name}/"))
-                    else:
+                    elif entry.name.endswith(suffix):
                         found[key + entry.name] = entry.stat().st_size
         return found
 

@@ -57,7 +57,7 @@ class S3Store:
         file.seek(0)
         return file
 
-    def sizes(self, prefix: str) -> dict[str, int]:
+    def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         found: dict[str, int] = {}
         with self.explained():
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -65,7 +65,8 @@ class S3Store:
             )
             for page in pages:
                 for entry in page.get("Contents", ()):
-                    found[entry["Key"][len(self._prefix) :]] = entry["Size"]
+                    if entry["Key"].endswith(suffix):
+                        found[entry["Key"][len(self._prefix) :]] = entry["Size"]
         return found
 
     def check_writable(self) -> None:

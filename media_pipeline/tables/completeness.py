@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from media_pipeline.tables.inventory import malformed_entries
 from media_pipeline.tables.partition import Tables, aligned
-from media_pipeline.tables.paths import audio_prefix
+from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 
 SAMPLE = 20
@@ -58,7 +58,7 @@ def judge_day(tables: Tables, day: dt.date) -> Verdict:
         return verdict
     for _ in range(malformed_entries(tables, day)):
         verdict.add("listed without an id")
-    sizes = tables.store.sizes(audio_prefix(day))
+    sizes = tables.store.sizes(audio_prefix(day), OBJECT_SUFFIX)
     outcome_columns = ["recording_id", "file_index", "status", "reason", "object_key", "stored_size_bytes"]
     for recording_id, rows in aligned(
         inventory=tables.rows("recording_inventory", day, ["recording_id", "file_index"]),

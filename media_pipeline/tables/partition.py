@@ -109,6 +109,7 @@ class Tables:
                 writer.abandon()
                 raise
             sink.commit()
+        pa.default_memory_pool().release_unused()  # Arrow would keep it for the run's life
 
     def write(self, table: str, day: dt.date, rows: Iterable[Row], *, part: str = "part-0") -> int:
         """Replace a day with the given rows; returns their number."""

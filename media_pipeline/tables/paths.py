@@ -8,6 +8,7 @@ import re
 from urllib.parse import quote
 
 MAX_KEY_BYTES = 120
+OBJECT_SUFFIX = ".gz"
 _DIGEST_CHARACTERS = 16
 _PLAIN = re.compile(r"[A-Za-z0-9_-]*\Z")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
-
-import pyarrow as pa
+from dataclasses import asdict, dataclass
 
 from media_pipeline.storage.base import ObjectWriter
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import report_key
-from media_pipeline.tables.schemas import STORAGE_UTILIZATION
 from media_pipeline.transfer.outcome import STORED
+
+_KEY = ("recording_id", "file_index")
 
 
 def availability_rows(tables: Tables, day: dt.date) -> Iterator[Row]:
@@ -100,33 +100,35 @@ def _iso(moment: dt.datetime | None) -> str | None:
     )
 
 
-def storage_utilization(tables: Tables, day: dt.date) -> pa.Table:
-    """Files, bytes and seconds by media type and format, sorted by both; raises TableMissing."""
-    import pandas as pd
-
-    keys = ["recording_id", "file_index"]
-    inventory = _frame(tables.read("recording_inventory", day, [*keys, "media_type", "format", "duration_seconds"]))
-    audio = _frame(tables.read("recording_audio", day, [*keys, "status", "source_size_bytes", "stored_size_bytes"]))
-    files = inventory.merge(audio, on=keys, how="left", validate="one_to_one")
-    stored = files["status"] == STORED
-    files["source_bytes"] = files["source_size_bytes"].where(stored, 0)
-    files["stored_bytes"] = files["stored_size_bytes"].where(stored, 0)
-    groups = (
-        files.groupby(["media_type", "format"], dropna=False, as_index=False)
-        .agg(
-            recordings=("recording_id", "size"),
-            source_bytes=("source_bytes", "sum"),
-            stored_bytes=("stored_bytes", "sum"),
-            duration_seconds=("duration_seconds", "sum"),
-        )
-        .sort_values(["media_type", "format"], na_position="last")
-    )
-    ratio = groups["source_bytes"] / groups["stored_bytes"].replace(0, pd.NA)
-    groups["compression_ratio"] = ratio.astype(pd.ArrowDtype(pa.float64()))
-    return pa.Table.from_pandas(groups, schema=STORAGE_UTILIZATION, preserve_index=False).replace_schema_metadata(None)
+def storage_utilization(tables: Tables, day: dt.date) -> list[Row]:
+    """Files, bytes and seconds by media type and format, sorted by both, nulls last."""
+    groups: dict[tuple[str | None, str | None], _Use] = defaultdict(_Use)
+    for _, rows in aligned(
+        inventory=tables.rows("recording_inventory", day, [*_KEY, "media_type", "format", "duration_seconds"]),
+        audio=tables.rows("recording_audio", day, [*_KEY, "status", "source_size_bytes", "stored_size_bytes"]),
+    ):
+        outcomes = {row["file_index"]: row for row in rows["audio"]}
+        for listed in rows["inventory"]:
+            groups[listed["media_type"], listed["format"]].add(listed, outcomes.get(listed["file_index"]))
+    return [
+        groups[key].row(*key) for key in sorted(groups, key=lambda key: [(part is None, part or "") for part in key])
+    ]
 
 
-def _frame(table: pa.Table) -> Any:
-    import pandas as pd
+@dataclass(slots=True)
+class _Use:
+    recordings: int = 0
+    source_bytes: int = 0
+    stored_bytes: int = 0
+    duration_seconds: float = 0.0
 
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    def add(self, listed: Row, outcome: Row | None) -> None:
+        self.recordings += 1
+        self.duration_seconds += listed["duration_seconds"] or 0.0
+        if outcome is not None and outcome["status"] == STORED:
+            self.source_bytes += outcome["source_size_bytes"]
+            self.stored_bytes += outcome["stored_size_bytes"]
+
+    def row(self, media_type: str | None, media_format: str | None) -> Row:
+        ratio = self.source_bytes / self.stored_bytes if self.stored_bytes else None
+        return {"media_type": media_type, "format": media_format, "compression_ratio": ratio} | asdict(self)

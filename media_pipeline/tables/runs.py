@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import safe_name
+from media_pipeline.transfer.outcome import Effort
 
 TABLE = "export_runs"
 
 
-def record_step(
-    tables: Tables, day: dt.date, run_id: str, step: str, recordings: Iterable[Row], stats: CallStats
-) -> None:
+class Costs:
+    """What single recordings cost, collected compactly: a day may have very many."""
+
+    def __init__(self) -> None:
+        self._costs: list[tuple[str, int, int, int, float]] = []
+
+    def add(self, recording: ListedRecording, effort: Effort) -> None:
+        """Remember one recording's effort."""
+        self._costs.append(
+            (recording.recording_id, recording.file_index, effort.attempts, effort.bytes_fetched, effort.seconds)
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """One row each, without the run's own columns."""
+        names = ("recording_id", "file_index", "attempts", "bytes_fetched", "seconds")
+        return (dict(zip(names, cost, strict=True)) for cost in self._costs)
+
+
+def record_step(tables: Tables, day: dt.date, run_id: str, step: str, costs: Costs, stats: CallStats) -> None:
     """Put one step's figures into its run's file; repeating a step replaces its figures."""
     part = safe_name(run_id)
-    others = [row for row in tables.rows(TABLE, day, part=part) if row["step"] != step]
+    others = (row for row in tables.rows(TABLE, day, part=part) if row["step"] != step)
     with tables.writer(TABLE, day, part=part) as writer:
         for row in others:
             writer.add(row)
-        for row in recordings:
+        for row in costs.rows():
             writer.add(row | {"run_id": run_id, "step": step})
         for row in _calls(stats):
             writer.add(row | {"run_id": run_id, "step": step})

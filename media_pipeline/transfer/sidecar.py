@@ -9,6 +9,7 @@ from media_pipeline.genesys.source import ListedRecording
 
 Row = dict[str, Any]
 
+SIDECAR_SUFFIX = ".json"
 _FROM_AUDIO = ("file_name", "object_key", "content_type", "source_size_bytes", "stored_size_bytes", "md5", "sha256")
 _FROM_SEGMENTS = ("start_ms", "end_ms", "speaker", "channel", "participant_purpose", "text", "confidence")
 
@@ -16,7 +17,7 @@ _FROM_SEGMENTS = ("start_ms", "end_ms", "speaker", "channel", "participant_purpo
 def sidecar_key(object_key: str) -> str:
     """`<key>.json` beside `<key>.<format>.gz`."""
     stem = object_key.removesuffix(".gz")
-    return stem.rpartition(".")[0] + ".json"
+    return stem.rpartition(".")[0] + SIDECAR_SUFFIX
 
 
 def sidecar(listed: ListedRecording, audio: Row, segments: list[Row] | None) -> bytes:
