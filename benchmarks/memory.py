@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BYTES_PER_MB = 10**6
 MAX_GROWTH_MB = 100.0
@@ -140,16 +141,16 @@ def _sandbox(day: Day, date: dt.date) -> Iterator[str]:
 
 
 class _Process(subprocess.Popen[bytes]):
-    """A child that is killed when `limit` fires."""
+    """A child with helpers of its own, all of which are killed when `limit` fires."""
 
     limit: threading.Timer
 
 
 @contextlib.contextmanager
-def _started(command: Sequence[str], seconds: float, **options: object) -> Iterator[_Process]:
+def _started(command: Sequence[str], seconds: float, **options: Any) -> Iterator[_Process]:
     """A child process that is gone afterwards, and killed if it does not get further within the given seconds."""
-    process = _Process(command, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
-    process.limit = threading.Timer(seconds, process.kill)
+    process = _Process(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    process.limit = threading.Timer(seconds, _signalled, (process, signal.SIGKILL))
     process.limit.start()
     try:
         with process:
@@ -162,11 +163,16 @@ def _started(command: Sequence[str], seconds: float, **options: object) -> Itera
 
 
 def _stopped(process: _Process) -> None:
-    process.terminate()
+    _signalled(process, signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _signalled(process, signal.SIGKILL)
+
+
+def _signalled(process: _Process, number: signal.Signals) -> None:
+    if process.poll() is None:  # Dagster has helpers that follow its log files
+        os.killpg(process.pid, number)
 
 
 def _run(url: str, date: dt.date, home: Path) -> Cost:

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "media_pipeline"
 PLAIN_ROOMS = ["genesys", "storage", "transfer", "tables", "audit", "sandbox"]
 """In the order in which each may import those before it; the sandbox imports none and is imported by none."""
 DAGSTER_ROOMS = ["resources", "checks", "assets", "sensors"]
+"""Each may import the plain rooms, the modules beside the rooms, and the rooms before it."""
 IMPORT_BUDGET_SECONDS = 1.5
 
 
@@ -34,6 +35,14 @@ def test_a_plain_room_imports_neither_dagster_nor_a_room_above_it(room):
     for path in (PACKAGE / room).rglob("*.py"):
         assert not {name for name in imports_of(path) if name.split(".")[0].startswith("dagster")}, path
         assert rooms_imported_by(path) <= allowed | {room}, path
+
+
+@pytest.mark.parametrize("room", DAGSTER_ROOMS)
+def test_a_dagster_room_imports_no_room_above_it(room):
+    above = set(DAGSTER_ROOMS[DAGSTER_ROOMS.index(room) + 1 :])
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not rooms_imported_by(path) & above, path
+        assert not rooms_imported_by(path) & {"build", "definitions", "cli", "exporter", "demo"}, path
 
 
 def test_nothing_but_the_command_line_imports_the_sandbox():

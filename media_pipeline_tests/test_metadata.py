@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from media_pipeline.assets.metadata import SHOWN_INLINE_CHARACTERS, outcomes_picture
+from media_pipeline.metadata import SHOWN_INLINE_CHARACTERS, outcomes_picture
 from media_pipeline.transfer.outcome import REASONS
 
 

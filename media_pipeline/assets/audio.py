@@ -10,9 +10,9 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from media_pipeline.assets.metadata import SAMPLE_ROWS, calls, outcomes_picture, sample, schema_metadata, written
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.step import Step, working
+from media_pipeline.metadata import SAMPLE_ROWS, calls, outcomes_picture, sample, schema_metadata, written
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.base import StorageError

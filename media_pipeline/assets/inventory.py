@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from media_pipeline.assets.metadata import calls, schema_metadata, written
 from media_pipeline.assets.step import working
 from media_pipeline.genesys.source import ListingTally
+from media_pipeline.metadata import calls, schema_metadata, written
 from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from media_pipeline.assets.metadata import sample, schema_metadata, written
 from media_pipeline.checks.day_complete import DAY_COMPLETE, day_complete_result
+from media_pipeline.metadata import sample, schema_metadata, written
 from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.media import MediaResource

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from media_pipeline.assets.metadata import calls, schema_metadata, written
 from media_pipeline.assets.step import Step, working
 from media_pipeline.genesys.source import ListedRecording
+from media_pipeline.metadata import calls, schema_metadata, written
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.tables.inventory import listed

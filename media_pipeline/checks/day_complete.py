@@ -6,7 +6,7 @@ import datetime as dt
 
 import dagster as dg
 
-from media_pipeline.assets.metadata import sample
+from media_pipeline.metadata import sample
 from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.partition import Tables
 
