@@ -171,7 +171,7 @@ def _stopped(process: _Process) -> None:
 
 
 def _signalled(process: _Process, number: signal.Signals) -> None:
-    if process.poll() is None:  # Dagster has helpers that follow its log files
+    if process.returncode is None:  # Dagster has helpers that follow its log files
         os.killpg(process.pid, number)
 
 

@@ -112,12 +112,10 @@ class RecordingExporter:
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return str(data.user_failure_data.description)
-            if data.error is not None:
-                return data.error.message.strip().splitlines()[-1]
+        if event.is_step_failure and (error := event.step_failure_data.error) is not None:
+            while error.cause is not None:  # Dagster wraps what was retried in vain; the first cause has the sentence
+                error = error.cause
+            return error.message.strip().partition(": ")[2] or error.message.strip()
     return "See the run's events for the cause."
 
 

@@ -79,6 +79,13 @@ def test_missing_credentials_get_a_sentence_and_no_traceback(org, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_the_first_cause_of_a_failed_day_is_told(org, export):
+    from media_pipeline.exporter import _why
+
+    assert _why(export("http://127.0.0.1:9").result).startswith("No answer from 127.0.0.1 to 'token'")
+    assert _why(export(org, client_id="").result).startswith("GENESYS_CLIENT_ID is not set")
+
+
 def test_the_exporter_returns_the_guides_figures(org, tmp_path):
     result = RecordingExporter(settings_for(org.url, tmp_path)).export_range(DAY, DAY)
     assert result["total_bytes"] == org.stats()["bytes"]["file"]
