@@ -14,17 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from media_pipeline_tests.dagster_dev import (
-    YESTERDAY,
-    DagsterDev,
-    browser,
-    dagster_dev,
-    new_page,
-    show_check,
-    show_lineage,
-    show_materialization,
-    shown_picture,
-)
+from media_pipeline_tests.dagster_dev import YESTERDAY, DagsterDev, dagster_dev
+from media_pipeline_tests.pages import browser, new_page, show_check, show_lineage, show_materialization, shown_picture
 
 IMAGES = Path(__file__).resolve().parent / "images"
 PER_DAY = 180

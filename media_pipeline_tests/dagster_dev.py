@@ -1,4 +1,4 @@
-"""A sandbox, a real `dagster dev` beside it and a browser, for the test of the pages and for the README's pictures.
+"""A sandbox and a real `dagster dev` beside it, for tests of the pages and the daemon and for the README's pictures.
 
 Everything lies below one folder and listens on loopback; every process that was started is ended again.
 """
@@ -18,44 +18,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import httpx
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 REPO = Path(__file__).resolve().parent.parent
 YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 """The newest finished day."""
 LOCATION, REPOSITORY, JOB = "media_pipeline", "__repository__", "daily_export"
-GROUPS = ("recordings", "reports")
-ASSETS = (
-    "recording_inventory",
-    "storage_quota",
-    "recording_audio",
-    "diarized_transcripts",
-    "transcript_status",
-    "availability_report",
-    "storage_utilization",
-)
 SECRET = "sandbox-secret"
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 START_SECONDS = 60.0
 RUN_SECONDS = 180.0
 END_SECONDS = 10.0
-PAGE_SECONDS = 20.0
-VIEWPORT = (1600, 1000)
-CANVAS = (68, 112, 1546, 1000)
-"""Left, top, right and bottom of the lineage's canvas in that viewport, without its tools."""
-MARGIN = 16
-"""Pixels kept free around the lineage."""
 
 _OVER = ("SUCCESS", "FAILURE", "CANCELED")
 _FOREIGN = ("GENESYS_", "MEDIA_", "DAGSTER_", "AWS_")
@@ -77,7 +50,6 @@ mutation Start($sensor: SensorSelector!) {
 }"""
 
 T = TypeVar("T")
-Box = tuple[float, float, float, float]
 
 
 class DevError(RuntimeError):
@@ -153,102 +125,6 @@ def dagster_dev(
 def tail(log: Path, characters: int = 3_000) -> str:
     """The end of a log, for the sentence of a failure."""
     return f"{log.name} ends with:\n{log.read_text(errors='replace')[-characters:]}"
-
-
-@contextlib.contextmanager
-def browser(executable: str) -> Iterator[Browser]:
-    """Debian's chromium without a window, for the length of a `with` block."""
-    expect.set_options(timeout=PAGE_SECONDS * 1000)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_FLAGS))
-        try:
-            yield chromium
-        finally:
-            chromium.close()
-
-
-def new_page(chromium: Browser) -> Page:
-    """An empty tab of the pictures' size, with Dagster's navigation folded to its icons."""
-    page = chromium.new_page(viewport={"width": VIEWPORT[0], "height": VIEWPORT[1]}, device_scale_factor=1)
-    page.set_default_timeout(PAGE_SECONDS * 1000)
-    page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
-    return page
-
-
-def show_lineage(page: Page, dev: DagsterDev) -> None:
-    """The lineage of all assets with both groups open, as large as it fits."""
-    groups = quote(",".join(f"global@global:{group}" for group in GROUPS))
-    page.goto(f"{dev.url}/asset-groups?expanded={groups}")
-    page.locator("button:has([aria-label=panel_show_right])").click()
-    nodes = page.locator("svg foreignObject")
-    expect(nodes).to_have_count(2 * len(GROUPS) + len(ASSETS))  # a group is a frame and a title
-    _fit(page, nodes)
-
-
-def show_materialization(page: Page, dev: DagsterDev, asset: str, day: dt.date) -> None:
-    """What the newest materialization of a day says of itself."""
-    page.goto(f"{dev.url}/assets/{asset}?view=events&partition={day}")
-    expect(metadata_row(page, "dagster/row_count")).to_be_visible()
-
-
-def show_check(page: Page, dev: DagsterDev, asset: str, check: str) -> None:
-    """The newest verdict of a check."""
-    page.goto(f"{dev.url}/assets/{asset}?view=checks&checkDetail={check}")
-    expect(page.get_by_text("Latest execution")).to_be_visible()
-
-
-def metadata_row(page: Page, name: str) -> Locator:
-    """The row of one metadata entry."""
-    return page.get_by_role("row").filter(has=page.get_by_role("cell", name=name, exact=True))
-
-
-def shown_picture(page: Page, alternative: str) -> Locator:
-    """The picture whose alternative text begins so; Dagster keeps Markdown from 1,000 characters on behind a link."""
-    picture = page.locator(f'img[alt^="{alternative}"]')
-    link = page.get_by_text("[Show Markdown]")
-    expect(picture.or_(link).first).to_be_visible()
-    if not picture.is_visible():
-        link.first.click()
-    expect(picture).to_be_visible()
-    return picture
-
-
-def _fit(page: Page, nodes: Locator) -> None:
-    """Zoom until all nodes fit the canvas, then move them to its middle; Dagster's own fit looks at the width only."""
-    left, top, right, bottom = CANVAS
-    page.mouse.dblclick(right - 2 * MARGIN, top + MARGIN)
-    box = _settled(page, nodes)
-    while box[2] - box[0] > right - left - 2 * MARGIN or box[3] - box[1] > bottom - top - 2 * MARGIN:
-        page.locator("button:has([aria-label=zoom_out])").click()
-        box = _settled(page, nodes)
-    page.mouse.move(right - MARGIN, top + MARGIN)
-    page.mouse.down()
-    page.mouse.move(
-        right - MARGIN + (left + right - box[0] - box[2]) / 2,
-        top + MARGIN + (top + bottom - box[1] - box[3]) / 2,
-        steps=5,
-    )
-    page.mouse.up()
-    _settled(page, nodes)
-
-
-def _settled(page: Page, nodes: Locator) -> Box:
-    """Left, top, right and bottom of all nodes together, once they rest."""
-    before: Box | None = None
-    while (box := _around(nodes)) != before:
-        before = box
-        page.wait_for_timeout(400)
-    return box
-
-
-def _around(nodes: Locator) -> Box:
-    boxes = [box for node in nodes.all() if (box := node.bounding_box())]
-    return (
-        min(box["x"] for box in boxes),
-        min(box["y"] for box in boxes),
-        max(box["x"] + box["width"] for box in boxes),
-        max(box["y"] + box["height"] for box in boxes),
-    )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import datetime as dt
 import gzip
 import hashlib
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,21 @@ def settings_for(org_url: str, folder: Path, **changes: Any) -> Settings:
         "start_date": DAY - dt.timedelta(days=30),
     }
     return Settings(**values | changes)
+
+
+def variables_for(org_url: str, folder: Path) -> dict[str, str]:
+    """The contract's variables for a child process, and nothing of this process but PATH."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GENESYS_DIALECT": "guide",
+        "GENESYS_BASE_URL": org_url,
+        "GENESYS_CLIENT_ID": "sandbox-client",
+        "GENESYS_CLIENT_SECRET": "sandbox-secret",
+        "GENESYS_REQUESTS_PER_MINUTE": "0",
+        "MEDIA_ROOT": str(folder / "media"),
+        "MEDIA_SPOOL": str(folder / "spool"),
+    }
 
 
 def resources_for(settings: Settings, **patience: float) -> dict[str, object]:

@@ -13,7 +13,7 @@ import pytest
 from media_pipeline.exporter import RecordingExporter
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.settings import Settings
-from media_pipeline_tests.harness import DAY, assert_is_truth, settings_for
+from media_pipeline_tests.harness import DAY, assert_is_truth, settings_for, variables_for
 
 
 def test_missing_credentials_are_named_and_no_request_is_made(org, export):
@@ -174,19 +174,7 @@ def materialize(url: str, folder: Path, partition: str, select: str = "*") -> su
     """The command of the contract, with nothing but its variables."""
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "DAGSTER_HOME": str(home),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "GENESYS_DIALECT": "guide",
-        "GENESYS_BASE_URL": url,
-        "GENESYS_CLIENT_ID": "sandbox-client",
-        "GENESYS_CLIENT_SECRET": "sandbox-secret",
-        "GENESYS_REQUESTS_PER_MINUTE": "0",
-        "MEDIA_ROOT": str(folder / "media"),
-        "MEDIA_SPOOL": str(folder / "spool"),
-    }
+    environment = variables_for(url, folder) | {"DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
     dagster = str(Path(sys.executable).with_name("dagster"))
     command = [dagster, "asset", "materialize", "-m", "media_pipeline.definitions"]
     return subprocess.run(

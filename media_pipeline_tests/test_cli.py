@@ -1,7 +1,6 @@
 """The command line as a person uses it: real processes, real output."""
 
 import datetime as dt
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,23 +8,13 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.exporter import RecordingExporter
-from media_pipeline_tests.harness import DAY, settings_for
+from media_pipeline_tests.harness import DAY, settings_for, variables_for
 
 PROGRAM = str(Path(sys.executable).with_name("media-pipeline"))
 
 
 def run(*arguments: str, folder: Path, url: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "COLUMNS": "200",
-        "GENESYS_DIALECT": "guide",
-        "GENESYS_BASE_URL": url,
-        "GENESYS_CLIENT_ID": "sandbox-client",
-        "GENESYS_CLIENT_SECRET": "sandbox-secret",
-        "GENESYS_REQUESTS_PER_MINUTE": "0",
-        "MEDIA_ROOT": str(folder / "media"),
-    }
+    environment = variables_for(url, folder) | {"COLUMNS": "200"}
     return subprocess.run(
         [PROGRAM, *arguments], env=environment | variables, cwd=folder, capture_output=True, text=True, timeout=120
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.transfer.outcome import REASONS
-from media_pipeline_tests.harness import DAY
+from media_pipeline_tests.harness import DAY, variables_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -25,15 +25,10 @@ def blocks(page: Path, language: str) -> list[str]:
 def exported(org, export, tmp_path):
     done = export(org)
     stored = next(row for row in done.rows("recording_audio") if row["object_key"])
-    return {
+    return variables_for(org.url, tmp_path) | {
         "PATH": f"{BIN}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
         "DAGSTER_HOME": str(tmp_path),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        "GENESYS_DIALECT": "guide",
-        "GENESYS_BASE_URL": org.url,
-        "GENESYS_CLIENT_ID": "sandbox-client",
-        "GENESYS_CLIENT_SECRET": "sandbox-secret",
         "MEDIA_ROOT": done.settings.root,
         "DAY": str(DAY),
         "MONTH_START": str(DAY.replace(day=1) if DAY.day < 4 else DAY.replace(day=DAY.day - 2)),

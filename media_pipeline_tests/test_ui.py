@@ -13,15 +13,11 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from media_pipeline_tests.dagster_dev import (
+from media_pipeline_tests.dagster_dev import LOCATION, SECRET, YESTERDAY, DagsterDev, dagster_dev
+from media_pipeline_tests.pages import (
     ASSETS,
     GROUPS,
-    LOCATION,
-    SECRET,
-    YESTERDAY,
-    DagsterDev,
     browser,
-    dagster_dev,
     metadata_row,
     new_page,
     show_check,

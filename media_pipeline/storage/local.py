@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,7 +33,7 @@ class LocalStore:
         with _explained(self.root):
             staging = self.root / STAGING
             staging.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=staging)
+            handle, name = tempfile.mkstemp(prefix=f"{_HOST}.{os.getpid()}.", dir=staging)
         with os.fdopen(handle, "wb", buffering=0) as file:
             try:
                 yield _FileWriter(self.root, file, Path(name), self.root / checked_key(key))
@@ -76,11 +78,11 @@ class LocalStore:
             return shutil.disk_usage(self.root).free
 
     def _remove_stale(self, staging: Path) -> None:
-        """Remove what a killed run left; a living run's files are younger."""
+        """Remove what killed runs left: of dead processes of this host, and of other hosts what is old."""
         limit = time.time() - STALE_STAGING_SECONDS
         for leftover in staging.iterdir():
             with suppress(FileNotFoundError):
-                if leftover.stat().st_mtime < limit:
+                if _writer_is_dead(leftover.name) or leftover.stat().st_mtime < limit:
                     leftover.unlink()
 
 
@@ -109,6 +111,20 @@ class _FileWriter:
         return size
 
 
+def _writer_is_dead(name: str) -> bool:
+    host, _, rest = name.partition(".")
+    pid = rest.partition(".")[0]
+    if host != _HOST or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -117,6 +133,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 

@@ -117,7 +117,23 @@ def test_a_store_that_does_not_answer_is_named(monkeypatch, tmp_path):
         S3Store(client, BUCKET, "", tmp_path).put("x", b"")
 
 
-def test_what_a_killed_run_left_is_removed_after_a_day(tmp_path):
+def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from media_pipeline.storage.local import LocalStore\n"
+        "with LocalStore(Path(sys.argv[1])).writer('audio/x.gz') as writer:\n"
+        "    writer.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert len(list((tmp_path / ".staging").iterdir())) == 1
+    store = LocalStore(tmp_path)
+    with store.writer("audio/y.gz") as living:
+        store.check_writable()
+        assert len(list((tmp_path / ".staging").iterdir())) == 1
+        living.commit()
+    assert list(store.sizes("audio/")) == ["audio/y.gz"]
+
+
+def test_what_another_host_left_is_removed_after_a_day(tmp_path):
     store = LocalStore(tmp_path)
     store.check_writable()
     old, young = tmp_path / ".staging/old", tmp_path / ".staging/young"
