@@ -22,7 +22,11 @@ Row = dict[str, Any]
 
 BATCH_ROWS = 1_000
 """Rows held as Python objects before they become Arrow."""
-ROW_GROUP_ROWS = 50_000
+ROW_GROUP_BYTES = 1024 * 1024
+"""Rows held as Arrow before they are written as a row group. A reader decodes whole row groups, several tables at a
+time: with larger ones a run's memory grows with the day."""
+ROW_GROUP_ROWS = 5_000
+"""The same for a table that is written whole."""
 
 
 class TableMissing(Exception):
@@ -46,7 +50,7 @@ class TableWriter:
         self.count += 1
         if len(self._rows) >= BATCH_ROWS:
             self._to_arrow()
-            if len(self._batches) * BATCH_ROWS >= ROW_GROUP_ROWS:
+            if sum(batch.nbytes for batch in self._batches) >= ROW_GROUP_BYTES:
                 self._to_parquet()
 
     def add_table(self, table: pa.Table) -> None:
@@ -72,7 +76,7 @@ class TableWriter:
 
     def _to_parquet(self) -> None:
         if self._batches:
-            self._parquet.write_table(pa.Table.from_batches(self._batches), row_group_size=ROW_GROUP_ROWS)
+            self._parquet.write_table(pa.Table.from_batches(self._batches))
             self._batches = []
 
 

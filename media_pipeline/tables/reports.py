@@ -14,14 +14,15 @@ from media_pipeline.tables.paths import report_key
 from media_pipeline.transfer.outcome import STORED
 
 _KEY = ("recording_id", "file_index")
+_OUTCOME = ("file_name", "status", "reason", "source_size_bytes", "md5", "sha256")
 
 
 def availability_rows(tables: Tables, day: dt.date) -> Iterator[Row]:
     """One row per listed file, sorted by key."""
     for recording_id, rows in aligned(
-        inventory=tables.rows("recording_inventory", day),
-        audio=tables.rows("recording_audio", day),
-        transcript=tables.rows("transcript_status", day),
+        inventory=tables.rows("recording_inventory", day, [*_KEY, "conversation_id", "started_at"]),
+        audio=tables.rows("recording_audio", day, [*_KEY, *_OUTCOME]),
+        transcript=tables.rows("transcript_status", day, ["recording_id", "status"]),
     ):
         outcomes = {row["file_index"]: row for row in rows["audio"]}
         has_transcript = any(row["status"] == "available" for row in rows["transcript"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.genesys.source import ListedRecording
-from media_pipeline.tables.partition import Row, Tables
+from media_pipeline.tables.partition import BATCH_ROWS, Row, Tables
 from media_pipeline.tables.paths import safe_name
 from media_pipeline.transfer.outcome import Effort
 
@@ -18,18 +20,29 @@ class Costs:
     """What single recordings cost, collected compactly: a day may have very many."""
 
     def __init__(self) -> None:
-        self._costs: list[tuple[str, int, int, int, float]] = []
+        self._rows: list[Row] = []
+        self._batches: list[pa.RecordBatch] = []
 
     def add(self, recording: ListedRecording, effort: Effort) -> None:
         """Remember one recording's effort."""
-        self._costs.append(
-            (recording.recording_id, recording.file_index, effort.attempts, effort.bytes_fetched, effort.seconds)
+        self._rows.append(
+            {
+                "recording_id": recording.recording_id,
+                "file_index": recording.file_index,
+                "attempts": effort.attempts,
+                "bytes_fetched": effort.bytes_fetched,
+                "seconds": effort.seconds,
+            }
         )
+        if len(self._rows) >= BATCH_ROWS:
+            self._batches.append(pa.RecordBatch.from_pylist(self._rows))
+            self._rows = []
 
     def rows(self) -> Iterator[Row]:
         """One row each, without the run's own columns."""
-        names = ("recording_id", "file_index", "attempts", "bytes_fetched", "seconds")
-        return (dict(zip(names, cost, strict=True)) for cost in self._costs)
+        for batch in self._batches:
+            yield from batch.to_pylist()
+        yield from self._rows
 
 
 def record_step(tables: Tables, day: dt.date, run_id: str, step: str, costs: Costs, stats: CallStats) -> None:
