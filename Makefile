@@ -61,6 +61,7 @@ check: $(VENV)/.installed-dev ## format, lint, types
 
 bench: $(VENV)/.installed-dev ## the measurements behind the README's figures
 	@$(BIN)/python benchmarks/memory.py
+	@$(BIN)/python benchmarks/bgzf.py
 
 format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 	@$(BIN)/ruff check --fix-only --quiet .

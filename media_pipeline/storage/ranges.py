@@ -88,8 +88,7 @@ def torn_checkpoint(read: Read) -> Checkpoint:
     """Where to go on with an object that was cut off anywhere: after the last of its full blocks from the start on.
 
     Judges by headers and lengths only; reading back `source_range(read, checkpoint.index(), 0,
-    checkpoint.source_offset)`, which the source's digests need anyhow, proves the content. Raises MissingError and
-    NotBlockedError.
+    checkpoint.source_offset)`, which the source's digests need anyhow, proves the content. Raises MissingError.
     """
     starts: list[int] = []
     offset = 0
@@ -99,7 +98,7 @@ def torn_checkpoint(read: Read) -> Checkpoint:
                 break
             starts.append(offset)
             offset += len(block)
-    except DamagedError:
+    except (DamagedError, NotBlockedError):
         pass  # what a crash leaves behind the last whole block may be anything
     return Checkpoint(len(starts) * BLOCK_BYTES, offset, tuple(starts))
 

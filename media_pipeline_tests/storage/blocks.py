@@ -19,9 +19,9 @@ def source_of(size: int, noisy: bool) -> bytes:
 def blocked(source: bytes) -> tuple[bytes, BlockIndex]:
     """The source as an object, with its index."""
     compressor = BlockCompressor()
-    blocks = compressor.compress(source)
+    pieces = compressor.compress(source)
     rest, index = compressor.finish()
-    return blocks + rest, index
+    return b"".join(pieces) + rest, index
 
 
 def reader(data: bytes) -> Callable[[int, int], bytes]:

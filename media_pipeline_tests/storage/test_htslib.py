@@ -16,7 +16,7 @@ from media_pipeline_tests.storage.blocks import NOISE, blocked, reader, source_o
 
 SIZES = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * BLOCK_BYTES, 400_000]
 INDEXED_SIZES = SIZES[1:]
-"""htslib 1.16 counts the entries of an empty object's index as 0 - 1 = 2^64 - 1; ours says 0, and no such source is kept."""
+"""For an empty source, which is never stored, htslib 1.16 writes a count of 2^64 - 1, one less than none; ours is 0."""
 Run = Callable[..., bytes]
 
 
