@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media_pipeline.sandbox import audio, dialogue
+from media_pipeline.storage import bgzf
 from media_pipeline.storage.bgzf import (
     BLOCK_BYTES,
     EOF_BLOCK,
@@ -79,6 +80,13 @@ def test_what_does_not_shrink_grows_by_less_than_a_thousandth(size):
     compressed, _ = blocked(random.Random(1).randbytes(size))
     assert len(compressed) <= 1.001 * size
     assert HEADER_BYTES + 5 + BLOCK_BYTES + 8 <= MAX_BLOCK_BYTES
+
+
+def test_a_block_whose_deflate_takes_more_than_its_content_is_stored(monkeypatch):
+    monkeypatch.setattr(bgzf.igzip_lib, "compress", lambda content, *_: bytes(len(content) + 300))
+    source = source_of(BLOCK_BYTES + 9, noisy=False)
+    compressed, _ = blocked(source)
+    assert gzip.decompress(compressed) == source
 
 
 @pytest.mark.parametrize("codec", ["mp3", "ogg"])

@@ -70,6 +70,7 @@ def test_a_server_that_ignores_ranges_is_refused(answer_with: AnswerWith) -> Non
     [
         (None, OBJECT[2:6]),
         ("bytes 3-6/10", OBJECT[3:7]),
+        ("bytes 1-5/10", OBJECT[1:6]),
         ("bytes 2-6/10", OBJECT[2:7]),
         ("bytes 2-4/10", OBJECT[2:5]),
         ("bytes 2-5/*", OBJECT[2:6]),

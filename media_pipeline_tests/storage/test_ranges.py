@@ -23,7 +23,7 @@ from media_pipeline.storage.ranges import (
     source_size,
     torn_checkpoint,
 )
-from media_pipeline_tests.storage.blocks import NOISE, blocked, reader, source_of
+from media_pipeline_tests.storage.blocks import NOISE, block_of, blocked, reader, source_of
 
 SOURCE = source_of(2 * BLOCK_BYTES, noisy=False) + NOISE[: BLOCK_BYTES + 5_000]
 OBJECT, INDEX = blocked(SOURCE)
@@ -90,6 +90,12 @@ def test_only_the_blocks_of_the_range_are_read_in_bounded_reads():
 @pytest.mark.parametrize("source", [b"", b"x", NOISE[:BLOCK_BYTES], SOURCE, LONG])
 def test_a_lost_index_is_rebuilt(source):
     data, index = blocked(source)
+    assert rebuilt_index(reader(data)) == index
+
+
+@pytest.mark.parametrize("blocks", range(1, 7))
+def test_a_lost_index_is_rebuilt_wherever_in_a_block_a_read_ends(blocks):
+    data, index = blocked(source_of(blocks * BLOCK_BYTES, noisy=False) + LONG)
     assert rebuilt_index(reader(data)) == index
 
 
@@ -163,6 +169,39 @@ def test_the_index_of_another_object_is_found_out():
     for index in (longer, shorter, elsewhere, ended):
         with pytest.raises(DamagedError):
             taken(OBJECT, index, 0, len(SOURCE) + BLOCK_BYTES)
+
+
+def test_an_index_whose_offset_lies_within_a_block_is_found_out():
+    offsets = INDEX.object_offsets[:]
+    offsets[2] += 100
+    with pytest.raises(DamagedError, match=f"block at {offsets[1]} of the object is not as long as the index says"):
+        taken(OBJECT, BlockIndex(offsets, INDEX.source_offsets), BLOCK_BYTES, BLOCK_BYTES + 1)
+
+
+def test_an_object_cut_within_the_blocks_asked_for_tells_where():
+    length = INDEX.object_offsets[2] - 1
+    with pytest.raises(DamagedError, match=f"The object ends at {length}, within a block of the index"):
+        taken(OBJECT[:length], INDEX, 0, 2 * BLOCK_BYTES)
+
+
+STORED = b"\x01\x03\x00\xfc\xffabc"
+
+
+@pytest.mark.parametrize(
+    ("block", "sentence"),
+    [
+        (block_of(b"\x00" + STORED[1:], b"abc"), "corrupt"),  # its deflate goes on, gunzip would say
+        (block_of(STORED + b"x", b"abc"), "corrupt"),  # something lies between its deflate and its CRC
+        (block_of(STORED, b"abc", content_bytes=4), "corrupt"),
+        (block_of(STORED, b"abc", content_bytes=MAX_BLOCK_BYTES + 1), "claims to hold 65537 bytes"),
+        (block_of(STORED, b"abc", block_bytes=6), "cut off"),
+        (block_of(b"\x01\x00\x00\xff\xff", b""), "holds nothing"),
+    ],
+)
+def test_a_block_that_contradicts_itself_is_refused(block, sentence):
+    read = reader(SMALL[: -len(EOF_BLOCK)] + block + EOF_BLOCK)
+    with pytest.raises(DamagedError, match=sentence):
+        list(source_range(read, rebuilt_index(read), 0, 1_000))
 
 
 def test_a_store_that_gives_more_than_asked_for_is_not_trusted():
