@@ -17,8 +17,8 @@ LATE_TAG = "media_pipeline/late"
 """On runs that late_recordings requested: the difference they answer."""
 MAX_ATTEMPTS = 3
 MAX_RUNS_PER_TICK = 3
-MAX_TICK_SECONDS = 40.0
-"""A tick dies after 60 s; days not looked at in time are the next tick's."""
+MAX_TICK_SECONDS = 30.0
+"""No further day is begun after this long: a tick dies after 60 s, and one day in S3 may take a third of that."""
 RUNS_LOOKED_AT = 50
 PARTITION_TAG = "dagster/partition"
 

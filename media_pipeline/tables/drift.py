@@ -9,6 +9,7 @@ import datetime as dt
 import gzip
 import hashlib
 import random
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from media_pipeline.transfer.sidecar import sidecar_key
 
 TABLE = "recording_audio"
 INDEX_SUFFIX = ".gzi"
-MAX_BYTES_READ = 256 * 1024 * 1024
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+MAX_BYTES_READ = 64 * 1024 * 1024
 """Of one day's objects at a time; which ones is left to chance."""
 _CHUNK_BYTES = 1024 * 1024
 
@@ -56,7 +58,7 @@ def days_with_objects(store: ObjectStore) -> list[dt.date]:
     """Days that have been exported, oldest first."""
     prefix = f"tables/{TABLE}/"
     names = {key.removeprefix(prefix).partition("/")[0].removeprefix("date=") for key, _ in store.stats(prefix)}
-    return sorted(dt.date.fromisoformat(name) for name in names)
+    return sorted(dt.date.fromisoformat(name) for name in names if _DAY.fullmatch(name))
 
 
 def find_drift(tables: Tables, day: dt.date) -> Drift:
