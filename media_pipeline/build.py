@@ -10,14 +10,19 @@ import dagster as dg
 from media_pipeline.assets.audio import audio_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
+from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job
+from media_pipeline.jobs import daily_export_job, relist_job
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.schedules import daily_export_schedule
+from media_pipeline.resources.webhooks import WebhooksResource
+from media_pipeline.schedules import daily_export_schedule, relist_schedule
+from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
+from media_pipeline.sensors.late_recordings import late_recordings_sensor
+from media_pipeline.sensors.run_failures import run_failures_sensor
 from media_pipeline.settings import Settings
 
 BAD_PATCH = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -33,17 +38,24 @@ def build_definitions(
     """Definitions for the given settings (default: the environment's), with resources replaced by name."""
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
-    job = daily_export_job()
+    job, relist = daily_export_job(), relist_job()
+    watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
             *inventory_assets(partitions, retry),
             audio_asset(partitions, retry),
             transcript_assets(partitions, retry),
             *report_assets(partitions),
+            recent_listings_asset(*watched, retry),
         ],
-        jobs=[job],
-        schedules=[daily_export_schedule(job)],
-        sensors=[incomplete_days_sensor(job, settings.start_date, settings.lookback_days)],
+        jobs=[job, relist],
+        schedules=[daily_export_schedule(job), relist_schedule(relist)],
+        sensors=[
+            incomplete_days_sensor(job, *watched),
+            late_recordings_sensor(job, *watched),
+            run_failures_sensor(*watched),
+            archive_drift_sensor(),
+        ],
         resources={**default_resources(settings), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each and share no budget.
         executor=dg.in_process_executor,
@@ -70,6 +82,9 @@ def default_resources(settings: Settings) -> dict[str, object]:
             codecs=list(settings.codecs),
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
+        ),
+        "webhooks": WebhooksResource(
+            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()), ui_url=settings.ui_url
         ),
         "progress": Progress(),
     }

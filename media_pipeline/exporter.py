@@ -14,6 +14,7 @@ from media_pipeline.assets.progress import Progress
 from media_pipeline.build import build_definitions
 from media_pipeline.jobs import DAILY_EXPORT
 from media_pipeline.partitions import newest_finished_day
+from media_pipeline.resources.failures import first_cause
 from media_pipeline.settings import Settings
 from media_pipeline.storage.space import BYTES_PER_MB
 
@@ -111,12 +112,8 @@ class RecordingExporter:
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_step_failure and (error := event.step_failure_data.error) is not None:
-            while error.cause is not None:  # Dagster wraps what was retried in vain; the first cause has the sentence
-                error = error.cause
-            return error.message.strip().partition(": ")[2] or error.message.strip()
-    return "See the run's events for the cause."
+    causes = (first_cause(event) for event in result.all_events if event.is_step_failure)
+    return next((cause for cause in causes if cause), "See the run's events for the cause.")
 
 
 def _day(value: dt.date | str, *, is_end: bool = False) -> dt.date:

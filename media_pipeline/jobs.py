@@ -1,4 +1,4 @@
-"""daily_export: one run exports one day, in one process, with threads inside the assets."""
+"""The jobs: daily_export (one run exports one day, in one process) and relist_recent_days (lists only)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 DAILY_EXPORT = "daily_export"
+RELIST_RECENT_DAYS = "relist_recent_days"
 MAX_RUNTIME_SECONDS = 6 * 3600
 """A hung run dies after this long and is repeated; the longest honest day (100,000 calls at 5 a second) takes 5.6 h."""
+MAX_RELIST_SECONDS = 2 * 3600
 
 
 def daily_export_job() -> UnresolvedAssetJobDefinition:
@@ -21,4 +23,14 @@ def daily_export_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.groups("recordings", "reports"),
         description="Export one finished day: list, download and verify, fetch transcripts, write the reports.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
+    )
+
+
+def relist_job() -> UnresolvedAssetJobDefinition:
+    """The light job that late recordings are found by."""
+    return dg.define_asset_job(
+        RELIST_RECENT_DAYS,
+        selection=dg.AssetSelection.assets("recent_listings"),
+        description="List the finished days of the look-back again, and say which of them is not complete.",
+        tags={"dagster/max_runtime": str(MAX_RELIST_SECONDS)},
     )

@@ -6,6 +6,9 @@ import datetime as dt
 
 import dagster as dg
 
+EXPORT_GRACE = dt.timedelta(hours=3)
+"""How long after its end a day may be unexported: the schedule has its turn first, 02:15 UTC, and some time to run."""
+
 
 def daily_partitions(start_date: dt.date) -> dg.DailyPartitionsDefinition:
     """One partition per finished UTC day."""
@@ -20,3 +23,12 @@ def partition_day(context: dg.AssetExecutionContext) -> dt.date:
 def newest_finished_day() -> dt.date:
     """Yesterday, in UTC."""
     return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+
+
+def recent_days(
+    now: dt.datetime, start: dt.date, lookback_days: int, grace: dt.timedelta | None = None
+) -> list[dt.date]:
+    """Days that finished at least `grace` ago, not before `start` nor older than the look-back, oldest first."""
+    newest = (now - (grace or dt.timedelta())).date() - dt.timedelta(days=1)
+    oldest = max(start, now.date() - dt.timedelta(days=lookback_days))
+    return [oldest + dt.timedelta(days=n) for n in range((newest - oldest).days + 1)]

@@ -1,4 +1,4 @@
-"""daily_export_schedule: every finished day once, after the source had time to settle."""
+"""daily_export_schedule (every finished day once) and relist_recent_days_schedule (what came late)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     Schedule = UnresolvedPartitionedAssetScheduleDefinition | dg.ScheduleDefinition
 
+RELIST_CRON = "40 */3 * * *"
+"""Every three hours, for a lateness of up to 48: a list of 7 days of 1,000 recordings costs about 40 calls."""
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
 
@@ -24,4 +26,15 @@ def daily_export_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
         hour_of_day=HOUR_UTC,
         minute_of_hour=MINUTE,
         description="Exports the day that ended at midnight UTC.",
+    )
+
+
+def relist_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """One run every three hours."""
+    return dg.ScheduleDefinition(
+        name="relist_recent_days_schedule",
+        job=job,
+        cron_schedule=RELIST_CRON,
+        execution_timezone="UTC",
+        description="Lists the finished days of the look-back again; the sensor late_recordings does the rest.",
     )

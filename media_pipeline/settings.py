@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     sidecars: bool = Field(True, alias="MEDIA_SIDECARS")
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
 
+    webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
+    ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
+
     @field_validator("codecs", "download_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:

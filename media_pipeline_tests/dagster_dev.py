@@ -62,6 +62,7 @@ class DagsterDev:
 
     url: str
     folder: Path
+    sandbox_url: str
 
     def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, Any]:
         """The data of the answer. Raises DevError with what GraphQL says against the query."""
@@ -104,19 +105,28 @@ class DagsterDev:
 
 @contextlib.contextmanager
 def dagster_dev(
-    folder: Path, *, per_day: int, days: int = 3, first_day: dt.date | None = None, transcode_seconds: int = 0
+    folder: Path,
+    *,
+    per_day: int,
+    days: int = 3,
+    first_day: dt.date | None = None,
+    transcode_seconds: int = 0,
+    latency_ms: int = 0,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[DagsterDev]:
     """Serve an org of `days` days and Dagster's UI for the length of a `with` block; files go below `folder`.
 
-    Partitions start at `first_day`, by default with the org's first one.
+    Partitions start at `first_day`, by default with the org's first one. `variables` go to Dagster besides its own.
     """
     start = first_day or YESTERDAY - dt.timedelta(days=days - 1)
-    with _sandbox(folder, per_day, days, transcode_seconds) as sandbox_url:
+    options = {"per-day": per_day, "days": days, "transcode-seconds": transcode_seconds, "latency-ms": latency_ms}
+    with _sandbox(folder, options) as sandbox_url:
         port = _free_port()
         command = ["-m", "dagster", "dev", "--workspace", str(REPO / "workspace.yaml")]
         command += ["--host", "127.0.0.1", "--port", str(port)]
-        with _process(command, folder / "dagster.log", folder, _environment(folder, sandbox_url, start)) as process:
-            dev = DagsterDev(f"http://127.0.0.1:{port}", folder)
+        environment = _environment(folder, sandbox_url, start) | dict(variables or {})
+        with _process(command, folder / "dagster.log", folder, environment) as process:
+            dev = DagsterDev(f"http://127.0.0.1:{port}", folder, sandbox_url)
             until(lambda: _loaded(dev, process), START_SECONDS, lambda: f"No UI. {tail(folder / 'dagster.log')}")
             dev.graphql(_NO_WELCOME)
             yield dev
@@ -128,11 +138,11 @@ def tail(log: Path, characters: int = 3_000) -> str:
 
 
 @contextlib.contextmanager
-def _sandbox(folder: Path, per_day: int, days: int, transcode_seconds: int) -> Iterator[str]:
+def _sandbox(folder: Path, options: Mapping[str, int]) -> Iterator[str]:
     log = folder / "sandbox.log"
-    command = ["-m", "media_pipeline.sandbox", "--port", "0", "--per-day", str(per_day), "--days", str(days)]
-
-    command += ["--transcode-seconds", str(transcode_seconds)]
+    command = ["-m", "media_pipeline.sandbox", "--port", "0"]
+    for name, value in options.items():
+        command += [f"--{name}", str(value)]
 
     def announced() -> str | None:
         lines = [line for line in log.read_text().splitlines() if line.startswith(_ANNOUNCEMENT)]

@@ -167,9 +167,9 @@ class Export:
 
     @property
     def check_passed(self) -> bool:
-        (check,) = self.result.get_asset_check_evaluations()
-        assert check.check_name == "day_complete"
-        return check.passed
+        checks = {check.check_name: check for check in self.result.get_asset_check_evaluations()}
+        assert checks["archive_intact"].passed, checks["archive_intact"].description
+        return checks["day_complete"].passed
 
     @property
     def objects(self) -> set[str]:

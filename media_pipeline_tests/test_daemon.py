@@ -1,48 +1,109 @@
-"""The sensor under Dagster's real daemon: a day that is not complete yet is run again, by itself, until it is."""
+"""The sensors under Dagster's real daemon: a day heals by itself; one that cannot is given up in one message."""
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.partition import Tables
 from media_pipeline_tests.dagster_dev import YESTERDAY, DagsterDev, dagster_dev, until
+from media_pipeline_tests.receiver import receiving
 
-TRANSCODE_SECONDS = 40
-HEALED_SECONDS = 150.0
+TRANSCODE_SECONDS = 30
+LATENCY_MS = 150
+"""So that there is time to kill a run in the middle of its day."""
+HEALED_SECONDS = 200.0
+QUIET_SECONDS = 70.0
+"""Two ticks of the sensor and a run."""
+BEFORE = YESTERDAY - timedelta(days=1)
 _RUNS = """
 query Runs($tag: ExecutionTag!) {
-  runsOrError(filter: {tags: [$tag]}) { ... on Runs { results { runId status jobName tags { key value } } } }
+  runsOrError(filter: {tags: [$tag]}) { ... on Runs { results { runId status tags { key value } } } }
+}"""
+_EVENTS = """
+query Events($id: ID!) {
+  runOrError(runId: $id) { ... on Run { eventConnection { events { ... on MessageEvent { message } } } } }
 }"""
 
 
-def test_a_day_is_run_again_by_the_daemon_until_it_is_complete(tmp_path: Path) -> None:
-    with dagster_dev(tmp_path, per_day=30, days=1, transcode_seconds=TRANSCODE_SECONDS) as dev:
-        dev.start_sensor("incomplete_days")
+def test_a_killed_day_heals_by_itself_and_a_hopeless_one_is_given_up_in_one_message(tmp_path: Path) -> None:
+    with (
+        receiving() as receiver,
+        dagster_dev(
+            tmp_path,
+            per_day=30,
+            days=2,
+            transcode_seconds=TRANSCODE_SECONDS,
+            latency_ms=LATENCY_MS,
+            variables={"MEDIA_WEBHOOKS": receiver.url},
+        ) as dev,
+    ):
+        forbid_one_recording_of(BEFORE, dev)
+        killed = dev.launch_day(YESTERDAY)
+        kill_in_mid_day(dev, killed)
+        for sensor in ("incomplete_days", "run_failures"):
+            dev.start_sensor(sensor)
         tables = Tables(LocalStore(tmp_path / "media"))
         until(lambda: judge_day(tables, YESTERDAY).complete or None, HEALED_SECONDS, lambda: f"not healed: {runs(dev)}")
-        until(lambda: _all_over(dev) or None, 30, lambda: f"runs still under way: {runs(dev)}")
-        found = runs(dev)
-        assert [run["status"] for run in found][-1] == "SUCCESS"
-        assert {run["status"] for run in found[:-1]} <= {"FAILURE"}
-        assert len(found) >= 2, "the first attempt came too early for the file being prepared"
-        assert [run["attempt"] for run in found] == [str(n + 1) for n in range(len(found))]
-        assert {run["key"] for run in found} == {f"{YESTERDAY}:{n + 1}" for n in range(len(found))}
+        until(lambda: receiver.messages or None, HEALED_SECONDS, lambda: f"nobody was told: {runs(dev, BEFORE)}")
+        until(lambda: _all_over(dev) or None, QUIET_SECONDS, lambda: f"still under way: {runs(dev)}")
+
+        healing = runs(dev)
+        assert healing[0]["id"] == killed
+        assert [run["status"] for run in healing][-1] == "SUCCESS"
+        assert {run["status"] for run in healing[:-1]} == {"FAILURE"}
+        hopeless = runs(dev, BEFORE)
+        assert [run["status"] for run in hopeless] == ["FAILURE"] * 3
+        assert [run["key"] for run in hopeless] == [f"{BEFORE}:{n}" for n in (1, 2, 3)]
+        (message,) = receiver.messages
+        assert message["date"] == str(BEFORE)
+        assert message["given_up"]
+        assert message["recordings"] == {"failed (forbidden)": 1}
+        assert message["run_id"] == hopeless[-1]["id"]
+        log = (tmp_path / "dagster.log").read_text()
+        assert log.count(message["text"]) == 1
+        assert receiver.url not in log
 
 
-def runs(dev: DagsterDev) -> list[dict[str, str]]:
+def forbid_one_recording_of(day: Any, dev: DagsterDev) -> None:
+    truth = httpx.get(f"{dev.sandbox_url}/_sandbox/truth", params={"date": str(day)}).json()
+    (target, *_) = (record["id"] for record in truth if record["kind"] == "ordinary")
+    rules = {"rules": [{"fault": "forbidden", "on": "media", "ids": [target]}]}
+    httpx.put(f"{dev.sandbox_url}/_sandbox/rules", json=rules).raise_for_status()
+
+
+def kill_in_mid_day(dev: DagsterDev, run_id: str) -> None:
+    """kill -9 of the run's own process, once it has published something and before it is done."""
+    objects = dev.folder / f"media/audio/date={YESTERDAY}"
+    until(lambda: next(objects.glob("*.gz"), None), 60, lambda: "the run published nothing")
+    messages = [event.get("message", "") for event in _run(dev, run_id)["eventConnection"]["events"]]
+    pid = next(found[1] for message in messages if (found := re.search(r"\(pid: (\d+)\)", message)))
+    os.kill(int(pid), signal.SIGKILL)
+    assert not (dev.folder / f"media/tables/recording_audio/date={YESTERDAY}").exists(), "the run was too fast"
+
+
+def runs(dev: DagsterDev, day: Any = YESTERDAY) -> list[dict[str, Any]]:
     """The day's runs, oldest first."""
-    tag = {"key": "dagster/partition", "value": str(YESTERDAY)}
-    results = dev.graphql(_RUNS, {"tag": tag})["runsOrError"]["results"]
+    results = dev.graphql(_RUNS, {"tag": {"key": "dagster/partition", "value": str(day)}})["runsOrError"]["results"]
     found = []
     for run in reversed(results):
         tags = {entry["key"]: entry["value"] for entry in run["tags"]}
-        found.append(
-            {"status": run["status"], "attempt": tags["media_pipeline/attempt"], "key": tags["dagster/run_key"]}
-        )
+        found.append({"id": run["runId"], "status": run["status"], "key": tags.get("dagster/run_key")})
     return found
 
 
+def _run(dev: DagsterDev, run_id: str) -> dict[str, Any]:
+    run: dict[str, Any] = dev.graphql(_EVENTS, {"id": run_id})["runOrError"]
+    return run
+
+
 def _all_over(dev: DagsterDev) -> bool:
-    return all(run["status"] in ("SUCCESS", "FAILURE") for run in runs(dev))
+    return all(run["status"] in ("SUCCESS", "FAILURE") for day in (YESTERDAY, BEFORE) for run in runs(dev, day))

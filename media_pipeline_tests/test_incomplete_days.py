@@ -7,9 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from media_pipeline.build import build_definitions
-from media_pipeline.sensors.incomplete_days import ATTEMPT_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, NAME, due_days
-from media_pipeline_tests.harness import DAY, NO_RETRY, Export, resources_for, settings_for
+from media_pipeline.sensors.days import ATTEMPT_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, due_days
+from media_pipeline.sensors.incomplete_days import NAME
+from media_pipeline_tests.daemon import Daemon
+from media_pipeline_tests.harness import DAY, Export
 
 EMPTY_DAYS = [DAY - dt.timedelta(days=n) for n in range(6, 3, -1)]
 """Finished days in the look-back before the sandbox's first: complete with no recordings."""
@@ -21,52 +22,9 @@ def instance(tmp_path):
         yield instance
 
 
-class Daemon:
-    """Evaluates the sensor as Dagster's daemon does, and runs what it asks for."""
-
-    def __init__(self, org, folder: Path, instance: dg.DagsterInstance) -> None:
-        self.org, self.folder, self.instance = org, folder, instance
-        settings = settings_for(org.url, folder)
-        definitions = build_definitions(settings, resources=resources_for(settings), retry=NO_RETRY)
-        self.sensor = definitions.resolve_sensor_def(NAME)
-        self.job = definitions.resolve_job_def("daily_export")
-        self.resources = {"media": definitions.resources["media"]}
-        self.repository = definitions.get_repository_def()
-        self.cursor: str | None = None
-        self.last: dg.SensorResult | None = None
-
-    def tick(self) -> list[dg.RunRequest]:
-        with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, repository_def=self.repository, resources=self.resources
-        ) as context:
-            self.last = self.sensor(context)
-        self.cursor = self.last.cursor
-        return list(self.last.run_requests)
-
-    def run(self, request: dg.RunRequest) -> bool:
-        return self.job.execute_in_process(
-            partition_key=request.partition_key,
-            instance=self.instance,
-            tags={**request.tags, "dagster/sensor_name": NAME},
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        ).success
-
-    def until_quiet(self, ticks: int = 20) -> list[str]:
-        keys = []
-        for _ in range(ticks):
-            requests = self.tick()
-            if not requests:
-                return keys
-            for request in requests:
-                keys.append(request.run_key)
-                self.run(request)
-        raise AssertionError("the sensor never came to rest")
-
-
 @pytest.fixture
 def daemon(org, tmp_path, instance):
-    return Daemon(org, tmp_path, instance)
+    return Daemon(org, tmp_path, instance).sensor(NAME)
 
 
 def test_days_are_due_after_the_schedule_had_its_turn():

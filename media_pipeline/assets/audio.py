@@ -12,11 +12,13 @@ from pydantic import Field
 
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.step import Step, working
+from media_pipeline.checks.archive_intact import ARCHIVE_INTACT, archive_intact_result
 from media_pipeline.metadata import SAMPLE_ROWS, calls, outcomes_picture, sample, schema_metadata, written
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.space import BYTES_PER_MB, check_space
+from media_pipeline.tables.drift import find_drift
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem
@@ -71,6 +73,13 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
         kinds={"parquet", "python", "gzip"},
         retry_policy=retry,
         metadata=schema_metadata("recording_audio"),
+        check_specs=[
+            dg.AssetCheckSpec(
+                ARCHIVE_INTACT,
+                asset="recording_audio",
+                description="Nothing under audio/ was added, changed or removed outside a run.",
+            )
+        ],
     )
     def recording_audio(
         context: dg.AssetExecutionContext,
@@ -99,7 +108,8 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
             progress.end()
             seconds = time.monotonic() - started
             return dg.MaterializeResult(
-                metadata=_described(step, totals, seconds) | written(tables, "recording_audio", step.day, writer.count)
+                metadata=_described(step, totals, seconds) | written(tables, "recording_audio", step.day, writer.count),
+                check_results=[archive_intact_result(find_drift(tables, step.day))],
             )
 
     return recording_audio

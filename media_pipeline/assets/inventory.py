@@ -27,7 +27,8 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
         """Every recording of the UTC day, listed page by page, each once.
 
         Source: the org's recording list. Rows are sorted by recording_id and file_index. A day without recordings
-        gives an empty, fully typed table. Recordings of other days that the listing returns are ignored here.
+        gives an empty, fully typed table. Recordings of other days that the listing returns are ignored here. What an
+        earlier run listed and the source lists no more stays, with the file_state deleted.
         """
         with working(context, "recording_inventory", genesys, media) as step:
             tally = ListingTally()
@@ -41,6 +42,7 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
                     "duplicates_ignored": tally.duplicates,
                     "other_days_ignored": tally.other_days,
                     "entries_without_id": tally.malformed,
+                    "no_longer_listed": tally.no_longer_listed,
                 }
                 | calls(step.stats)
             )

@@ -1,5 +1,7 @@
 """availability_report and storage_utilization: what an analyst asks, computed from the tables only."""
 
+import datetime as dt
+
 import dagster as dg
 
 from media_pipeline.checks.day_complete import DAY_COMPLETE, day_complete_result
@@ -11,6 +13,9 @@ from media_pipeline.tables.paths import report_key
 from media_pipeline.tables.reports import storage_utilization as utilization
 from media_pipeline.tables.reports import write_availability
 
+WARN_WINDOW, FAIL_WINDOW = dt.timedelta(hours=26), dt.timedelta(hours=30)
+"""The schedule runs every 24 hours; the badge sees runs only, the check finished_days_complete sees days."""
+
 
 def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """The two reports and the check that proves the day."""
@@ -21,6 +26,7 @@ def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         group_name="reports",
         kinds={"parquet", "json"},
         metadata=schema_metadata("availability_report"),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FAIL_WINDOW, warn_window=WARN_WINDOW),
         check_specs=[
             dg.AssetCheckSpec(
                 DAY_COMPLETE,

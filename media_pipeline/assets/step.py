@@ -37,10 +37,17 @@ class Step:
 
 @contextmanager
 def working(
-    context: dg.AssetExecutionContext, name: str, genesys: GenesysResource, media: MediaResource
+    context: dg.AssetExecutionContext,
+    name: str,
+    genesys: GenesysResource,
+    media: MediaResource,
+    day: dt.date | None = None,
 ) -> Iterator[Step]:
-    """Open the session and the audit log; whatever happens, the step's cost and its end are recorded."""
-    day = partition_day(context)
+    """Open the session and the audit log; whatever happens, the step's cost and its end are recorded.
+
+    `day` is where they are recorded, by default the run's partition.
+    """
+    day = day or partition_day(context)
     with explained():
         media.store.check_writable()
         audit = media.audit(day, context.run.run_id)

@@ -32,12 +32,13 @@ class ListedRecording:
 
 @dataclass(slots=True)
 class ListingTally:
-    """What a day's listing contained besides the recordings it yielded."""
+    """What a day's listing contained besides the recordings it yielded, and what it no longer contains."""
 
     pages: int = 0
     duplicates: int = 0
     other_days: int = 0
     malformed: int = 0
+    no_longer_listed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,3 +21,13 @@ def explained() -> Iterator[None]:
         raise dg.Failure(str(error), allow_retries=not error.permanent) from error
     except (StorageError, TableMissing) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def first_cause(event: dg.DagsterEvent) -> str | None:
+    """The sentence of a failed step; None when the event has none."""
+    error = event.step_failure_data.error
+    if error is None:
+        return None
+    while error.cause is not None:  # Dagster wraps what was retried in vain; the first cause has the sentence
+        error = error.cause
+    return error.message.strip().partition(": ")[2] or error.message.strip()

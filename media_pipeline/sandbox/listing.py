@@ -11,8 +11,11 @@ import functools
 from array import array
 
 from media_pipeline.sandbox.clock import Clock
-from media_pipeline.sandbox.faults import Call, Rules
+from media_pipeline.sandbox.faults import Call, Rule, Rules
 from media_pipeline.sandbox.org import INDEX_BITS, Org, Recording
+
+Hidden = tuple[tuple[int, frozenset[int]], ...]
+"""Number of a rule of late arrivals, and the days whose late recordings are not listed yet."""
 
 MAX_PAGE_SIZE = 200
 HOSTILE_IDS = (
@@ -97,15 +100,21 @@ class Listing:
 
     def rows(self, query: Query) -> array[int]:
         """Ordinals of everything a query lists now."""
-        late = self._rules.at("late")
-        hidden: tuple[int, ...] = ()
-        if late is not None:
-            delay = dt.timedelta(days=1, hours=late.params["hours"])
-            appears = {day: dt.datetime.combine(day, dt.time(), dt.UTC) + delay for day in self._org.dates()}
-            hidden = tuple(day.toordinal() for day, moment in appears.items() if self._clock.now() < moment)
-        return self._rows(query, hidden, self._rules.version, self._org.transcoded())
+        return self._rows(query, self._hidden(), self._rules.version, self._org.transcoded())
 
-    def _compute_rows(self, query: Query, hidden_days: tuple[int, ...], _version: int, _transcoded: bool) -> array[int]:
+    def _hidden(self) -> Hidden:
+        now = self._clock.now()
+
+        def appears(day: dt.date, rule: Rule) -> dt.datetime:
+            return dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(days=1, hours=rule.params["hours"])
+
+        return tuple(
+            (number, frozenset(day.toordinal() for day in self._org.dates() if now < appears(day, rule)))
+            for number, rule in enumerate(self._rules.active)
+            if rule.kind.stage == "late"
+        )
+
+    def _compute_rows(self, query: Query, hidden: Hidden, _version: int, _transcoded: bool) -> array[int]:
         rows = self._org.between(query.start, query.end)
         neighbours = self._rules.at("neighbours")
         if neighbours is not None:
@@ -114,15 +123,16 @@ class Listing:
             after = (query.end - dt.timedelta(milliseconds=1)).date() + dt.timedelta(days=1)
             per_day = self._org.per_day
             rows = self._org.slice_of(before, per_day - count, per_day) + rows + self._org.slice_of(after, 0, count)
-        if hidden_days:
-            rows = array("Q", (o for o in rows if o >> INDEX_BITS not in hidden_days or not self._is_late(o)))
+        for number, days in hidden:
+            if days:
+                rule = self._rules.active[number]
+                rows = array("Q", (o for o in rows if o >> INDEX_BITS not in days or not self._strikes(rule, o)))
         if query.media_type or query.status:
             rows = array("Q", (o for o in rows if self._matches(query, o)))
         return rows
 
-    def _is_late(self, ordinal: int) -> bool:
-        rule = self._rules.at("late")
-        return rule is not None and rule.selects(self.wire_id(self._org.recording(ordinal)))
+    def _strikes(self, rule: Rule, ordinal: int) -> bool:
+        return rule.selects(self.wire_id(self._org.recording(ordinal)))
 
     def _matches(self, query: Query, ordinal: int) -> bool:
         kind = self._org.recording(ordinal).kind

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 
 class StorageError(Exception):
     """The place for objects cannot be used: says which, why and what to do; trying again will not help."""
+
+
+class Stat(NamedTuple):
+    """Size in bytes, and when the object was last written in seconds since 1970 by the store's own clock."""
+
+    size: int
+    modified: float
 
 
 class ObjectWriter(Protocol):
@@ -42,6 +50,9 @@ class ObjectStore(Protocol):
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         """Keys below a prefix that ends in `/`, with their sizes in bytes; `suffix` picks those that end so."""
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        """Keys below a prefix that ends in `/`, in any order, with their size and time."""
 
     def check_writable(self) -> None:
         """Raise StorageError unless objects can be written."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from media_pipeline.storage.base import StorageError, checked_key, checked_range
+from media_pipeline.storage.base import Stat, StorageError, checked_key, checked_range
 
 STAGING = ".staging"
 """Unfinished objects lie in this folder of the root, on the same file system as their final place."""
@@ -64,7 +64,9 @@ class LocalStore:
             ) from error
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
-        found: dict[str, int] = {}
+        return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
         pending = [(self.root / checked_key(prefix.rstrip("/")), prefix)]
         while pending:
             folder, key = pending.pop()
@@ -72,9 +74,10 @@ class LocalStore:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         pending.append((folder / entry.name, f"{key}{entry.name}/"))
-                    elif entry.name.endswith(suffix):
-                        found[key + entry.name] = entry.stat().st_size
-        return found
+                    else:
+                        with suppress(FileNotFoundError):  # gone since, or a link to nowhere
+                            facts = entry.stat()
+                            yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
 
     def check_writable(self) -> None:
         with _explained(self.root):

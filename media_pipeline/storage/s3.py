@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from media_pipeline.storage.base import StorageError, checked_key, checked_range
+from media_pipeline.storage.base import Stat, StorageError, checked_key, checked_range
 
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 """Larger objects are spooled to disk on their way in and out."""
@@ -101,16 +101,17 @@ class S3Store:
         )
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
-        found: dict[str, int] = {}
+        return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix
+        )
         with self.explained():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
-            )
             for page in pages:
                 for entry in page.get("Contents", ()):
-                    if entry["Key"].endswith(suffix):
-                        found[entry["Key"][len(self._prefix) :]] = entry["Size"]
-        return found
+                    stat = Stat(entry["Size"], entry["LastModified"].timestamp())
+                    yield entry["Key"][len(self._prefix) :], stat
 
     def check_writable(self) -> None:
         with self.explained():

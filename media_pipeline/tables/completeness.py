@@ -11,6 +11,7 @@ from media_pipeline.tables.partition import Tables, aligned
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 
+MISSING_TABLE = "missing table "
 SAMPLE = 20
 """Names given at most; counts are exact."""
 
@@ -24,6 +25,7 @@ class Verdict:
     stored: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     samples: list[tuple[str, str]] = field(default_factory=list)
+    reasons: set[str] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -35,11 +37,21 @@ class Verdict:
         """The verdict for a person."""
         if self.complete:
             return f"{self.day} is complete: {self.listed} recordings listed, {self.stored} stored and present."
-        problems = ", ".join(f"{count} {problem}" for problem, count in sorted(self.problems.items()))
         return (
-            f"{self.day} is not complete: {problems} of {self.listed} recordings. See status, reason and detail in "
-            f"recording_audio, then materialize the day again: what is stored is not fetched again."
+            f"{self.day} is not complete: {self.summary}. See status, reason and detail in recording_audio, then "
+            "materialize the day again: what is stored is not fetched again."
         )
+
+    @property
+    def summary(self) -> str:
+        """The problems by number."""
+        problems = ", ".join(f"{count} {problem}" for problem, count in sorted(self.problems.items()))
+        return f"{problems} of {self.listed} recordings"
+
+    @property
+    def never_exported(self) -> bool:
+        """True when not even the inventory is there."""
+        return f"{MISSING_TABLE}recording_inventory" in self.problems
 
     def add(self, problem: str, recording_id: str = "") -> None:
         """Count one problem and name the recording while there is room."""
@@ -53,7 +65,7 @@ def judge_day(tables: Tables, day: dt.date) -> Verdict:
     verdict = Verdict(day)
     for table in ("recording_inventory", "recording_audio", "availability_report"):
         if not tables.exists(table, day):
-            verdict.add(f"missing table {table}")
+            verdict.add(MISSING_TABLE + table)
     if not verdict.complete:
         return verdict
     for _ in range(malformed_entries(tables, day)):
@@ -72,6 +84,7 @@ def judge_day(tables: Tables, day: dt.date) -> Verdict:
         for row in rows["audio"]:
             if row["status"] in INCOMPLETE_STATUSES:
                 verdict.add(f"{row['status']} ({row['reason']})", recording_id)
+                verdict.reasons.add(row["reason"])
             elif row["status"] == STORED:
                 verdict.stored += 1
                 size = sizes.get(row["object_key"])

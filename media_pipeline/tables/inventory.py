@@ -6,12 +6,14 @@ import datetime as dt
 from collections.abc import Collection, Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from media_pipeline.genesys.source import ListedRecording, ListingTally
-from media_pipeline.tables.partition import BATCH_ROWS, Row, Tables
+from media_pipeline.tables.partition import KEY_ORDER, Row, TableMissing, Tables, sorted_table
 from media_pipeline.tables.schemas import RECORDING_INVENTORY
 
 TABLE = "recording_inventory"
+DELETED = "deleted"
 MALFORMED_NOTE = "malformed_entries"
 """In the file's metadata: listed entries without an id, which can have no row and keep the day from being complete."""
 
@@ -19,18 +21,32 @@ MALFORMED_NOTE = "malformed_entries"
 def write_inventory(
     tables: Tables, day: dt.date, listed: Iterable[ListedRecording], tally: ListingTally, codecs: Collection[str]
 ) -> pa.Table:
-    """Replace a day's inventory, sorted by key; returns it."""
-    batches, rows = [], []
-    for recording in listed:
-        rows.append(_row(recording, codecs))
-        if len(rows) >= BATCH_ROWS:
-            batches.append(pa.RecordBatch.from_pylist(rows, schema=RECORDING_INVENTORY))
-            rows = []
-    batches.append(pa.RecordBatch.from_pylist(rows, schema=RECORDING_INVENTORY))
-    table = pa.Table.from_batches(batches).sort_by([("recording_id", "ascending"), ("file_index", "ascending")])
+    """Replace a day's inventory, sorted by key; returns it.
+
+    What an earlier listing had and this one has no more stays, as `deleted`: the source forgets, the archive does not.
+    """
+    table = sorted_table(TABLE, (_row(recording, codecs) for recording in listed))
+    gone = _no_longer_listed(tables, day, table)
+    if gone.num_rows:
+        table = pa.concat_tables([table, gone]).sort_by(KEY_ORDER)
+    tally.no_longer_listed = gone.num_rows
     with tables.writer(TABLE, day, note={MALFORMED_NOTE: str(tally.malformed)}) as writer:
         writer.add_table(table)
     return table
+
+
+def _no_longer_listed(tables: Tables, day: dt.date, now: pa.Table) -> pa.Table:
+    """Rows of the earlier inventory whose recording the new listing does not have."""
+    try:
+        known = tables.read(TABLE, day, ["recording_id"])["recording_id"]
+    except TableMissing:
+        return RECORDING_INVENTORY.empty_table()
+    missing = pc.invert(pc.is_in(known, now["recording_id"].combine_chunks()))
+    if not pc.any(missing).as_py():
+        return RECORDING_INVENTORY.empty_table()
+    gone = tables.read(TABLE, day).filter(missing).select(RECORDING_INVENTORY.names).cast(RECORDING_INVENTORY)
+    states = pa.repeat(pa.scalar(DELETED), gone.num_rows)
+    return gone.set_column(gone.schema.get_field_index("file_state"), RECORDING_INVENTORY.field("file_state"), states)
 
 
 def malformed_entries(tables: Tables, day: dt.date) -> int:

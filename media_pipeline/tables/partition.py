@@ -7,7 +7,7 @@ import heapq
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
@@ -27,6 +27,9 @@ ROW_GROUP_BYTES = 1024 * 1024
 time: with larger ones a run's memory grows with the day."""
 ROW_GROUP_ROWS = 5_000
 """The same for a table that is written whole."""
+
+
+KEY_ORDER = [("recording_id", "ascending"), ("file_index", "ascending")]
 
 
 class TableMissing(Exception):
@@ -160,6 +163,15 @@ class Tables:
             )
         with file, pq.ParquetFile(file) as parquet:
             yield parquet
+
+
+def sorted_table(table: str, rows: Iterable[Row]) -> pa.Table:
+    """Rows in any order as one Arrow table sorted by key, held as Python objects a batch at a time."""
+    schema, batches = TABLES[table], []
+    unread = iter(rows)
+    while batch := list(islice(unread, BATCH_ROWS)):
+        batches.append(pa.RecordBatch.from_pylist(batch, schema=schema))
+    return pa.Table.from_batches(batches, schema).sort_by(KEY_ORDER)
 
 
 def aligned(**streams: Iterable[Row]) -> Iterator[tuple[str, dict[str, list[Row]]]]:

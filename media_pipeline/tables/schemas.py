@@ -37,6 +37,8 @@ RECORDING_INVENTORY = pa.schema(
     ]
 )
 
+RECENT_LISTINGS = pa.schema([_RECORDING_ID, _FILE_INDEX, _FILE_STATE])
+
 RECORDING_AUDIO = pa.schema(
     [
         _RECORDING_ID,
@@ -151,6 +153,7 @@ EXPORT_RUNS = pa.schema(
 
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": RECORDING_INVENTORY,
+    "recent_listings": RECENT_LISTINGS,
     "recording_audio": RECORDING_AUDIO,
     "diarized_transcripts": DIARIZED_TRANSCRIPTS,
     "transcript_status": TRANSCRIPT_STATUS,

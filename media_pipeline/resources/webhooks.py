@@ -1,0 +1,24 @@
+"""MEDIA_WEBHOOKS as a Dagster resource; the URLs never show."""
+
+from __future__ import annotations
+
+import dagster as dg
+from pydantic import Field
+
+from media_pipeline.notify.webhooks import Webhook, parse_webhooks
+
+
+class WebhooksResource(dg.ConfigurableResource):
+    """Where messages to people are posted, besides the log."""
+
+    urls: str = Field("", description="Comma-separated URLs.", repr=False)
+    ui_url: str = Field("http://127.0.0.1:3000", description="Dagster's UI, for links to runs.")
+
+    @property
+    def receivers(self) -> list[Webhook]:
+        """The webhooks; raises ConfigurationError."""
+        return parse_webhooks(self.urls)
+
+    def run_link(self, run_id: str) -> str:
+        """The page of a run."""
+        return f"{self.ui_url.rstrip('/')}/runs/{run_id}"

@@ -1,0 +1,84 @@
+"""What sensors know of finished days: which are due, and each day's runs as the instance has them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from media_pipeline.partitions import EXPORT_GRACE, recent_days
+
+ATTEMPT_TAG = "media_pipeline/attempt"
+"""On runs that incomplete_days requested: which attempt of their day this is."""
+LATE_TAG = "media_pipeline/late"
+"""On runs that late_recordings requested: the difference they answer."""
+MAX_ATTEMPTS = 3
+MAX_RUNS_PER_TICK = 3
+MAX_TICK_SECONDS = 30.0
+"""No further day is begun after this long: a tick dies after 60 s, and one day in S3 may take a third of that."""
+RUNS_LOOKED_AT = 50
+PARTITION_TAG = "dagster/partition"
+
+_OVER = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A finished day with its runs, newest first."""
+
+    day: dt.date
+    runs: Sequence[dg.DagsterRun]
+
+    @property
+    def newest_run(self) -> str:
+        """Id of the newest run, empty without one."""
+        return self.runs[0].run_id if self.runs else ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a run is queued or working."""
+        return any(run.status not in _OVER for run in self.runs)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether an operator stopped the newest run."""
+        return bool(self.runs) and self.runs[0].status == dg.DagsterRunStatus.CANCELED
+
+    @property
+    def newest_status(self) -> dg.DagsterRunStatus | None:
+        """How the newest run ended, or where it is; None without one."""
+        return self.runs[0].status if self.runs else None
+
+    @property
+    def attempts(self) -> list[int]:
+        """Numbers of all attempts of this sensor; run retries of one attempt share its number."""
+        return sorted({int(run.tags[ATTEMPT_TAG]) for run in self.runs if ATTEMPT_TAG in run.tags})
+
+    @property
+    def failed_attempts(self) -> int:
+        """Attempts since the last success."""
+        numbers = set()
+        for run in self.runs:
+            if run.status == dg.DagsterRunStatus.SUCCESS:
+                break
+            if ATTEMPT_TAG in run.tags:
+                numbers.add(run.tags[ATTEMPT_TAG])
+        return len(numbers)
+
+
+def due_days(now: dt.datetime, start: dt.date, lookback_days: int) -> list[dt.date]:
+    """Finished days within the look-back whose turn has come, oldest first: they are deleted first at the source."""
+    return recent_days(now, start, lookback_days, EXPORT_GRACE)
+
+
+def looked_at(instance: dg.DagsterInstance, days: Iterable[dt.date]) -> Iterator[Day]:
+    """The given days with their runs, until a tick's time is used up."""
+    deadline = time.monotonic() + MAX_TICK_SECONDS
+    for day in days:
+        if time.monotonic() > deadline:
+            return
+        runs = instance.get_runs(filters=dg.RunsFilter(tags={PARTITION_TAG: str(day)}), limit=RUNS_LOOKED_AT)
+        yield Day(day, runs)
