@@ -27,6 +27,7 @@ from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 from media_pipeline.transfer.parallel import ordered_map
 from media_pipeline.transfer.recording import Exporter, Refetch, Result, Task
 from media_pipeline.transfer.sidecar import sidecar, sidecar_key
+from media_pipeline.transfer.spool import Spool
 
 
 class AudioConfig(dg.Config):
@@ -129,7 +130,9 @@ def _check_space(step: Step, media: MediaResource) -> None:
 def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig) -> Iterator[Result]:
     session, store = step.session, media.store
     present = store.sizes(audio_prefix(step.day), OBJECT_SUFFIX)
-    downloader = Downloader(session.http, store, session.patience, session.stats)
+    spool = Spool(Path(media.spool), store.url)
+    spool.clean()
+    downloader = Downloader(session.http, store, spool, session.patience, session.stats)
     exporter = Exporter(session.source, downloader, present.get, config.refetch, frozenset(config.recordings))
 
     def export(task: Task) -> Result:
@@ -172,6 +175,7 @@ def _tell(step: Step, result: Result) -> None:
         detail=row.get("detail"),
         attempts=effort.attempts,
         bytes=effort.bytes_fetched,
+        bytes_resumed=effort.bytes_resumed or None,
         latency_ms=round(effort.seconds * 1000),
         sha256=row.get("sha256"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 
@@ -38,6 +39,9 @@ class ObjectStore(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Publish a small object."""
+
+    def publish(self, path: Path, key: str) -> int:
+        """Make a finished local file appear under its key, whole and durable; returns its size in bytes."""
 
     def open(self, key: str) -> IO[bytes] | None:
         """A seekable reader, None when there is no such object."""

@@ -45,6 +45,29 @@ class LocalStore:
             writer.write(data)
             writer.commit()
 
+    def publish(self, path: Path, key: str) -> int:
+        target = self.root / checked_key(key)
+        with _explained(self.root):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            size = path.stat().st_size
+            path.chmod(0o666 & ~_UMASK)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with path.open("rb") as source, self.writer(key) as writer:
+                    while piece := source.read(1 << 20):
+                        writer.write(piece)
+                    return writer.commit()
+            _sync_folder(target.parent)
+        return size
+
     def open(self, key: str) -> IO[bytes] | None:
         try:
             return (self.root / checked_key(key)).open("rb")

@@ -44,6 +44,11 @@ class S3Store:
         with self.explained():
             self._client.upload_fileobj(file, self._bucket, full_key)
 
+    def publish(self, path: Path, key: str) -> int:
+        with path.open("rb") as file:
+            self.upload(file, self._prefix + checked_key(key))
+        return path.stat().st_size
+
     def open(self, key: str) -> IO[bytes] | None:
         from botocore.exceptions import ClientError
 

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.storage.gzi import INDEX_SUFFIX
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem, table_key
 from media_pipeline.transfer.outcome import STORED
 from media_pipeline.transfer.sidecar import sidecar_key
 
 TABLE = "recording_audio"
-INDEX_SUFFIX = ".gzi"
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 MAX_BYTES_READ = 64 * 1024 * 1024
 """Of one day's objects at a time; which ones is left to chance."""

@@ -1,6 +1,6 @@
 """From a link to a verified object: stream once, hash and compress on the way, prove, then publish.
 
-A broken download goes on where it stopped while the process lives; nothing is published unless size and checksum hold.
+A broken download goes on where it stopped, also in another process; nothing is published unless size and checksum hold.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from media_pipeline.storage.base import ObjectStore
 from media_pipeline.transfer.http import OPERATION, Broken, MediaHttp, Reply
 from media_pipeline.transfer.outcome import Effort, Ending, Stored
 from media_pipeline.transfer.sink import GzipSink
+from media_pipeline.transfer.spool import Identity, Spool
 from media_pipeline.transfer.verdict import (
     Body,
     FreshLinkNeeded,
@@ -50,6 +51,20 @@ class _State:
     content_type: str | None = None
     furthest: int = 0
 
+    def resume(self) -> None:
+        """Go on with what an earlier run left of this file."""
+        identity = self.sink.resume(self.media.size_bytes, self.media.md5)
+        if identity is not None:
+            self.etag, self.total, self.content_type = identity.etag, identity.total, identity.content_type
+            self.effort.bytes_resumed = self.furthest = self.sink.size
+
+    def accept(self, body: Body, etag: str | None, content_type: str | None) -> None:
+        """A reply carries this file, from the body's start on."""
+        if body.start < self.sink.size:
+            self.restart()
+        self.etag, self.total, self.content_type = etag, body.total, content_type
+        self.sink.identify(Identity(self.media.size_bytes, self.media.md5, etag, body.total, content_type))
+
     def progressed(self) -> bool:
         """Whether the file got well further than ever before; a file that is begun again and again does not."""
         if self.sink.size < self.furthest + PROGRESS_BYTES:
@@ -65,9 +80,10 @@ class _State:
 class Downloader:
     """Downloads recordings into a store; safe to use from threads."""
 
-    def __init__(self, http: MediaHttp, store: ObjectStore, patience: Patience, stats: CallStats) -> None:
+    def __init__(self, http: MediaHttp, store: ObjectStore, spool: Spool, patience: Patience, stats: CallStats) -> None:
         self._http = http
         self._store = store
+        self._spool = spool
         self._patience = patience
         self._stats = stats
         self._abandoned = threading.Event()
@@ -79,8 +95,9 @@ class Downloader:
     def download(self, media: MediaFile, key: str, renew: Callable[[], MediaFile], effort: Effort) -> Stored:
         """Publish the media under the key; raises Ending, StorageError, and what `renew` raises."""
         renewed: Counter[str] = Counter()
-        with GzipSink(self._store, key) as sink:
+        with GzipSink(self._store, key, self._spool, media.size_bytes) as sink:
             state = _State(media, sink, effort)
+            state.resume()
             while True:
                 try:
                     while not self._patience.run(lambda: self._step(state), OPERATION, self._stats):
@@ -91,6 +108,8 @@ class Downloader:
                         renewed.clear()
                     reason = needed.ending.reason
                     if renewed[reason] >= FRESH_LINKS[reason]:
+                        if reason == "md5_mismatch":
+                            state.restart()  # wrong bytes are not worth keeping for the next run
                         raise needed.ending from None
                     renewed[reason] += 1
                     self._renew(state, renew(), keep=reason == "forbidden")
@@ -136,10 +155,7 @@ class Downloader:
         if reply.status == 206 and offset and state.etag and etag != state.etag:
             raise StartOver(Ending("bad_range", "The file changed while it was downloaded."))
         body = judged(reply.status, reply.headers, offset=offset, expected=expected)
-        if body.start < offset:
-            state.restart()
-        state.etag, state.total = etag, body.total
-        state.content_type = reply.headers.get("Content-Type")
+        state.accept(body, etag, reply.headers.get("Content-Type"))
         return self._streamed(reply, body, state)
 
     def _streamed(self, reply: Reply, body: Body, state: _State) -> bool:

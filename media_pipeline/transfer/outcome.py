@@ -90,8 +90,10 @@ class Stored:
 
 @dataclass(slots=True)
 class Effort:
-    """What one recording cost: requests for its bytes, and bytes received, thrown-away ones included."""
+    """What one recording cost: requests for its bytes, bytes received, thrown-away ones included, and source bytes
+    that an earlier run had fetched."""
 
     attempts: int = 0
     bytes_fetched: int = 0
+    bytes_resumed: int = 0
     seconds: float = 0.0

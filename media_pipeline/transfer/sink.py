@@ -1,72 +1,109 @@
 """Hashes and compresses a stream on its way into an object that appears only when told to.
 
-Works in blocks of 256 KiB whatever the network's pieces are, so that equal input gives equal objects.
+The object is blocked gzip with its index beside it. What does not fit in one chunk goes through the spool, so that a
+killed run's bytes are continued by the next one; blocks do not depend on how the network cut the stream.
 """
 
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
-from types import TracebackType
-
-from isal import isal_zlib
+from collections.abc import Sequence
 
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.storage.bgzf import NOTHING_YET, BlockCompressor, Checkpoint
+from media_pipeline.storage.gzi import INDEX_SUFFIX
+from media_pipeline.storage.ranges import UnreadableError, source_range, torn_checkpoint
+from media_pipeline.transfer.spool import Identity, Partial, Spool
 
-BLOCK_BYTES = 256 * 1024
-GZIP_LEVEL = 2
-"""ISA-L's level 2: the ratio of zlib level 6 at some 20 times its speed on call audio."""
-_GZIP_WINDOW_BITS = 31
+IN_MEMORY_BYTES = 1024 * 1024
+"""Sources up to this size never touch the spool: fetching so little twice is allowed, two more files a call are not."""
 
 
 class GzipSink:
-    """MD5, SHA-256 and gzip of what is written; memory stays below two blocks."""
+    """MD5, SHA-256 and blocked gzip of what is written; memory stays below two chunks."""
 
-    def __init__(self, store: ObjectStore, key: str) -> None:
+    def __init__(self, store: ObjectStore, key: str, spool: Spool, expected_bytes: int | None) -> None:
         self._store = store
         self._key = key
-        self._stack = ExitStack()
-        self.restart()
+        small = expected_bytes is not None and expected_bytes <= IN_MEMORY_BYTES
+        self._partial: Partial | None = None if small else spool.partial(key)
+        self._begin(NOTHING_YET)
 
     def __enter__(self) -> GzipSink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stack.close()
+    def __exit__(self, *_: object) -> None:
+        if self._partial is not None:
+            self._partial.close()
+
+    def resume(self, size_bytes: int | None, md5: str | None) -> Identity | None:
+        """Go on with an earlier run's bytes if they are of the file that the source describes; else start empty."""
+        identity = self._partial.identity() if self._partial is not None else None
+        if self._partial is None or self._partial.size == 0 or identity is None or not identity.holds(size_bytes, md5):
+            self.restart()
+            return None
+        try:
+            checkpoint = torn_checkpoint(self._partial.read)
+            self._begin(checkpoint)
+            for piece in source_range(self._partial.read, checkpoint.index(), 0, checkpoint.source_offset):
+                self._hash(piece)
+        except UnreadableError:
+            self.restart()
+            return None
+        self._partial.cut(checkpoint.object_offset)
+        return identity
 
     def restart(self) -> None:
         """Throw away all that was written and begin again."""
-        self._stack.close()
-        self._writer = self._stack.enter_context(self._store.writer(self._key))
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-        self._gzip = isal_zlib.compressobj(level=GZIP_LEVEL, wbits=_GZIP_WINDOW_BITS)
-        self._block = bytearray()
-        self.size = 0
+        if self._partial is not None:
+            self._partial.cut(0)
+        self._begin(NOTHING_YET)
 
-    def write(self, data: bytes) -> None:
+    def identify(self, identity: Identity) -> None:
+        """Remember whose bytes these are, before the first is written."""
+        if self._partial is not None and self.size == 0:
+            self._partial.identify(identity)
+
+    def write(self, data: bytes | memoryview) -> None:
         """Take the next source bytes."""
         self.size += len(data)
-        self._block += data
-        while len(self._block) >= BLOCK_BYTES:
-            self._take(bytes(self._block[:BLOCK_BYTES]))
-            del self._block[:BLOCK_BYTES]
+        self._hash(data)
+        if pieces := self._blocks.compress(data):
+            self._keep(pieces)
 
     def digests(self) -> tuple[str, str]:
         """MD5 and SHA-256 in hex of all that was written."""
-        if self._block:
-            self._take(bytes(self._block))
-            self._block.clear()
         return self._md5.hexdigest(), self._sha256.hexdigest()
 
     def publish(self) -> int:
         """Give the object its final name; returns its size in bytes."""
-        self.digests()
-        self._writer.write(self._gzip.flush())
-        return self._writer.commit()
+        rest, index = self._blocks.finish()
+        self._keep([rest])
+        if self._partial is None:
+            data = b"".join(self._pieces)
+            size = len(data)
+            self._store.put(self._key, data)
+        else:
+            size = self._partial.size
+            self._store.publish(self._partial.path, self._key)
+            self._partial.discard()
+        # After the object: a reader that meets an older index notices, and rebuilds it.
+        self._store.put(self._key + INDEX_SUFFIX, index.encode())
+        return size
 
-    def _take(self, block: bytes) -> None:
-        self._md5.update(block)
-        self._sha256.update(block)
-        if compressed := self._gzip.compress(block):
-            self._writer.write(compressed)
+    def _begin(self, checkpoint: Checkpoint) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+        self._blocks = BlockCompressor(checkpoint)
+        self._pieces: list[bytes] = []
+        self.size = checkpoint.source_offset
+
+    def _hash(self, data: bytes | memoryview) -> None:
+        self._md5.update(data)
+        self._sha256.update(data)
+
+    def _keep(self, pieces: Sequence[bytes]) -> None:
+        if self._partial is None:
+            self._pieces += pieces
+        else:
+            self._partial.write(pieces)

@@ -18,6 +18,7 @@ from media_pipeline.storage.local import LocalStore
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp
 from media_pipeline.transfer.outcome import Effort, Ending, Stored
+from media_pipeline.transfer.spool import Spool
 
 BODY = b"RIFF" + bytes(range(256)) * 2_000
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
@@ -74,6 +75,7 @@ def plain(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: 
 @pytest.fixture
 def fetch(tmp_path):
     store = LocalStore(tmp_path)
+    spool = Spool(tmp_path / "spool", store.url)
     stats = CallStats()
 
     def run(answer: Answer, *, size: int | None = None, md5: str | None = None) -> tuple[Stored, Effort]:
@@ -82,10 +84,11 @@ def fetch(tmp_path):
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
             effort = Effort()
             try:
-                stored = Downloader(http, store, Patience(0.001), stats).download(media, "x.gz", lambda: media, effort)
+                downloader = Downloader(http, store, spool, Patience(0.001), stats)
+                stored = downloader.download(media, "x.gz", lambda: media, effort)
             finally:
                 http.close()
-                assert not list((tmp_path / ".staging").iterdir())
+                assert not list(tmp_path.glob(".staging/*"))
         assert gzip.decompress((tmp_path / "x.gz").read_bytes()) == BODY
         return stored, effort
 

@@ -1,0 +1,182 @@
+"""Files under way: compressed bytes on the local disk that outlive the process, with what proves whose bytes they are.
+
+A killed run leaves `<key>.part` (whole blocks, and a torn one at the end) and `<key>.json` (the file's identity). The
+next run goes on with them if the source still describes the same file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from media_pipeline.storage.base import StorageError
+
+MAX_AGE_SECONDS = 7 * 24 * 3600.0
+"""Links, retention and patience all end before; what nobody came back for is removed."""
+PART, IDENTITY = ".part", ".json"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What must not have changed for bytes to be continued: size and MD5 as the source states them, and the ETag."""
+
+    size_bytes: int | None
+    md5: str | None
+    etag: str | None
+    total: int | None
+    content_type: str | None
+
+    def holds(self, size_bytes: int | None, md5: str | None) -> bool:
+        """Whether a source that says this means the same file, and something can prove that its bytes are the same."""
+        return (self.size_bytes, self.md5) == (size_bytes, md5) and (self.etag or self.md5) is not None
+
+
+class Partial:
+    """The compressed bytes of one file; closing keeps them, `discard` does not."""
+
+    def __init__(self, path: Path) -> None:
+        self._identity_path = path.with_suffix(IDENTITY)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._handle, self.path = _locked(path)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        self._shared = self.path != path
+        self.size = os.fstat(self._handle).st_size
+
+    def identity(self) -> Identity | None:
+        """Whose bytes these are, None when nothing tells."""
+        if self._shared:
+            return None
+        try:
+            return Identity(**json.loads(self._identity_path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def identify(self, identity: Identity) -> None:
+        """Say whose bytes will follow, before the first of them is written."""
+        if self._shared:
+            return
+        temporary = self._identity_path.with_suffix(".tmp")
+        try:
+            temporary.write_text(json.dumps(asdict(identity)))
+            temporary.replace(self._identity_path)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the file, fewer at its end."""
+        return os.pread(self._handle, length, offset)
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append pieces; they are the kernel's when this returns, so that they outlive the process."""
+        try:
+            for start in range(0, len(pieces), _MAX_PIECES):
+                some = pieces[start : start + _MAX_PIECES]
+                wanted = sum(map(len, some))
+                written = os.writev(self._handle, some)
+                if written < wanted:  # a nearly full disk takes a part; the rest says why
+                    rest = memoryview(b"".join(some))[written:]
+                    while rest:
+                        rest = rest[os.write(self._handle, rest) :]
+                self.size += wanted
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+    def cut(self, size: int) -> None:
+        """Keep the first bytes only."""
+        os.ftruncate(self._handle, size)
+        os.lseek(self._handle, size, os.SEEK_SET)
+        self.size = size
+
+    def sync(self) -> None:
+        """Return when the bytes are on the disk."""
+        try:
+            os.fsync(self._handle)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+    def close(self) -> None:
+        """Leave the bytes for another run, if there are any."""
+        if self._handle < 0:
+            return
+        if self.size == 0 or self._shared:
+            self.discard()
+            return
+        os.close(self._handle)
+        self._handle = -1
+
+    def discard(self) -> None:
+        """Remove the bytes, or what is left of them after they were published."""
+        if self._handle < 0:
+            return
+        self.path.unlink(missing_ok=True)
+        if not self._shared:
+            self._identity_path.unlink(missing_ok=True)
+        os.close(self._handle)
+        self._handle = -1
+
+
+class Spool:
+    """The partial files of one archive below MEDIA_SPOOL."""
+
+    def __init__(self, folder: Path, root_url: str) -> None:
+        # one machine may fill several archives from one spool
+        self._folder = folder / "partial" / hashlib.blake2b(root_url.encode(), digest_size=6).hexdigest()
+
+    def partial(self, key: str) -> Partial:
+        """The file under way to an object key, as an earlier run left it."""
+        return Partial(self._folder / (key + PART))
+
+    def clean(self, now: float | None = None) -> int:
+        """Remove what nobody came back for; returns the bytes freed."""
+        limit = (now or time.time()) - MAX_AGE_SECONDS
+        freed = 0
+        for path in self._files():
+            with contextlib.suppress(OSError):
+                facts = path.stat()
+                if facts.st_mtime < limit:
+                    path.unlink()
+                    freed += facts.st_size
+        for folder, _, _ in os.walk(self._folder, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()  # refuses one that is not empty
+        return freed
+
+    def _files(self) -> Iterator[Path]:
+        for folder, _, names in os.walk(self._folder):
+            yield from (Path(folder) / name for name in names)
+
+
+_MAX_PIECES = 1_000
+"""Of one writev: IOV_MAX is 1,024."""
+
+
+def _locked(path: Path) -> tuple[int, Path]:
+    """The file, open and locked for this process; one of our own beside it when another process has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
+            os.lseek(handle, 0, os.SEEK_END)
+            return handle, path
+    except BlockingIOError:
+        pass
+    os.close(handle)
+    own = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    return handle, own
+
+
+def _unusable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"MEDIA_SPOOL cannot be used at {path.parent} ({error.strerror}): free space there or set MEDIA_SPOOL to a "
+        "folder this user may write; what was downloaded so far is kept and continued."
+    )
