@@ -153,7 +153,9 @@ class Downloader:
             raise FreshLinkNeeded(Ending("not_media", "The download link answered with a document."))
         etag = strong_etag(reply.headers)
         if reply.status == 206 and offset and state.etag and etag != state.etag:
-            raise StartOver(Ending("bad_range", "The file changed while it was downloaded."))
+            if etag is not None or state.media.md5 is None:  # without a tag, only the checksum at the end can tell
+                raise StartOver(Ending("bad_range", "The file changed while it was downloaded."))
+            etag = state.etag
         body = judged(reply.status, reply.headers, offset=offset, expected=expected)
         state.accept(body, etag, reply.headers.get("Content-Type"))
         return self._streamed(reply, body, state)
