@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 from pydantic import Field
 
 from media_pipeline.assets.progress import Progress
@@ -20,7 +21,8 @@ from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.space import BYTES_PER_MB, check_space
 from media_pipeline.tables.drift import find_drift
 from media_pipeline.tables.inventory import listed
-from media_pipeline.tables.partition import Row, Tables, aligned
+from media_pipeline.tables.ledger import Ledger
+from media_pipeline.tables.partition import Row, Tables, aligned, rows_of
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
@@ -101,11 +103,13 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
             tables = media.tables
             progress.begin(str(step.day), tables.read("recording_inventory", step.day, ["recording_id"]).num_rows)
             totals = _Totals()
-            with tables.writer("recording_audio", step.day) as writer:
-                for result in _results(step, media, genesys.concurrency, config):
-                    writer.add(result.row)
-                    totals.add(result)
-                    progress.advance(result.effort.bytes_fetched)
+            with media.ledger(step.day, context.run.run_id) as ledger:
+                with tables.writer("recording_audio", step.day) as writer:
+                    for result in _results(step, media, genesys.concurrency, config, ledger):
+                        writer.add(result.row)
+                        totals.add(result)
+                        progress.advance(result.effort.bytes_fetched)
+                ledger.written = True
             progress.end()
             seconds = time.monotonic() - started
             return dg.MaterializeResult(
@@ -127,13 +131,13 @@ def _check_space(step: Step, media: MediaResource) -> None:
         )
 
 
-def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig) -> Iterator[Result]:
+def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig, ledger: Ledger) -> Iterator[Result]:
     session, store = step.session, media.store
     present = store.sizes(audio_prefix(step.day), OBJECT_SUFFIX)
     spool = Spool(Path(media.spool), store.url)
     spool.clean()
     downloader = Downloader(session.http, store, spool, session.patience, session.stats)
-    exporter = Exporter(session.source, downloader, present.get, config.refetch, frozenset(config.recordings))
+    exporter = Exporter(session.source, store, downloader, present.get, config.refetch, frozenset(config.recordings))
 
     def export(task: Task) -> Result:
         result = exporter.export(task)
@@ -141,19 +145,26 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
             _tell(step, result)
         if media.sidecars and result.row["status"] == STORED and not result.reused:
             store.put(sidecar_key(task.object_key), sidecar(task.listed, result.row, None))
+        if not result.reused:
+            ledger.add(result.row)
         return result
 
-    for result in ordered_map(export, _tasks(media.tables, step.day), threads=threads, abandon=downloader.abandon):
+    for result in ordered_map(
+        export, _tasks(media.tables, ledger.earlier, step.day), threads=threads, abandon=downloader.abandon
+    ):
         if not result.reused:
             step.costs.add(result.task.listed, result.effort)
         yield result
 
 
-def _tasks(tables: Tables, day: dt.date) -> Iterator[Task]:
+def _tasks(tables: Tables, settled: pa.Table, day: dt.date) -> Iterator[Task]:
+    """The day's files with their newest row: a killed run's goes before the table's."""
     for recording_id, rows in aligned(
-        inventory=tables.rows("recording_inventory", day), audio=tables.rows("recording_audio", day)
+        inventory=tables.rows("recording_inventory", day),
+        audio=tables.rows("recording_audio", day),
+        settled=rows_of(settled),
     ):
-        earlier = {row["file_index"]: row for row in rows["audio"]}
+        earlier = {row["file_index"]: row for row in (*rows["audio"], *rows["settled"])}
         for row in rows["inventory"]:
             stem = object_stem(day, recording_id, row["file_index"], several_files=len(rows["inventory"]) > 1)
             yield Task(
@@ -176,6 +187,7 @@ def _tell(step: Step, result: Result) -> None:
         attempts=effort.attempts,
         bytes=effort.bytes_fetched,
         bytes_resumed=effort.bytes_resumed or None,
+        adopted=effort.adopted or None,
         latency_ms=round(effort.seconds * 1000),
         sha256=row.get("sha256"),
     )

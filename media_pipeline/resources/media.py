@@ -13,6 +13,7 @@ from media_pipeline.audit.log import AuditLog
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Tables
 
 
@@ -45,6 +46,10 @@ class MediaResource(dg.ConfigurableResource):
         if (day, run_id) not in self._audits:
             self._audits[day, run_id] = AuditLog(self.store, Path(self.spool), day, run_id)
         return self._audits[day, run_id]
+
+    def ledger(self, day: dt.date, run_id: str) -> Ledger:
+        """What a run settles, for whoever runs the day next."""
+        return Ledger(self.store, Path(self.spool), day, run_id)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Publish the audit logs for the last time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -58,11 +59,19 @@ class ObjectStore(Protocol):
     def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
         """Keys below a prefix that ends in `/`, in any order, with their size and time."""
 
+    def remove(self, key: str) -> None:
+        """Remove an object; one that is not there is fine."""
+
     def check_writable(self) -> None:
         """Raise StorageError unless objects can be written."""
 
     def free_bytes(self) -> int | None:
         """Free space in bytes, None where it is not limited."""
+
+
+def root_name(url: str) -> str:
+    """A short name of a place, for its folder in a spool that serves several places."""
+    return hashlib.blake2b(url.encode(), digest_size=6).hexdigest()
 
 
 def checked_key(key: str) -> str:

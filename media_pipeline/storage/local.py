@@ -102,6 +102,10 @@ class LocalStore:
                             facts = entry.stat()
                             yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
 
+    def remove(self, key: str) -> None:
+        with _explained(self.root):
+            (self.root / checked_key(key)).unlink(missing_ok=True)
+
     def check_writable(self) -> None:
         with _explained(self.root):
             staging = self.root / STAGING

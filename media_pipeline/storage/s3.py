@@ -118,6 +118,10 @@ class S3Store:
                     stat = Stat(entry["Size"], entry["LastModified"].timestamp())
                     yield entry["Key"][len(self._prefix) :], stat
 
+    def remove(self, key: str) -> None:
+        with self.explained():
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + checked_key(key))
+
     def check_writable(self) -> None:
         with self.explained():
             self._client.head_bucket(Bucket=self._bucket)

@@ -165,6 +165,12 @@ class Tables:
             yield parquet
 
 
+def rows_of(table: pa.Table) -> Iterator[Row]:
+    """A table row by row, a batch of Python objects at a time."""
+    for batch in table.to_batches(BATCH_ROWS):
+        yield from batch.to_pylist()
+
+
 def sorted_table(table: str, rows: Iterable[Row]) -> pa.Table:
     """Rows in any order as one Arrow table sorted by key, held as Python objects a batch at a time."""
     schema, batches = TABLES[table], []

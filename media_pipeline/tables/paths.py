@@ -33,6 +33,11 @@ def audit_key(day: dt.date, run_id: str) -> str:
     return f"audit/date={day}/{safe_name(run_id)}.jsonl"
 
 
+def ledger_prefix(day: dt.date) -> str:
+    """The folder of what runs of a day have settled and no table has yet, with a trailing slash."""
+    return f"ledger/date={day}/"
+
+
 def safe_name(identifier: str) -> str:
     """An id as a file name: bytes outside [A-Za-z0-9_-] become %XX; over 120 bytes, a prefix and a digest."""
     # quote() leaves '.' and '~' alone

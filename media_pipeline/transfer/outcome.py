@@ -90,10 +90,11 @@ class Stored:
 
 @dataclass(slots=True)
 class Effort:
-    """What one recording cost: requests for its bytes, bytes received, thrown-away ones included, and source bytes
-    that an earlier run had fetched."""
+    """What one recording cost: requests for its bytes, bytes received, thrown-away ones included; source bytes that an
+    earlier run had fetched; whether its object was found published and proved."""
 
     attempts: int = 0
     bytes_fetched: int = 0
     bytes_resumed: int = 0
+    adopted: bool = False
     seconds: float = 0.0

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from media_pipeline.genesys.errors import GenesysError, PermissionMissing
 from media_pipeline.genesys.source import ListedRecording, MediaFile, RecordingSource
+from media_pipeline.storage.base import ObjectStore
+from media_pipeline.transfer.adopt import adopted
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.outcome import EMPTY, STORED, UNAVAILABLE, Effort, Ending, Stored
 
@@ -46,6 +48,7 @@ class Exporter:
     """Takes recordings one by one, from any thread."""
 
     source: RecordingSource
+    store: ObjectStore
     downloader: Downloader
     present: Callable[[str], int | None]
     refetch: Refetch = "nothing"
@@ -65,7 +68,9 @@ class Exporter:
                 raise Ending("not_requested")
             media = self._resolved(task.listed)
             _refuse_without_bytes(media)
-            stored = self.downloader.download(media, task.object_key, lambda: self._resolved(task.listed), effort)
+            stored = self._adopted(task, media, effort) or self.downloader.download(
+                media, task.object_key, lambda: self._resolved(task.listed), effort
+            )
             row = _stored_row(task, stored)
         except Ending as ending:
             row = _row(task, media, status=ending.status, reason=ending.reason, detail=ending.sentence)
@@ -82,6 +87,14 @@ class Exporter:
             return size is not None and size == earlier["stored_size_bytes"]
         unchanged = earlier["listed_state"] == task.listed.file_state
         return earlier["status"] in (EMPTY, UNAVAILABLE) and unchanged and self.refetch == "nothing"
+
+    def _adopted(self, task: Task, media: MediaFile, effort: Effort) -> Stored | None:
+        """The object that a killed run had published already, if its bytes prove to be the source's."""
+        if self.refetch == "everything" or self.present(task.object_key) is None:
+            return None
+        found = adopted(self.store, task.object_key, media)
+        effort.adopted = found is not None
+        return found
 
     def _resolved(self, listed: ListedRecording) -> MediaFile:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from media_pipeline.storage.base import StorageError
+from media_pipeline.storage.base import StorageError, root_name
 
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 """Links, retention and patience all end before; what nobody came back for is removed."""
@@ -129,7 +128,7 @@ class Spool:
 
     def __init__(self, folder: Path, root_url: str) -> None:
         # one machine may fill several archives from one spool
-        self._folder = folder / "partial" / hashlib.blake2b(root_url.encode(), digest_size=6).hexdigest()
+        self._folder = folder / "partial" / root_name(root_url)
 
     def partial(self, key: str) -> Partial:
         """The file under way to an object key, as an earlier run left it."""
