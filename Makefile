@@ -71,7 +71,7 @@ screenshots: $(VENV)/.installed-dev ## take the README's pictures from a running
 
 lock: ## compile both requirement locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra build \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra reports --extra build \
 	  --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --constraint requirements.lock \
