@@ -5,7 +5,6 @@ dbt loads it by name from profiles.yml, in Dagster's runs and by hand. No SQL of
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from media_pipeline.reports.places import EMPTY_TABLES, absolute_root, database_path, working_folder
+from media_pipeline.reports.publishing import publish
 from media_pipeline.settings import Settings, started_from
 from media_pipeline.tables.schemas import TABLES
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
     from dbt.adapters.duckdb.utils import TargetConfig
     from duckdb import DuckDBPyConnection
+
+    from media_pipeline.storage.base import ObjectStore
 
 RAW = "raw"
 """The schema of the views that dbt knows as the source `media`."""
@@ -62,8 +64,15 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         with tempfile.TemporaryDirectory(dir=working) as folder:
             file = Path(folder) / "part.parquet"
             with self._connection.cursor() as cursor:
-                cursor.execute(f"copy {target_config.relation} to {_quoted(str(file))} (format parquet, compression zstd)")
-            publish(self._root, working, file, target_config.location.path)
+                cursor.execute(
+                    f"copy {target_config.relation} to {_quoted(str(file))} (format parquet, compression zstd)"
+                )
+            publish(self._store(working), file, target_config.location.path)
+
+    def _store(self, working: Path) -> ObjectStore:
+        from media_pipeline.resources.media import MediaResource  # imports dagster, which costs a second
+
+        return MediaResource(root=self._root, spool=str(working)).store
 
     def _select(self, conn: DuckDBPyConnection, table: str) -> str:
         """A day's folder may lack columns that came later, and a table may have no file at all.
@@ -95,15 +104,6 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
     def _files(self, table: str) -> str:
         root = "".join(f"[{character}]" if character in "*?[" else character for character in self._root)
         return _quoted(f"{root}/tables/{table}/*/*.parquet")
-
-
-def publish(root: str, spool: Path, file: Path, key: str) -> None:
-    """Put a finished file below MEDIA_ROOT as every other object: whole or not at all."""
-    from media_pipeline.resources.media import MediaResource
-
-    with MediaResource(root=root, spool=str(spool)).store.writer(key) as sink, file.open("rb") as source:
-        shutil.copyfileobj(source, sink)
-        sink.commit()
 
 
 def _s3_filesystem() -> Any:
