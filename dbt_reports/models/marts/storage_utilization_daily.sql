@@ -1,4 +1,3 @@
-{#- Sums of seconds are taken as decimals: sums of doubles depend on the order in which threads add them. -#}
 select
     date,
     media_type,
@@ -13,7 +12,7 @@ select
     (sum(source_bytes) over to_date)::bigint as source_bytes_to_date,
     (sum(stored_bytes) over to_date)::bigint as stored_bytes_to_date,
     (sum(source_bytes - stored_bytes) over to_date)::bigint as saved_bytes_to_date,
-    (sum(duration_seconds::decimal(18, 3)) over to_date)::double as duration_seconds_to_date
+    sum(duration_seconds) over to_date as duration_seconds_to_date
 from {{ ref('stg_storage_utilization') }}
 window to_date as (partition by media_type, format order by date rows between unbounded preceding and current row)
 order by date, media_type nulls last, format nulls last
