@@ -24,7 +24,7 @@ def build_reports(
     settings: Settings | None = None,
     *,
     resources: Mapping[str, object] | None = None,
-    retry: dg.RetryPolicy = BAD_PATCH,
+    retry: dg.RetryPolicy | None = BAD_PATCH,
 ) -> dg.Definitions:
     """Definitions for the given settings (default: the environment's); raises ConfigurationError without dbt."""
     settings = settings or Settings.load()

@@ -52,7 +52,7 @@ class Translator(DagsterDbtTranslator):
         return spec.replace_attributes(group_name=folder, kinds=kinds)
 
 
-def marts_assets(manifest: Path, retry: dg.RetryPolicy) -> dg.AssetsDefinition:
+def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefinition:
     """All models of the project as one step."""
 
     # exported_days and availability_report are two views of one asset's files
@@ -65,7 +65,7 @@ def marts_assets(manifest: Path, retry: dg.RetryPolicy) -> dg.AssetsDefinition:
         DuckDB lets one process write a file and none while another reads it: an analyst who has the published file open
         would stop the build.
         """
-        with explained(), working_folder(Path(media.spool), context.run_id) as folder:
+        with explained(), working_folder(Path(media.spool), context.run.run_id) as folder:
             database = folder / DATABASE
             if context.is_subset:  # the models that are not built now are taken from the last build
                 _fetch(media.store, database)
@@ -95,6 +95,8 @@ def working_folder(spool: Path, run_id: str) -> Iterator[Path]:
         yield folder
     except BaseException:
         (folder / DATABASE).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
         raise
     shutil.rmtree(folder)
 

@@ -5,9 +5,12 @@ dbt loads it by name from profiles.yml, in Dagster's runs and by hand. No SQL of
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
@@ -25,10 +28,12 @@ if TYPE_CHECKING:
 
 RAW = "raw"
 """The schema of the views that dbt knows as the source `media`."""
-_DAY_OF_PATH = r"/date=(\d{4}-\d{2}-\d{2})/[^/]+$"
+DAYS_OF = "availability_report"
+"""The table whose files say which days there are: a day without recordings has a file and no row."""
+_PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 
 
-class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
+class Plugin(BasePlugin):
     """Connects dbt to MEDIA_ROOT, a folder or S3."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
@@ -36,6 +41,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         self._started_from = started_from()
         self._settings = Settings.load(self._started_from)
         self._root = absolute_root(self._settings, self._started_from)
+        self._working = self._started_from / working_folder(self._settings)
 
     def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
         """Put the database where it belongs; its folder may not exist yet."""
@@ -46,12 +52,16 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """Make the views over the Parquet files anew."""
         self._connection = conn
+        store = self._store()
         if "://" in self._root:
             conn.register_filesystem(_s3_filesystem())
         conn.execute(f"create schema if not exists {RAW}")
         for table in TABLES:
-            conn.execute(f"create or replace view {RAW}.{table} as {self._select(conn, table)}")
-        conn.execute(f"create or replace view {RAW}.exported_days as {self._select_days()}")
+            files = _files(store, table)
+            conn.execute(f"create or replace view {RAW}.{table} as {_select(conn, table, store.url, files)}")
+            if table == DAYS_OF:
+                days = ", ".join(_quoted(day) for day in sorted(set(files.values())))
+                conn.execute(f"create or replace view {RAW}.exported_days as select unnest([{days}]::date[]) as date")
 
     def store(self, target_config: TargetConfig) -> None:
         """Publish a table below MEDIA_ROOT as one Parquet file that appears whole.
@@ -59,63 +69,75 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt-duckdb ships no types
         DuckDB's own temporary file, tmp_<name>, would lie in the mart's folder, where readers of *.parquet find it.
         """
         assert target_config.location is not None
-        working = self._started_from / working_folder(self._settings)
-        working.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=working) as folder:
+        self._working.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._working) as folder:
             file = Path(folder) / "part.parquet"
             with self._connection.cursor() as cursor:
-                cursor.execute(
-                    f"copy {target_config.relation} to {_quoted(str(file))} (format parquet, compression zstd)"
-                )
-            publish(self._store(working), file, target_config.location.path)
+                target = _quoted(str(file))
+                cursor.execute(f"copy {target_config.relation} to {target} (format parquet, compression zstd)")
+            publish(self._store(), file, target_config.location.path)
 
-    def _store(self, working: Path) -> ObjectStore:
+    def _store(self) -> ObjectStore:
         from media_pipeline.resources.media import MediaResource  # imports dagster, which costs a second
 
-        return MediaResource(root=self._root, spool=str(working)).store
+        return MediaResource(root=self._root, spool=str(self._working)).store
 
-    def _select(self, conn: DuckDBPyConnection, table: str) -> str:
-        """A day's folder may lack columns that came later, and a table may have no file at all.
 
-        DuckDB 2.0 fails when one pattern of a list finds nothing, and when hive folders of two files differ: hence the
-        types of the empty file, and the files only where there are some.
-        """
-        empty = _quoted(str(EMPTY_TABLES / f"{table}.parquet"))
-        columns = conn.execute(f"describe select * from read_parquet({empty})").fetchall()
-        typed = [(str(name), str(kind)) for name, kind, *_ in columns] + [("date", "DATE")]
-        names = ", ".join(name for name, _ in typed)
-        nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in typed)
-        files = self._files(table)
-        if conn.execute(f"select 1 from glob({files}) limit 1").fetchall() == []:
-            return f"select {nothing} where false"
-        return (
-            f"select {names} from (select {nothing} where false union all by name "
-            f"select * from read_parquet({files}, hive_partitioning = true, hive_types = {{'date': date}}, "
-            "union_by_name = true))"
-        )
+def _files(store: ObjectStore, table: str) -> dict[str, str]:
+    """A table's files in the order of their names, each with its day.
 
-    def _select_days(self) -> str:
-        """Days are read from the paths: a day without recordings has a file and no row."""
-        return (
-            f"select distinct cast(regexp_extract(file, {_quoted(_DAY_OF_PATH)}, 1) as date) as date "
-            f"from glob({self._files('availability_report')})"
-        )
+    Listed by our store, which raises where it cannot: fsspec's patterns take a folder that cannot be listed for empty.
+    A listing also keeps days that are written during the build out of it.
+    """
+    pattern = re.compile(rf"tables/{table}/date=(\d{{4}}-\d{{2}}-\d{{2}})/[^/]+\.parquet")
+    keys = sorted(store.sizes(f"tables/{table}/", ".parquet"))
+    return {key: match[1] for key in keys if (match := pattern.fullmatch(key))}
 
-    def _files(self, table: str) -> str:
-        root = "".join(f"[{character}]" if character in "*?[" else character for character in self._root)
-        return _quoted(f"{root}/tables/{table}/*/*.parquet")
+
+def _select(conn: DuckDBPyConnection, table: str, url: str, files: Iterable[str]) -> str:
+    """A day's file may lack columns that came later, and a table may have no file at all: the empty file has all.
+
+    DuckDB refuses one list of the empty file, which has no day in its path, and the others: hence the union.
+    """
+    empty = _quoted(str(EMPTY_TABLES / f"{table}.parquet"))
+    columns = conn.execute(f"describe select * from read_parquet({empty})").fetchall()
+    typed = [(str(name), str(kind)) for name, kind, *_ in columns] + [("date", "DATE")]
+    names = ", ".join(name for name, _ in typed)
+    nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in typed)
+    paths = ", ".join(_quoted(_PATTERN_CHARACTERS.sub(r"[\g<0>]", f"{url}/{key}")) for key in files)
+    if not paths:
+        return f"select {nothing} where false"
+    return (
+        f"select {names} from (select {nothing} where false union all by name "
+        f"select * from read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': date}}, "
+        "union_by_name = true))"
+    )
 
 
 def _s3_filesystem() -> Any:
-    """Arrow's S3 as fsspec's: DuckDB's own extension is a download, and s3fs pins boto's version."""
+    """Arrow's S3 as fsspec's, with boto's endpoint, region and credentials.
+
+    DuckDB's own extension is a download, and s3fs pins boto's version.
+    """
+    import boto3
     from fsspec.implementations.arrow import ArrowFSWrapper
     from pyarrow.fs import S3FileSystem
 
-    class S3(ArrowFSWrapper):  # type: ignore[misc]  # fsspec ships no types
+    class S3(ArrowFSWrapper):
         protocol = "s3"
         cachable = False
 
-    return S3(S3FileSystem())  # AWS_* variables, profiles and roles, as boto
+    session = boto3.Session()
+    client = session.client("s3")
+    options = {"region": client.meta.region_name}
+    endpoint = urlsplit(client.meta.endpoint_url)
+    if not (endpoint.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+    credentials = session.get_credentials()
+    if credentials is not None:
+        frozen = credentials.get_frozen_credentials()
+        options |= {"access_key": frozen.access_key, "secret_key": frozen.secret_key, "session_token": frozen.token}
+    return S3(S3FileSystem(**options))
 
 
 def _quoted(text: str) -> str:

@@ -20,9 +20,9 @@ NAME = "marts_after_complete_day"
 REPORT = dg.AssetKey("availability_report")
 DAY_COMPLETE = "day_complete"
 PAGE = 200
-"""Materializations looked at in one tick; the others are the next tick's."""
+"""Materializations asked for at a time."""
 MAX_TICK_SECONDS = 40.0
-"""A tick dies after 60 s."""
+"""A tick dies after 60 s; what was not looked at in time is the next tick's."""
 
 _OVER = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in _OVER]
@@ -32,7 +32,7 @@ _UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in _OVER]
 class Progress:
     """What the sensor knows between its ticks."""
 
-    seen: int = -1
+    seen: int = 0
     """Storage id of the newest materialization that was looked at."""
     open_runs: list[str] = field(default_factory=list)
     """Runs that materialized a report and were not over then."""
@@ -53,10 +53,12 @@ def marts_after_complete_day_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sen
     )
     def marts_after_complete_day(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         progress = Progress(**json.loads(context.cursor or "{}"))
-        _look(context.instance, progress)
+        caught_up = _look(context.instance, progress)
         requests: list[dg.RunRequest] = []
         reason = None
-        if not progress.owed:
+        if not caught_up:
+            reason = "There were too many materializations for one tick; the next one goes on."
+        elif not progress.owed:
             reason = "No day was completed since the last build."
         elif context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=_UNDER_WAY), limit=1):
             reason = "A build is queued or under way; the next one follows it."
@@ -69,37 +71,33 @@ def marts_after_complete_day_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sen
     return marts_after_complete_day
 
 
-def _look(instance: dg.DagsterInstance, progress: Progress) -> None:
-    """Take in the runs that were open and the materializations since, as far as time allows."""
+def _look(instance: dg.DagsterInstance, progress: Progress) -> bool:
+    """Take in the runs that were open and the materializations since; False when time was too short for all."""
     deadline = time.monotonic() + MAX_TICK_SECONDS
-    first = progress.seen < 0
-    found = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=REPORT, after_storage_id=None if first else progress.seen),
-        limit=PAGE,
-        ascending=not first,  # at first the newest days are enough: a build takes in all of them
-    ).records
-    still_open = []
-    for run_id in progress.open_runs:
-        if time.monotonic() > deadline or not _is_over(instance, run_id):
-            still_open.append(run_id)
-        elif not progress.owed:
-            progress.owed = _completed_a_day(instance, run_id)
-    for record in sorted(found, key=lambda record: record.storage_id):
+    runs, progress.open_runs = progress.open_runs, []
+    for run_id in runs:
         if time.monotonic() > deadline:
-            break
-        progress.seen = record.storage_id
-        if record.run_id in still_open:
-            continue
-        if not _is_over(instance, record.run_id):
-            still_open.append(record.run_id)
-        elif not progress.owed:
-            progress.owed = _completed_a_day(instance, record.run_id)
-    progress.open_runs = still_open
+            progress.open_runs.append(run_id)
+        else:
+            _look_at(instance, progress, run_id)
+    while time.monotonic() <= deadline:
+        newer = dg.AssetRecordsFilter(asset_key=REPORT, after_storage_id=progress.seen)
+        found = instance.fetch_materializations(newer, limit=PAGE, ascending=True).records
+        for record in found:
+            progress.seen = record.storage_id
+            if record.run_id not in progress.open_runs:
+                _look_at(instance, progress, record.run_id)
+        if len(found) < PAGE:
+            return True
+    return False
 
 
-def _is_over(instance: dg.DagsterInstance, run_id: str) -> bool:
+def _look_at(instance: dg.DagsterInstance, progress: Progress, run_id: str) -> None:
     run = instance.get_run_by_id(run_id)
-    return run is None or run.status in _OVER
+    if run is not None and run.status not in _OVER:
+        progress.open_runs.append(run_id)
+    elif not progress.owed:  # one completed day is enough: a build takes in all days
+        progress.owed = _completed_a_day(instance, run_id)
 
 
 def _completed_a_day(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -98,7 +98,7 @@ def built(root: Root, **options: Any) -> Root:
 
 
 @pytest.fixture(scope="session")
-def _org() -> Iterator[Org]:
+def three_days() -> Iterator[Org]:
     for name in list(os.environ):  # as the autouse fixture does for a single test
         if name.startswith(_FOREIGN):
             del os.environ[name]
@@ -113,30 +113,30 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @pytest.fixture(scope="session")
-def days(_org: Org, new_folder: Callable[[], Path]) -> Root:
+def days(three_days: Org, new_folder: Callable[[], Path]) -> Root:
     """Three days and one without recordings, built; the newest was exported twice, at first without one recording."""
     folder = new_folder()
-    _org.break_with({"fault": "forbidden", "on": "media", "ids": _org.ordinary(1), "times": 0})
-    assert not Export.run(_org, folder).check_passed
-    _org.break_with()
+    three_days.break_with({"fault": "forbidden", "on": "media", "ids": three_days.ordinary(1), "times": 0})
+    assert not Export.run(three_days, folder).check_passed
+    three_days.break_with()
     for day in DAYS:
-        Export.run(_org, folder, day=day)
+        Export.run(three_days, folder, day=day)
     return built(Root(folder))
 
 
 @pytest.fixture(scope="session")
-def red_day(_org: Org, new_folder: Callable[[], Path]) -> Root:
+def red_day(three_days: Org, new_folder: Callable[[], Path]) -> Root:
     """One day, in which every download failed, built."""
     folder = new_folder()
-    _org.break_with({"fault": "forbidden", "on": "media", "times": 0})
-    assert not Export.run(_org, folder).check_passed
-    _org.break_with()
+    three_days.break_with({"fault": "forbidden", "on": "media", "times": 0})
+    assert not Export.run(three_days, folder).check_passed
+    three_days.break_with()
     return built(Root(folder))
 
 
 @pytest.fixture(scope="session")
-def empty_day(_org: Org, new_folder: Callable[[], Path]) -> Root:
+def empty_day(three_days: Org, new_folder: Callable[[], Path]) -> Root:
     """One day without recordings, not built."""
     folder = new_folder()
-    assert Export.run(_org, folder, day=EMPTY_DAY).check_passed
+    assert Export.run(three_days, folder, day=EMPTY_DAY).check_passed
     return Root(folder)

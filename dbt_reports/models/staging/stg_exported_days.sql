@@ -1,4 +1,4 @@
-{#- A table, so that one build sees the same days in all its models while other days are being exported. -#}
+{#- A table: marts see the days of one build while others are being exported, and analysts find them without the root. -#}
 {{ config(materialized='table') }}
 
 select date
