@@ -77,7 +77,7 @@ def test_a_day_without_recordings_and_then_one_mart_alone(empty_day):
     assert not list((empty_day.folder / "spool/reports").iterdir())
 
 
-def test_a_failed_check_is_named_and_nothing_is_published(tmp_path, red_day):
+def test_a_failed_check_is_named_and_what_was_published_stays(tmp_path, red_day):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -85,12 +85,14 @@ def test_a_failed_check_is_named_and_nothing_is_published(tmp_path, red_day):
     (file,) = root.path.glob("tables/recording_inventory/*/*.parquet")
     table = pq.read_table(file, partitioning=None)
     pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), file)
+    shutil.copytree(red_day.path / "marts", root.path / "marts")
     result = build(root)
     assert not result.success
     assert "unique_key_stg_recording_inventory" in failure_of(result)
     failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
     assert failed == {"unique_key_stg_recording_inventory"}
-    assert not (root.path / "marts").exists()
+    for published in (red_day.database, *map(red_day.part, MARTS)):
+        assert (root.path / published.relative_to(red_day.path)).read_bytes() == published.read_bytes()
     assert [p.name for p in (tmp_path / "spool/reports").glob("*/*")] == ["target"]
 
 

@@ -1,4 +1,4 @@
-{#- Sums of doubles depend on the order in which threads add them: seconds are added in the order of runs. -#}
+{#- Sums of doubles depend on the order in which threads add them: seconds are added as decimals. -#}
 with talk as (
     select
         date,
@@ -21,7 +21,7 @@ effort as (
         count(distinct run_id) as runs,
         sum(attempts)::bigint as attempts,
         sum(bytes_fetched)::bigint as bytes_fetched,
-        sum(seconds order by run_id, step) as transfer_seconds
+        sum(seconds::decimal(38, 15))::double as transfer_seconds
     from {{ ref('stg_export_runs') }}
     where recording_id is not null
     group by date, recording_id, file_index
