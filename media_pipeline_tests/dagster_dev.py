@@ -25,6 +25,8 @@ REPO = Path(__file__).resolve().parent.parent
 YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 """The newest finished day."""
 LOCATION, REPOSITORY, JOB = "media_pipeline", "__repository__", "daily_export"
+LOCATIONS = {LOCATION, "reports"}
+"""All of workspace.yaml."""
 SECRET = "sandbox-secret"
 START_SECONDS = 60.0
 RUN_SECONDS = 180.0
@@ -155,12 +157,12 @@ def _sandbox(folder: Path, options: Mapping[str, int]) -> Iterator[str]:
 
 
 def _loaded(dev: DagsterDev, process: subprocess.Popen[bytes]) -> bool | None:
-    """True once the code location is there; nothing answers before."""
+    """True once all code locations are there; nothing answers before."""
     if process.poll() is not None:
         raise DevError(f"dagster dev ended with {process.returncode}. {tail(dev.folder / 'dagster.log')}")
     with contextlib.suppress(httpx.TransportError):
         nodes = dev.graphql(_LOADED)["repositoriesOrError"].get("nodes", [])
-        return {"name": REPOSITORY, "location": {"name": LOCATION}} in nodes or None
+        return {node["location"]["name"] for node in nodes} == LOCATIONS or None
     return None
 
 
