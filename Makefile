@@ -17,7 +17,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench format lock screenshots clean
+.PHONY: help demo dev test check bench format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,7 +52,7 @@ dev: $(VENV)/.installed ## sandbox + Dagster UI on http://127.0.0.1:3000
 	  $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(DEV_PORT)
 
 test: $(VENV)/.installed-dev ## run the whole test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2
 
 check: $(VENV)/.installed-dev ## format, lint, types
 	@$(BIN)/ruff format --check .
@@ -70,9 +70,12 @@ format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 screenshots: $(VENV)/.installed-dev ## take the README's pictures from a running UI (needs Debian's chromium)
 	@$(BIN)/python docs/screenshots.py
 
+seeds: $(VENV)/.installed ## write the dbt project's typed empty tables anew from the schemas
+	@$(BIN)/python -m media_pipeline.reports.empty_tables
+
 lock: ## compile both requirement locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra build \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra reports --extra build \
 	  --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --constraint requirements.lock \

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +22,26 @@ from media_pipeline.genesys.errors import ConfigurationError
 def _default_spool() -> Path:
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "media-pipeline"
+
+
+def started_from() -> Path:
+    """The folder this process was started from, for programs that change it (dbt goes to its project)."""
+    return Path(os.environ.get("PWD") or Path.cwd())
+
+
+@contextmanager
+def environment_of_children(**variables: str) -> Iterator[None]:
+    """Processes that are started in this context have these variables besides ours."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class Settings(BaseSettings):
@@ -44,6 +66,7 @@ class Settings(BaseSettings):
     min_available_mb: int = Field(1024, alias="MEDIA_MIN_AVAILABLE_MB", ge=0)
     sidecars: bool = Field(True, alias="MEDIA_SIDECARS")
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
+    reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
     webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
@@ -56,9 +79,12 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def load(cls) -> Settings:
-        """Read `.env` and the environment; raises ConfigurationError naming each bad variable and what it takes."""
-        load_dotenv(Path.cwd() / ".env")  # into the environment: boto3's AWS_* and dg.EnvVar look there too
+    def load(cls, folder: Path | None = None) -> Settings:
+        """Read the environment and `.env` of the folder, by default the working directory.
+
+        Raises ConfigurationError naming each bad variable and what it takes.
+        """
+        load_dotenv((folder or Path.cwd()) / ".env")  # into the environment: boto3's AWS_* and dg.EnvVar look there too
         try:
             return cls()
         except ValidationError as error:

@@ -25,6 +25,8 @@ REPO = Path(__file__).resolve().parent.parent
 YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 """The newest finished day."""
 LOCATION, REPOSITORY, JOB = "media_pipeline", "__repository__", "daily_export"
+LOCATIONS = {LOCATION, "reports"}
+"""All of workspace.yaml."""
 SECRET = "sandbox-secret"
 START_SECONDS = 60.0
 RUN_SECONDS = 180.0
@@ -75,13 +77,17 @@ class DagsterDev:
 
     def launch_day(self, day: dt.date) -> str:
         """Start daily_export for one partition, as the button Materialize does; the id of the run."""
+        return self.launch(JOB, tags={"dagster/partition": str(day)})
+
+    def launch(self, job: str, location: str = LOCATION, tags: Mapping[str, str] | None = None) -> str:
+        """Start a job; the id of the run."""
         execution = {
-            "selector": {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": JOB},
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": str(day)}]},
+            "selector": {"repositoryLocationName": location, "repositoryName": REPOSITORY, "jobName": job},
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in (tags or {}).items()]},
         }
         answer = self.graphql(_LAUNCH, {"execution": execution})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
-            raise DevError(f"{day} was not launched: {answer}")
+            raise DevError(f"{job} was not launched: {answer}")
         return str(answer["run"]["runId"])
 
     def wait_run(self, run_id: str, seconds: float = RUN_SECONDS) -> str:
@@ -95,9 +101,9 @@ class DagsterDev:
 
         return until(over, seconds, lambda: f"Run {run_id} did not end. {tail(self.folder / 'dagster.log')}")
 
-    def start_sensor(self, name: str) -> None:
+    def start_sensor(self, name: str, location: str = LOCATION) -> None:
         """Switch a sensor on; the daemon does the rest."""
-        sensor = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "sensorName": name}
+        sensor = {"repositoryLocationName": location, "repositoryName": REPOSITORY, "sensorName": name}
         answer = self.graphql(_START_SENSOR, {"sensor": sensor})["startSensor"]
         if answer["__typename"] != "Sensor":
             raise DevError(f"{name} was not started: {answer}")
@@ -155,12 +161,12 @@ def _sandbox(folder: Path, options: Mapping[str, int]) -> Iterator[str]:
 
 
 def _loaded(dev: DagsterDev, process: subprocess.Popen[bytes]) -> bool | None:
-    """True once the code location is there; nothing answers before."""
+    """True once all code locations are there; nothing answers before."""
     if process.poll() is not None:
         raise DevError(f"dagster dev ended with {process.returncode}. {tail(dev.folder / 'dagster.log')}")
     with contextlib.suppress(httpx.TransportError):
         nodes = dev.graphql(_LOADED)["repositoriesOrError"].get("nodes", [])
-        return {"name": REPOSITORY, "location": {"name": LOCATION}} in nodes or None
+        return {node["location"]["name"] for node in nodes} == LOCATIONS or None
     return None
 
 

@@ -11,7 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from media_pipeline_tests.dagster_dev import DagsterDev
 
-GROUPS = ("recordings", "reports")
+GROUPS = ("recordings", "reports", "marts")
+CLOSED_GROUPS = ("staging", "watch")
+MARTS = ("availability_daily", "recording_facts", "storage_utilization_daily")
 ASSETS = (
     "recording_inventory",
     "storage_quota",
@@ -32,7 +34,9 @@ CHROMIUM_FLAGS = (
 )
 PAGE_SECONDS = 20.0
 VIEWPORT = (1600, 1000)
-CANVAS = (68, 112, 1546, 1000)
+LINEAGE_VIEWPORT = (2800, 1700)
+"""Large enough for Dagster to write out the assets' names."""
+CANVAS = (68, 112, LINEAGE_VIEWPORT[0] - 54, LINEAGE_VIEWPORT[1])
 """Left, top, right and bottom of the lineage's canvas in that viewport, without its tools."""
 MARGIN = 16
 """Pixels kept free around the lineage."""
@@ -60,14 +64,16 @@ def new_page(chromium: Browser) -> Page:
     return page
 
 
-def show_lineage(page: Page, dev: DagsterDev) -> None:
-    """The lineage of all assets with both groups open, as large as it fits."""
+def show_lineage(page: Page, dev: DagsterDev) -> Box:
+    """The lineage from the first asset to the marts, staging folded, as large as it fits; what it takes of the page."""
+    page.set_viewport_size({"width": LINEAGE_VIEWPORT[0], "height": LINEAGE_VIEWPORT[1]})
     groups = quote(",".join(f"global@global:{group}" for group in GROUPS))
     page.goto(f"{dev.url}/asset-groups?expanded={groups}")
     page.locator("button:has([aria-label=panel_show_right])").click()
     nodes = page.locator("svg foreignObject")
-    expect(nodes).to_have_count(2 * len(GROUPS) + len(ASSETS))  # a group is a frame and a title
-    _fit(page, nodes)
+    expect(nodes.get_by_text(MARTS[0], exact=True)).to_be_visible()
+    # an open group is a frame and a title; what lies outside the canvas is not drawn
+    return _fit(page, nodes, 2 * len(GROUPS) + len(CLOSED_GROUPS) + len(ASSETS) + len(MARTS))
 
 
 def show_materialization(page: Page, dev: DagsterDev, asset: str, day: dt.date) -> None:
@@ -98,14 +104,19 @@ def shown_picture(page: Page, alternative: str) -> Locator:
     return picture
 
 
-def _fit(page: Page, nodes: Locator) -> None:
+def _fit(page: Page, nodes: Locator, count: int) -> Box:
     """Zoom until all nodes fit the canvas, then move them to its middle; Dagster's own fit looks at the width only."""
     left, top, right, bottom = CANVAS
     page.mouse.dblclick(right - 2 * MARGIN, top + MARGIN)
     box = _settled(page, nodes)
-    while box[2] - box[0] > right - left - 2 * MARGIN or box[3] - box[1] > bottom - top - 2 * MARGIN:
+    while (
+        nodes.count() < count
+        or box[2] - box[0] > right - left - 2 * MARGIN
+        or box[3] - box[1] > bottom - top - 2 * MARGIN
+    ):
         page.locator("button:has([aria-label=zoom_out])").click()
         box = _settled(page, nodes)
+    expect(nodes).to_have_count(count)
     page.mouse.move(right - MARGIN, top + MARGIN)
     page.mouse.down()
     page.mouse.move(
@@ -114,7 +125,7 @@ def _fit(page: Page, nodes: Locator) -> None:
         steps=5,
     )
     page.mouse.up()
-    _settled(page, nodes)
+    return _settled(page, nodes)
 
 
 def _settled(page: Page, nodes: Locator) -> Box:
@@ -127,10 +138,12 @@ def _settled(page: Page, nodes: Locator) -> Box:
 
 
 def _around(nodes: Locator) -> Box:
-    boxes = [box for node in nodes.all() if (box := node.bounding_box())]
-    return (
-        min(box["x"] for box in boxes),
-        min(box["y"] for box in boxes),
-        max(box["x"] + box["width"] for box in boxes),
-        max(box["y"] + box["height"] for box in boxes),
+    """One look at all of them: nodes come and go while the canvas moves."""
+    left, top, right, bottom = nodes.evaluate_all(
+        """nodes => {
+            const boxes = nodes.map(node => node.getBoundingClientRect());
+            return [Math.min(...boxes.map(box => box.left)), Math.min(...boxes.map(box => box.top)),
+                    Math.max(...boxes.map(box => box.right)), Math.max(...boxes.map(box => box.bottom))];
+        }"""
     )
+    return (left, top, right, bottom)

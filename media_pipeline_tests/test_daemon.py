@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.completeness import judge_day
@@ -51,10 +52,13 @@ def test_a_killed_day_heals_by_itself_and_a_hopeless_one_is_given_up_in_one_mess
         kill_in_mid_day(dev, killed)
         for sensor in ("incomplete_days", "run_failures"):
             dev.start_sensor(sensor)
+        dev.start_sensor("marts_after_complete_day", "reports")
         tables = Tables(LocalStore(tmp_path / "media"))
         until(lambda: judge_day(tables, YESTERDAY).complete or None, HEALED_SECONDS, lambda: f"not healed: {runs(dev)}")
         until(lambda: receiver.messages or None, HEALED_SECONDS, lambda: f"nobody was told: {runs(dev, BEFORE)}")
         until(lambda: _all_over(dev) or None, QUIET_SECONDS, lambda: f"still under way: {runs(dev)}")
+        mart = tmp_path / "media/marts/availability_daily/part-0.parquet"
+        until(lambda: mart.exists() or None, HEALED_SECONDS, lambda: "the marts were not built")
 
         healing = runs(dev)
         assert healing[0]["id"] == killed
@@ -71,6 +75,9 @@ def test_a_killed_day_heals_by_itself_and_a_hopeless_one_is_given_up_in_one_mess
         log = (tmp_path / "dagster.log").read_text()
         assert log.count(message["text"]) == 1
         assert receiver.url not in log
+        settled = {row["date"]: row["is_settled"] for row in pq.read_table(mart).to_pylist()}
+        assert settled[YESTERDAY]
+        assert not settled.get(BEFORE, False)
 
 
 def forbid_one_recording_of(day: Any, dev: DagsterDev) -> None:

@@ -16,7 +16,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from media_pipeline_tests.dagster_dev import LOCATION, SECRET, YESTERDAY, DagsterDev, dagster_dev
 from media_pipeline_tests.pages import (
     ASSETS,
+    CLOSED_GROUPS,
     GROUPS,
+    MARTS,
     browser,
     metadata_row,
     new_page,
@@ -115,9 +117,9 @@ def test_a_day_with_a_recording_not_ready_fails_by_its_check_only(exported: Expo
     assert all(rows.values()), rows
 
 
-def test_the_lineage_shows_both_groups_and_every_asset(exported: Exported, visit: Visit) -> None:
+def test_the_lineage_leads_from_the_inventory_to_the_marts(exported: Exported, visit: Visit) -> None:
     show_lineage(visit.page, exported.dev)
-    for name in (*GROUPS, *ASSETS):
+    for name in (*GROUPS, *CLOSED_GROUPS, *ASSETS, *MARTS):
         expect(visit.page.locator("svg foreignObject").get_by_text(name, exact=True)).to_be_visible()
     visit.assert_harmless()
 

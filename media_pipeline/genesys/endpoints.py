@@ -21,7 +21,7 @@ _MEDIA_DOMAINS = (*REGIONS, "pure.cloud", "genesys.cloud", "amazonaws.com", "ama
 
 def is_loopback(host: str | None) -> bool:
     """Whether the host name or address is this machine's loopback."""
-    if host in ("localhost", None, ""):
+    if not host or host == "localhost":
         return host == "localhost"
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -26,7 +26,9 @@ def token(state: State, request: Request) -> Reply:
     if form.get("grant_type") != "client_credentials":
         return refusal("token", 400, "unsupported_grant_type", "The only grant type here is client_credentials.")
     # RFC 6749 form-encodes both halves of the Basic pair; clients that do not are accepted as well.
-    given = {basic, tuple(map(unquote_plus, basic))} if basic else {(form.get("client_id"), form.get("client_secret"))}
+    given: set[tuple[str | None, ...]] = (
+        {basic, tuple(map(unquote_plus, basic))} if basic else {(form.get("client_id"), form.get("client_secret"))}
+    )
     if (state.options.client_id, state.options.client_secret) not in given:
         return refusal("token", 401, "invalid_client", "Client authentication failed: unknown client or wrong secret.")
     seconds = state.settings.token_seconds

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ def s3_url() -> Iterator[str]:
         try:
             assert process.stderr is not None
             line = next(line for line in process.stderr if "Running on http" in line)
+            # it logs every request, and stops when nobody reads
+            threading.Thread(target=process.stderr.read, daemon=True).start()
             yield line.rsplit(" ", 1)[1].strip()
         finally:
             process.terminate()

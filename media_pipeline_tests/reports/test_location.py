@@ -1,0 +1,139 @@
+"""The code location `reports`: the job, its checks, the publication, and a manifest that runs never parse anew."""
+
+import os
+import shutil
+import time
+
+import dagster as dg
+import pytest
+
+from media_pipeline.genesys.errors import ConfigurationError
+from media_pipeline.reports import manifest as manifests
+from media_pipeline.reports.build import JOB, build_reports
+from media_pipeline.reports.places import PROJECT
+from media_pipeline.reports.publishing import publish
+from media_pipeline.settings import Settings
+from media_pipeline_tests.reports.conftest import MARTS, Root
+
+
+def settings_of(root: Root) -> Settings:
+    return Settings(root=str(root.path), spool=root.folder / "spool")
+
+
+def build(root: Root, *, settings: Settings | None = None, **options) -> dg.ExecuteInProcessResult:
+    job = build_reports(settings or settings_of(root), retry=None).resolve_job_def(JOB)
+    return job.execute_in_process(
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        **options,
+    )
+
+
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    return event.step_failure_data.error.to_string()
+
+
+def test_the_job_gives_what_dbt_by_hand_gives_checks_all_of_it_and_parses_nothing(tmp_path, days, monkeypatch):
+    root = days.copy(tmp_path)
+    manifest = manifests.fresh_manifest()
+    parsed_at = manifest.stat().st_mtime_ns
+    monkeypatch.setattr(manifests, "_parse", lambda *_: pytest.fail("a fresh manifest is parsed"))
+    logs = []
+
+    def publish_and_read_the_log(store, file, key):
+        logs.append((file.parent / "target/dbt.log").read_text())
+        return publish(store, file, key)
+
+    monkeypatch.setattr("media_pipeline.reports.marts.publish", publish_and_read_the_log)
+    result = build(root)
+    assert result.success, failure_of(result)
+    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert made == {path.stem for path in PROJECT.glob("models/*/*.sql")}
+    checks = result.get_asset_check_evaluations()
+    assert {check.asset_key.to_user_string() for check in checks} >= set(MARTS)
+    assert len(checks) > 30
+    assert all(check.passed for check in checks)
+    for mart in MARTS:
+        assert root.part(mart).read_bytes() == days.part(mart).read_bytes()
+        assert root.query(f"select * from {mart}").equals(days.query(f"select * from {mart}"))  # noqa: S608
+    assert manifest.stat().st_mtime_ns == parsed_at
+    (log,) = logs
+    assert "Nothing changed, skipping partial parsing" in log
+    assert "Unable to do partial parsing" not in log
+
+
+def test_a_day_without_recordings_and_then_one_mart_alone(empty_day):
+    assert "materialize all of staging and marts once" in failure_of(
+        build(empty_day, asset_selection=[dg.AssetKey("availability_daily")])
+    )
+    assert build(empty_day).success
+    before = empty_day.database.stat().st_mtime_ns
+    result = build(empty_day, asset_selection=[dg.AssetKey("availability_daily")])
+    assert [e.asset_key.to_user_string() for e in result.get_asset_materialization_events()] == ["availability_daily"]
+    assert empty_day.database.stat().st_mtime_ns > before
+    assert empty_day.query("select listed, is_settled from availability_daily").values.tolist() == [[0, True]]
+    assert empty_day.query("select count(*) as n from recording_facts").n[0] == 0
+    assert not list((empty_day.folder / "spool/reports").iterdir())
+
+
+def test_a_failed_check_is_named_and_what_was_published_stays(tmp_path, red_day):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = red_day.copy(tmp_path)
+    (file,) = root.path.glob("tables/recording_inventory/*/*.parquet")
+    table = pq.read_table(file, partitioning=None)
+    pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), file)
+    shutil.copytree(red_day.path / "marts", root.path / "marts")
+    result = build(root)
+    assert not result.success
+    assert "unique_key_stg_recording_inventory" in failure_of(result)
+    failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
+    assert failed == {"unique_key_stg_recording_inventory"}
+    for published in (red_day.database, *map(red_day.part, MARTS)):
+        assert (root.path / published.relative_to(red_day.path)).read_bytes() == published.read_bytes()
+    assert [p.name for p in (tmp_path / "spool/reports").glob("*/*")] == ["target"]
+
+
+def test_an_old_manifest_is_parsed_anew_and_a_fresh_one_is_not(tmp_path):
+    project = tmp_path / "dbt_reports"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    manifest = manifests.fresh_manifest(project)
+    first = manifest.stat().st_mtime_ns
+    assert manifests.fresh_manifest(project).stat().st_mtime_ns == first
+    assert not (project / "logs").exists()
+    assert sorted(p.name for p in manifest.parent.iterdir()) == sorted(manifests.PARSED)
+    later = time.time() + 5
+    for change in (lambda: os.utime(project / "models/sources.yml", (later, later)), (manifest.unlink)):
+        change()
+        assert not manifests._is_fresh(project, manifest)
+    (project / "models/sources.yml").write_text("version: 2\nmodels: [{nonsense}]\n")
+    with pytest.raises(ConfigurationError, match="dbt cannot parse"):
+        manifests.fresh_manifest(project)
+
+
+def test_without_dbt_one_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(manifests.sys, "executable", "/no/python")
+    with pytest.raises(ConfigurationError, match=r"needs dbt, which is not installed: install the extra reports"):
+        build_reports(Settings())
+
+
+def test_without_the_project_one_sentence_says_where_it_belongs(tmp_path):
+    with pytest.raises(ConfigurationError, match="There is no dbt project in"):
+        manifests.fresh_manifest(tmp_path)
+
+
+def test_marts_hang_on_the_tables_of_the_other_location_and_show_their_columns():
+    graph = build_reports(Settings()).resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get(dg.AssetKey("stg_recording_audio")).parent_keys} == {
+        "recording_audio",
+        "stg_exported_days",
+    }
+    for mart in MARTS:
+        node = graph.get(dg.AssetKey(mart))
+        assert node.group_name == "marts"
+        assert node.kinds == {"dbt", "duckdb", "parquet"}
+        columns = node.metadata["dagster/column_schema"].columns
+        assert columns
+        assert all(column.description and column.type != "?" for column in columns)
