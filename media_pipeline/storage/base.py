@@ -42,6 +42,12 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> IO[bytes] | None:
         """A seekable reader, None when there is no such object."""
 
+    def read_range(self, key: str, start: int, length: int) -> bytes | None:
+        """The bytes [start, start + length), fewer only at the object's end; None when there is no such object.
+
+        Raises ValueError unless start >= 0 and length >= 1.
+        """
+
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         """Keys below a prefix that ends in `/`, with their sizes in bytes; `suffix` picks those that end so."""
 
@@ -60,3 +66,9 @@ def checked_key(key: str) -> str:
     if not {"", ".", ".."}.isdisjoint(key.split("/")) or "\\" in key or "\0" in key:
         raise ValueError(f"{key!r} is not an object key.")
     return key
+
+
+def checked_range(start: int, length: int) -> None:
+    """Raise ValueError for what is not a range of at least one byte."""
+    if start < 0 or length < 1:
+        raise ValueError(f"{length} bytes from {start} on are not a range of an object.")

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from media_pipeline.storage.base import Stat, StorageError, checked_key
+from media_pipeline.storage.base import Stat, StorageError, checked_key, checked_range
 
 STAGING = ".staging"
 """Unfinished objects lie in this folder of the root, on the same file system as their final place."""
@@ -50,6 +50,18 @@ class LocalStore:
             return (self.root / checked_key(key)).open("rb")
         except (FileNotFoundError, IsADirectoryError):
             return None
+
+    def read_range(self, key: str, start: int, length: int) -> bytes | None:
+        checked_range(start, length)
+        try:
+            with (self.root / checked_key(key)).open("rb", buffering=0) as file:
+                return _read_at(file.fileno(), start, length)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StorageError(
+                f"MEDIA_ROOT={self.root} cannot be read ({error.strerror}): correct its permissions or check its disk."
+            ) from error
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
@@ -112,6 +124,15 @@ class _FileWriter:
             self._temporary.replace(self._target)
             _sync_folder(self._target.parent)
         return size
+
+
+def _read_at(handle: int, start: int, length: int) -> bytes:
+    pieces: list[bytes] = []
+    while length and (piece := os.pread(handle, length, start)):  # Linux reads at most 2 GiB at once
+        pieces.append(piece)
+        start += len(piece)
+        length -= len(piece)
+    return b"".join(pieces)
 
 
 def _writer_is_dead(name: str) -> bool:

@@ -5,17 +5,19 @@ An upload is one PUT or one multipart upload: either way the object appears comp
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from media_pipeline.storage.base import Stat, StorageError, checked_key
+from media_pipeline.storage.base import Stat, StorageError, checked_key, checked_range
 
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 """Larger objects are spooled to disk on their way in and out."""
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
 
 
 class S3Store:
@@ -56,6 +58,47 @@ class S3Store:
             shutil.copyfileobj(body, file)
         file.seek(0)
         return file
+
+    def read_range(self, key: str, start: int, length: int) -> bytes | None:
+        from botocore.exceptions import ClientError
+
+        checked_range(start, length)
+        full_key = self._prefix + checked_key(key)
+        with self.explained():
+            try:
+                reply = self._client.get_object(
+                    Bucket=self._bucket, Key=full_key, Range=f"bytes={start}-{start + length - 1}"
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code in ("NoSuchKey", "404"):
+                    return None
+                if code in ("InvalidRange", "416"):  # the object ends before the range begins
+                    return b""
+                raise
+            with closing(reply["Body"]) as body:
+                expected = self._announced_bytes(reply, start, length)
+                data = bytes(body.read())
+        if len(data) != expected:
+            raise self._unranged(f"announced {expected} bytes and sent {len(data)}")
+        return data
+
+    def _announced_bytes(self, reply: dict[str, Any], start: int, length: int) -> int:
+        """How many bytes a reply to a ranged GET carries; raises StorageError unless they are those asked for."""
+        status = reply["ResponseMetadata"]["HTTPStatusCode"]
+        if status != 206:  # RFC 9110, section 14.2: a server may ignore Range and answer 200 with the whole object
+            raise self._unranged(f"answered {status} instead of 206 Partial Content")
+        said = str(reply.get("ContentRange", ""))
+        found = _CONTENT_RANGE.match(said)
+        if found is None or int(found[1]) != start or int(found[2]) + 1 != min(start + length, int(found[3])):
+            raise self._unranged(f"answered with Content-Range {said!r}")
+        return int(found[2]) + 1 - start
+
+    def _unranged(self, what: str) -> StorageError:
+        return StorageError(
+            f"MEDIA_ROOT={self.url} cannot be read in parts: asked for a range, the server {what}. Check "
+            "AWS_ENDPOINT_URL_S3 and any proxy before it."
+        )
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}

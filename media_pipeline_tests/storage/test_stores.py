@@ -90,6 +90,40 @@ def test_sizes_of_an_empty_prefix_are_none(store):
     assert store.sizes("audio/date=2026-01-01/") == {}
 
 
+def test_a_range_of_an_object_ends_where_the_object_does(store):
+    store.put("audio/x.gz", b"0123456789")
+    assert store.read_range("audio/x.gz", 0, 10) == b"0123456789"
+    assert store.read_range("audio/x.gz", 3, 4) == b"3456"
+    assert store.read_range("audio/x.gz", 9, 1) == b"9"
+    assert store.read_range("audio/x.gz", 8, 100) == b"89"
+    assert store.read_range("audio/x.gz", 10, 1) == b""
+    assert store.read_range("audio/x.gz", 1000, 1) == b""
+
+
+def test_a_range_of_an_empty_object_is_empty_and_of_a_missing_one_none(store):
+    store.put("audio/empty", b"")
+    assert store.read_range("audio/empty", 0, 5) == b""
+    assert store.read_range("audio/missing", 0, 5) is None
+    assert store.read_range("audio", 0, 5) is None
+    assert store.read_range("audio/empty/x", 0, 5) is None
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, 1), (0, 0), (0, -1)])
+def test_what_is_no_range_is_refused(store, start, length):
+    with pytest.raises(ValueError, match="not a range of an object"):
+        store.read_range("audio/x.gz", start, length)
+    with pytest.raises(ValueError, match="is not an object key"):
+        store.read_range("../x", 0, 1)
+
+
+def test_a_range_of_a_large_uploaded_object_is_exact(store):
+    data = os.urandom(9 * 1024 * 1024)  # a multipart upload, whose checksum is not that of its bytes
+    with store.writer("audio/large") as writer:
+        writer.write(data)
+        writer.commit()
+    assert store.read_range("audio/large", 8_388_600, 5_000) == data[8_388_600:8_393_600]
+
+
 @pytest.mark.parametrize("key", ["../x", "/x", "a/../../x", "", "a\\b"])
 def test_a_key_cannot_leave_the_root(store, key):
     with pytest.raises(ValueError, match="is not an object key"):
