@@ -61,9 +61,9 @@ class GzipSink:
 
     def publish(self) -> int:
         """Give the object its final name; returns its size in bytes."""
-        self.digests()
+        _, sha256 = self.digests()
         self._writer.write(self._gzip.flush())
-        return self._writer.commit()
+        return self._writer.commit(sha256=sha256)
 
     def _take(self, block: bytes) -> None:
         self._md5.update(block)
