@@ -1,4 +1,4 @@
-"""A proxy before an S3 server that misbehaves when told to: busy, broken in the middle of a body, mute, or old."""
+"""A proxy before an S3 server that misbehaves when told to: busy, broken in the middle of a body, or mute."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Kind = Literal["answer", "reset_in_body", "drop_request", "drop_reply", "cut_reply", "ignore_conditions"]
-CONDITIONS = ("if-none-match", "if-match")
+Kind = Literal["answer", "reset_in_body", "drop_request", "drop_reply", "cut_reply"]
 HOP_HEADERS = {"expect", "connection", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -30,6 +29,7 @@ class Fault:
     after: int = 0
     status: int = 503
     code: str = "SlowDown"
+    text: str = ""
     struck: int = 0
 
     def strikes(self, method: str, url: str) -> bool:
@@ -85,21 +85,21 @@ def fault_proxy(server_url: str) -> Iterator[FaultProxy]:
             if kind == "drop_request":
                 return self._reset()
             if kind == "answer" and fault:
-                text = f"<Error><Code>{fault.code}</Code><Message>told to</Message></Error>".encode()
-                return self._reply(fault.status, {"Content-Type": "application/xml"}, text)
-            status, headers, answer = self._forwarded(body, conditions=kind != "ignore_conditions")
+                text = fault.text or f"<Error><Code>{fault.code}</Code><Message>told to</Message></Error>"
+                return self._reply(fault.status, {"Content-Type": "application/xml"}, text.encode())
+            status, headers, answer = self._forwarded(body)
             if kind == "drop_reply":
                 return self._reset()
             return self._reply(status, headers, answer, cut=kind == "cut_reply")
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve
 
-        def _forwarded(self, body: bytes, *, conditions: bool) -> tuple[int, dict[str, str], bytes]:
+        def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
             connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=60)
             try:
                 connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in self.headers.items():
-                    if name.lower() != "expect" and (conditions or name.lower() not in CONDITIONS):
+                    if name.lower() != "expect":
                         connection.putheader(name, value)
                 connection.endheaders(body or None)
                 reply = connection.getresponse()

@@ -49,6 +49,7 @@ def is_missing(error: Any) -> bool:
 def explained(url: str, bucket: str) -> Iterator[None]:
     """Raise StorageError for what botocore raises."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -56,6 +57,10 @@ def explained(url: str, bucket: str) -> Iterator[None]:
         raise _answered(url, bucket, error) from None
     except BotoCoreError as error:
         raise _unanswered(url, bucket, error) from None
+    except (ResponseParserError, KeyError):  # no XML, or XML without what a reply must have
+        raise StorageError(
+            f"MEDIA_ROOT={url} cannot be used: what answers is no S3 server. Check AWS_ENDPOINT_URL_S3 and any proxy."
+        ) from None
 
 
 def _answered(url: str, bucket: str, error: Any) -> StorageError:
@@ -100,12 +105,12 @@ def _answered(url: str, bucket: str, error: Any) -> StorageError:
 
 
 def _unanswered(url: str, bucket: str, error: Any) -> StorageError:
-    from botocore.exceptions import HTTPClientError, ParamValidationError
+    from botocore.exceptions import ConnectionError, HTTPClientError, IncompleteReadError, ParamValidationError
 
     kind = type(error).__name__
     if isinstance(error, ParamValidationError):
         return StorageError(f"MEDIA_ROOT={url} cannot be used: {bucket!r} is not a bucket's name. Correct MEDIA_ROOT.")
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError)):
         return StorageUnavailable(
             f"MEDIA_ROOT={url} cannot be reached ({kind}). Check AWS_ENDPOINT_URL_S3, the region and the network, "
             f"{_STAYS}."

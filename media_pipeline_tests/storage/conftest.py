@@ -19,12 +19,20 @@ from media_pipeline_tests.s3_server import BUCKET, S3Server
 CONNECTIONS = 8
 
 
-@pytest.fixture
-def client(s3: S3Server) -> Iterator[Any]:
-    """A client as the project makes it."""
-    client = connect(CONNECTIONS)
+@pytest.fixture(scope="session")
+def _client(_s3: S3Server) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _s3.variables().items():
+            patch.setenv(name, value)
+        client = connect(CONNECTIONS)
     yield client
     client.close()
+
+
+@pytest.fixture
+def client(s3: S3Server, _client: Any) -> Any:
+    """A client as the project makes it, of the server's owner."""
+    return _client
 
 
 @pytest.fixture
