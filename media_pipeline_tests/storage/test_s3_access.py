@@ -64,9 +64,8 @@ def test_a_server_that_does_not_answer_is_told(connected: Connect, monkeypatch: 
         connected(AWS_ENDPOINT_URL_S3="http://127.0.0.1:9").put("x", b"")
 
 
-@pytest.mark.parametrize("page", ["<html><br></html>", "<html>Log in</html>"])
-def test_what_is_no_s3_server_is_told(behind: S3Store, proxy: FaultProxy, page: str) -> None:
-    proxy.break_with("answer", times=1000, status=200, text=page)
+def test_what_is_no_s3_server_is_told(behind: S3Store, proxy: FaultProxy) -> None:
+    proxy.break_with("answer", times=1000, status=200, text="<html>Log in</html>")
     with pytest.raises(StorageError, match="what answers is no S3 server"):
         behind.check_writable()
 

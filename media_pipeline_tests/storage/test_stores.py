@@ -1,9 +1,6 @@
 """The same promises hold on a local disk and in S3."""
 
 import os
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,35 +74,6 @@ def test_a_range_of_a_large_uploaded_object_is_exact(store):
 def test_a_key_cannot_leave_the_root(store, key):
     with pytest.raises(ValueError, match="is not an object key"):
         store.put(key, b"")
-
-
-def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
-    code = (
-        "import os, signal, sys; from pathlib import Path; from media_pipeline.storage.local import LocalStore\n"
-        "with LocalStore(Path(sys.argv[1])).writer('audio/x.gz') as writer:\n"
-        "    writer.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    assert len(list((tmp_path / ".staging").iterdir())) == 1
-    store = LocalStore(tmp_path)
-    with store.writer("audio/y.gz") as living:
-        store.check_writable()
-        assert len(list((tmp_path / ".staging").iterdir())) == 1
-        living.commit()
-    assert list(store.sizes("audio/")) == ["audio/y.gz"]
-
-
-def test_what_another_host_left_is_removed_after_a_day(tmp_path):
-    store = LocalStore(tmp_path)
-    store.check_writable()
-    old, young = tmp_path / ".staging/old", tmp_path / ".staging/young"
-    for path in (old, young):
-        path.write_bytes(b"part")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    store.check_writable()
-    assert not old.exists()
-    assert young.exists()
 
 
 def test_a_finished_file_becomes_an_object_and_is_gone(store, tmp_path):
