@@ -1,6 +1,7 @@
 """Whatever S3 or the network does: recovered or told in a sentence, objects whole or absent, no stale parts."""
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,3 +210,13 @@ def test_the_digest_of_the_source_and_checksums_travel_with_an_upload(client, tm
         writer.write(b"small")
         writer.commit(sha256="ab" * 32)
     assert client.head_object(Bucket=BUCKET, Key=f"summed/{KEY}")["Metadata"] == {"sha256": "ab" * 32}
+
+
+def test_memory_of_an_upload_does_not_grow_with_its_file(in_s3: S3Store, file: Path) -> None:
+    in_s3.put(KEY, b"first")  # what is loaded once
+    tracemalloc.start()
+    try:
+        in_s3.publish(file, KEY)
+        assert tracemalloc.get_traced_memory()[1] < 3 * MIB
+    finally:
+        tracemalloc.stop()
