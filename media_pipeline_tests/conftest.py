@@ -88,10 +88,11 @@ def s3_root(s3: S3Server) -> str:
 
 
 @pytest.fixture
-def gateway(s3: S3Server) -> Gateway:
+def gateway(s3: S3Server, request: pytest.FixtureRequest) -> Gateway:
     """The administration of the RADOS gateway, for what moto would let pass."""
     if s3.gateway is None:
+        sentence = f"{request.node.name}: {MISSING_GATEWAY}"
         if os.environ.get("CI") == "true":
-            pytest.fail(MISSING_GATEWAY)
-        pytest.skip(MISSING_GATEWAY)
+            pytest.fail(sentence)
+        pytest.skip(sentence)
     return s3.gateway
