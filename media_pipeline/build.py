@@ -82,6 +82,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             codecs=list(settings.codecs),
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
+            concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(
             urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()), ui_url=settings.ui_url

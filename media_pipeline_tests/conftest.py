@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,13 +15,12 @@ from media_pipeline.sandbox.running import RunningSandbox, running
 pytest.register_assert_rewrite("media_pipeline_tests.harness")
 
 from media_pipeline_tests.harness import DAY, Export, Org  # noqa: E402  after its asserts are told to explain themselves
+from media_pipeline_tests.s3_server import BUCKET, MISSING_GATEWAY, Gateway, S3Server, s3_server  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's variables, .env, Dagster instance or spool."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(("GENESYS_", "MEDIA_", "DAGSTER_", "AWS_")):
             monkeypatch.delenv(name)
@@ -64,3 +65,34 @@ def speaking_org(_speaking: RunningSandbox) -> Iterator[Org]:
 def export(tmp_path: Path) -> Callable[..., Export]:
     """Run daily_export for one day of an org into tmp_path/media; waits between retries are cut short."""
     return lambda org, **options: Export.run(org, tmp_path, **options)
+
+
+@pytest.fixture(scope="session")
+def _s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The session's S3 server, with the variables that lead boto3 there and nowhere else."""
+    for name, value in _s3.variables().items():
+        monkeypatch.setenv(name, value)
+    return _s3
+
+
+@pytest.fixture
+def s3_root(s3: S3Server) -> str:
+    """A MEDIA_ROOT of the test's own in the server's bucket."""
+    return f"s3://{BUCKET}/{uuid.uuid4().hex[:12]}/archive"
+
+
+@pytest.fixture
+def gateway(s3: S3Server, request: pytest.FixtureRequest) -> Gateway:
+    """The administration of the RADOS gateway, for what moto would let pass."""
+    if s3.gateway is None:
+        sentence = f"{request.node.name}: {MISSING_GATEWAY}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return s3.gateway

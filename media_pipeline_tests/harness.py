@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from media_pipeline.build import build_definitions, default_resources
 from media_pipeline.resources.genesys import GenesysResource
+from media_pipeline.resources.media import MediaResource
 from media_pipeline.sandbox.running import RunningSandbox
 from media_pipeline.settings import Settings
-from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.completeness import Verdict, judge_day
 from media_pipeline.tables.partition import Tables
 
@@ -152,7 +152,16 @@ class Export:
 
     @cached_property
     def tables(self) -> Tables:
-        return Tables(LocalStore(Path(self.settings.root)))
+        media = default_resources(self.settings)["media"]
+        assert isinstance(media, MediaResource)
+        return media.tables
+
+    def bytes_of(self, key: str) -> bytes:
+        """An object, wherever the root is."""
+        file = self.tables.store.open(key)
+        assert file is not None, key
+        with file:
+            return file.read()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return list(self.tables.rows(table, self.day))
@@ -221,21 +230,22 @@ def assert_is_truth(
 
 
 def _assert_same_bytes(export: Export, row: dict[str, Any], record: Truth) -> None:
-    path = Path(export.settings.root) / row["object_key"]
-    source = gzip.decompress(path.read_bytes())
+    key = row["object_key"]
+    stored = export.bytes_of(key)
+    source = gzip.decompress(stored)
     assert hashlib.sha256(source).hexdigest() == record["sha256"] == row["sha256"]
     assert hashlib.md5(source, usedforsecurity=False).hexdigest() == record["md5"] == row["md5"] == row["source_md5"]
     assert len(source) == record["size"] == row["source_size_bytes"]
-    assert path.stat().st_size == row["stored_size_bytes"]
+    assert len(stored) == row["stored_size_bytes"]
     assert row["integrity_basis"] == "source_md5"
-    sidecar = json.loads((path.parent / (path.name.removesuffix(".gz").rpartition(".")[0] + ".json")).read_text())
+    sidecar = json.loads(export.bytes_of(key.removesuffix(".gz").rpartition(".")[0] + ".json"))
     assert sidecar["sha256"] == row["sha256"]
     assert len(sidecar["segments"] or []) == record["transcript_segments"]
 
 
 def _assert_reports(export: Export, audio: list[dict[str, Any]]) -> None:
     report = {row["recording_id"]: row for row in export.rows("availability_report")}
-    document = json.loads((Path(export.settings.root) / f"reports/date={export.day}/availability.json").read_text())
+    document = json.loads(export.bytes_of(f"reports/date={export.day}/availability.json"))
     assert [entry["id"] for entry in document["files"]] == sorted(report)
     for row in audio:
         status = "available" if row["status"] == "stored" else row["status"]

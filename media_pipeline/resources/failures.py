@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from media_pipeline.genesys.errors import GenesysError
-from media_pipeline.storage.base import StorageError
+from media_pipeline.storage.base import StorageError, StorageUnavailable
 from media_pipeline.tables.partition import TableMissing
 
 
@@ -20,7 +20,7 @@ def explained() -> Iterator[None]:
     except GenesysError as error:
         raise dg.Failure(str(error), allow_retries=not error.permanent) from error
     except (StorageError, TableMissing) as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise dg.Failure(str(error), allow_retries=isinstance(error, StorageUnavailable)) from error
 
 
 def first_cause(event: dg.DagsterEvent) -> str | None:

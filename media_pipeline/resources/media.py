@@ -25,6 +25,7 @@ class MediaResource(dg.ConfigurableResource):
     codecs: list[str] = Field(["wav", "mp3", "aac", "ogg"], description="Exported formats.")
     min_available_mb: int = Field(1024, description="Space gate in MB of 10^6 bytes.")
     sidecars: bool = Field(True, description="Whether metadata JSON lies beside each object.")
+    concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)
     _audits: dict[tuple[dt.date, str], AuditLog] = PrivateAttr(default_factory=dict)
@@ -65,8 +66,7 @@ class MediaResource(dg.ConfigurableResource):
             raise ConfigurationError(
                 f"MEDIA_ROOT={self.root!r} is neither a path nor s3://bucket/prefix; correct the variable."
             )
-        from dagster_aws.s3 import S3Resource
-
         from media_pipeline.storage.s3 import S3Store
+        from media_pipeline.storage.s3_client import connect
 
-        return S3Store(S3Resource().get_client(), parts.netloc, parts.path, Path(self.spool))
+        return S3Store(connect(self.concurrency), parts.netloc, parts.path, Path(self.spool))

@@ -8,9 +8,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
+SMALL_BYTES = 1024 * 1024
+"""The most that `get_small` and `put_if` are meant for."""
+
 
 class StorageError(Exception):
-    """The place for objects cannot be used: says which, why and what to do; trying again will not help."""
+    """The place for objects cannot be used: says which, why and what to do; trying again at once will not help."""
+
+
+class StorageUnavailable(StorageError):
+    """The place did not answer, or was too busy, for as long as a request is retried: later may well help."""
 
 
 class Stat(NamedTuple):
@@ -20,14 +27,24 @@ class Stat(NamedTuple):
     modified: float
 
 
+class Small(NamedTuple):
+    """A small object, and a tag that another content does not have; equal bytes may have equal tags."""
+
+    data: bytes
+    tag: str
+
+
 class ObjectWriter(Protocol):
     """An object that appears under its key on commit, whole, or never."""
 
     def write(self, data: bytes) -> int:
         """Append bytes."""
 
-    def commit(self) -> int:
-        """Publish what was written, durably, replacing an older object; returns its size in bytes."""
+    def commit(self, *, sha256: str | None = None) -> int:
+        """Publish what was written, durably, replacing an older object; returns its size in bytes.
+
+        `sha256` as for `ObjectStore.publish`.
+        """
 
 
 class ObjectStore(Protocol):
@@ -41,8 +58,25 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Publish a small object."""
 
-    def publish(self, path: Path, key: str) -> int:
-        """Make a finished local file appear under its key, whole and durable; returns its size in bytes."""
+    def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
+        """Make a finished local file an object, durably, replacing an older one; returns its size in bytes.
+
+        The file is gone when this returns, and still there when it raises; a process killed in between may leave the
+        file beside its object. `sha256` is that of the *source* in hex, kept with the object where the place can.
+        """
+
+    def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
+        """The same unless the key is taken; False, and the file stays, when it is. At most 5 GB."""
+
+    def get_small(self, key: str) -> Small | None:
+        """A whole small object and its tag, None when there is no such object."""
+
+    def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
+        """Replace a small object that still has this tag (None: that does not exist); the new tag, None when it lost.
+
+        Of any number of processes that try with the same tag and different data exactly one wins. Raises StorageError
+        where the place cannot promise that.
+        """
 
     def open(self, key: str) -> IO[bytes] | None:
         """A seekable reader, None when there is no such object."""
@@ -63,7 +97,7 @@ class ObjectStore(Protocol):
         """Remove an object; one that is not there is fine."""
 
     def check_writable(self) -> None:
-        """Raise StorageError unless objects can be written."""
+        """Raise StorageError unless objects can be written; removes what killed runs left unfinished."""
 
     def free_bytes(self) -> int | None:
         """Free space in bytes, None where it is not limited."""

@@ -1,8 +1,12 @@
-"""Objects as files below one folder: written beside their final place, synced, then renamed."""
+"""Objects as files below one folder: written beside their final place, synced, then renamed.
+
+A file keeps nothing beside its bytes: the digests of its source are in the tables.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -14,11 +18,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from media_pipeline.storage.base import Stat, StorageError, checked_key, checked_range
+from media_pipeline.storage.base import Small, Stat, StorageError, StorageUnavailable, checked_key, checked_range
+from media_pipeline.storage.files import NoHardLinks, copy_synced, place, place_new, removed_after, sync_file
+from media_pipeline.storage.lock import locked
 
 STAGING = ".staging"
 """Unfinished objects lie in this folder of the root, on the same file system as their final place."""
 STALE_STAGING_SECONDS = 24 * 3600
+LOCK = ".lock"
+"""Held while an object is compared and swapped."""
 
 
 class LocalStore:
@@ -30,43 +38,70 @@ class LocalStore:
 
     @contextmanager
     def writer(self, key: str) -> Iterator[_FileWriter]:
+        target = self.root / checked_key(key)
         with _explained(self.root):
-            staging = self.root / STAGING
-            staging.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f"{_HOST}.{os.getpid()}.", dir=staging)
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            try:
-                yield _FileWriter(self.root, file, Path(name), self.root / checked_key(key))
-            finally:
-                Path(name).unlink(missing_ok=True)
+            handle, temporary = self._staged()
+        with os.fdopen(handle, "wb", buffering=0) as file, removed_after(temporary):
+            yield _FileWriter(self.root, file, temporary, target)
 
     def put(self, key: str, data: bytes) -> None:
         with self.writer(key) as writer:
             writer.write(data)
             writer.commit()
 
-    def publish(self, path: Path, key: str) -> int:
+    def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
         target = self.root / checked_key(key)
+        size = _synced(path)
         with _explained(self.root):
-            handle = os.open(path, os.O_RDONLY)
             try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            size = path.stat().st_size
-            path.chmod(0o666 & ~_UMASK)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                path.replace(target)
+                place(path, target)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                with path.open("rb") as source, self.writer(key) as writer:
-                    while piece := source.read(1 << 20):
-                        writer.write(piece)
-                    return writer.commit()
-            _sync_folder(target.parent)
+                with self._copied(path) as copy:
+                    place(copy, target)
+                path.unlink()
         return size
+
+    def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
+        target = self.root / checked_key(key)
+        _synced(path)
+        with _explained(self.root):
+            try:
+                return self._moved_new(path, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with self._copied(path) as copy:
+                    created = self._place_new(copy, target)
+                if created:
+                    path.unlink()
+                return created
+
+    def get_small(self, key: str) -> Small | None:
+        file = self.open(key)
+        if file is None:
+            return None
+        with file:
+            data = file.read()
+        return Small(data, _tag(data))
+
+    def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
+        target = self.root / checked_key(key)
+        with _explained(self.root):
+            handle, temporary = self._staged()
+            with os.fdopen(handle, "wb") as file, removed_after(temporary):
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+                if tag is None:
+                    return _tag(data) if self._place_new(temporary, target) else None
+                with locked(self.root / LOCK):
+                    present = self.get_small(key)
+                    if present is None or present.tag != tag:
+                        return None
+                    place(temporary, target)
+        return _tag(data)
 
     def open(self, key: str) -> IO[bytes] | None:
         try:
@@ -119,6 +154,45 @@ class LocalStore:
             self.root.mkdir(parents=True, exist_ok=True)
             return shutil.disk_usage(self.root).free
 
+    def _staged(self) -> tuple[int, Path]:
+        """A new file to write, on the same file system as the objects."""
+        staging = self.root / STAGING
+        staging.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f"{_HOST}.{os.getpid()}.", dir=staging)
+        return handle, Path(name)
+
+    @contextmanager
+    def _copied(self, path: Path) -> Iterator[Path]:
+        """A synced copy of a file of another file system."""
+        handle, temporary = self._staged()
+        with os.fdopen(handle, "wb") as file, removed_after(temporary):
+            copy_synced(path, file)
+            yield temporary
+
+    def _moved_new(self, path: Path, target: Path) -> bool:
+        """Through staging: a crash must not leave the spool's file as a second name of the object, to be written on."""
+        handle, temporary = self._staged()
+        os.close(handle)
+        with removed_after(temporary):
+            path.replace(temporary)
+            created = False
+            try:
+                created = self._place_new(temporary, target)
+            finally:
+                if not created:
+                    temporary.replace(path)
+        return created
+
+    def _place_new(self, temporary: Path, target: Path) -> bool:
+        try:
+            return place_new(temporary, target)
+        except NoHardLinks:  # some network and FUSE file systems
+            with locked(self.root / LOCK):
+                if target.exists():
+                    return False
+                place(temporary, target)
+                return True
+
     def _remove_stale(self, staging: Path) -> None:
         """Remove what killed runs left: of dead processes of this host, and of other hosts what is old."""
         limit = time.time() - STALE_STAGING_SECONDS
@@ -142,15 +216,27 @@ class _FileWriter:
                 rest = rest[self._file.write(rest) :]
         return len(data)
 
-    def commit(self) -> int:
+    def commit(self, *, sha256: str | None = None) -> int:
         with _explained(self._root):
             os.fsync(self._file.fileno())
             size = os.fstat(self._file.fileno()).st_size
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._temporary.chmod(0o666 & ~_UMASK)  # mkstemp's 0600 would hide the archive from analysts
-            self._temporary.replace(self._target)
-            _sync_folder(self._target.parent)
+            place(self._temporary, self._target)
         return size
+
+
+def _synced(path: Path) -> int:
+    try:
+        return sync_file(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be read or written ({error.strerror}): check the disk of MEDIA_SPOOL, then run again."
+        ) from error
+
+
+def _tag(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _read_at(handle: int, start: int, length: int) -> bytes:
@@ -176,23 +262,17 @@ def _writer_is_dead(name: str) -> bool:
     return False
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-_UMASK = os.umask(0)
-os.umask(_UMASK)
 
 
 @contextmanager
 def _explained(root: Path) -> Iterator[None]:
     try:
         yield
+    except TimeoutError as error:
+        raise StorageUnavailable(
+            f"MEDIA_ROOT={root} is locked by another process ({error}): end the process that hangs, then run again."
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(

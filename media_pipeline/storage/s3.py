@@ -1,92 +1,194 @@
 """Objects in an S3 bucket below a prefix: spooled to a local temporary file, then uploaded whole.
 
-An upload is one PUT or one multipart upload: either way the object appears complete or not at all.
+What uploading means is in `s3_upload.py`, writing under a condition in `s3_swap.py`.
 """
 
 from __future__ import annotations
 
+import io
 import re
-import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
-from media_pipeline.storage.base import Stat, StorageError, checked_key, checked_range
+from media_pipeline.storage.base import SMALL_BYTES, Small, Stat, StorageError, checked_key, checked_range
+from media_pipeline.storage.s3_client import is_aws
+from media_pipeline.storage.s3_errors import code_of, explained, is_missing
+from media_pipeline.storage.s3_stale import abort_stale
+from media_pipeline.storage.s3_swap import Swaps
+from media_pipeline.storage.s3_upload import LARGEST_SINGLE_BYTES, Slice, Uploader, metadata_of
 
-IN_MEMORY_BYTES = 8 * 1024 * 1024
+IN_MEMORY_BYTES = 1024 * 1024
 """Larger objects are spooled to disk on their way in and out."""
+COPY_BYTES = 256 * 1024
+READ_TRIES = 4
+"""botocore retries requests, not bodies that break off while they are read."""
+FIRST_READ_WAIT_SECONDS = 0.5
+PROBE = ".writable"
+"""No object ever has this key; asking for it and beginning to upload it shows what the credentials may do."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
+
+T = TypeVar("T")
 
 
 class S3Store:
-    """ObjectStore over a boto3 S3 client."""
+    """ObjectStore over a boto3 S3 client; safe to use from threads."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str, spool: Path) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str, spool: Path, *, checksums: bool | None = None) -> None:
+        """`checksums`: whether the server verifies x-amz-checksum-sha256; by default only Amazon's is asked to."""
         self._client = client
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self._spool = spool
+        self._uploader = Uploader(client, bucket, checksums=is_aws(client) if checksums is None else checksums)
+        self._swaps = Swaps(client, bucket, self._uploader)
         self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
 
     @contextmanager
     def writer(self, key: str) -> Iterator[_UploadWriter]:
+        full_key = self._full(key)
         with self._temporary() as file:
-            yield _UploadWriter(self, file, self._prefix + checked_key(key))
+            yield _UploadWriter(self, file, full_key)
 
     def put(self, key: str, data: bytes) -> None:
-        with self.explained():
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + checked_key(key), Body=data)
+        self.upload(io.BytesIO(data), self._full(key))
 
-    def upload(self, file: IO[bytes], full_key: str) -> None:
-        """Send a whole file under its full key."""
-        with self.explained():
-            self._client.upload_fileobj(file, self._bucket, full_key)
-
-    def publish(self, path: Path, key: str) -> int:
+    def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
         with path.open("rb") as file:
-            self.upload(file, self._prefix + checked_key(key))
-        return path.stat().st_size
+            size = self.upload(file, self._full(key), sha256)
+        path.unlink()
+        return size
+
+    def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
+        full_key, size = self._full(key), path.stat().st_size
+        if size > LARGEST_SINGLE_BYTES:
+            raise ValueError(f"{size} bytes do not go into one PUT, and parts cannot be published under a condition.")
+        with path.open("rb") as file, self._explained():
+            etag = self._swaps.create(lambda: Slice(file, 0, size), full_key, metadata_of(sha256))
+            if etag is not None:
+                self._uploader.check_size(full_key, size)
+        if etag is not None:
+            path.unlink()
+        return etag is not None
+
+    def get_small(self, key: str) -> Small | None:
+        def read(reply: dict[str, Any]) -> Small:
+            if reply["ContentLength"] > SMALL_BYTES:
+                raise ValueError(f"{key!r} has {reply['ContentLength']} bytes and is no small object.")
+            return Small(reply["Body"].read(), reply["ETag"])
+
+        return self._read(self._full(key), read)
+
+    def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
+        full_key = self._full(key)
+
+        def body() -> Slice:
+            return Slice(io.BytesIO(data), 0, len(data))
+
+        with self._explained():
+            if tag is None:
+                return self._swaps.create(body, full_key, {})
+            return self._swaps.replace(body, full_key, {}, tag)
+
+    def upload(self, file: IO[bytes], full_key: str, sha256: str | None = None) -> int:
+        """Send a whole file under its full key; returns its size in bytes."""
+        with self._explained():
+            return self._uploader.upload(file, full_key, sha256)
 
     def open(self, key: str) -> IO[bytes] | None:
-        from botocore.exceptions import ClientError
+        file = self._temporary()
 
-        with self.explained():
-            try:
-                body = self._client.get_object(Bucket=self._bucket, Key=self._prefix + checked_key(key))["Body"]
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                    return None
-                raise
-            file = self._temporary()
-            shutil.copyfileobj(body, file)
-        file.seek(0)
-        return file
+        def copy(reply: dict[str, Any]) -> IO[bytes]:
+            file.seek(0)
+            file.truncate()
+            while piece := reply["Body"].read(COPY_BYTES):
+                with self._spooling():  # not around the read: botocore's network errors are OSErrors too
+                    file.write(piece)
+            file.seek(0)
+            return file
+
+        try:
+            found = self._read(self._full(key), copy)
+        except BaseException:
+            file.close()
+            raise
+        if found is None:
+            file.close()
+        return found
 
     def read_range(self, key: str, start: int, length: int) -> bytes | None:
-        from botocore.exceptions import ClientError
-
         checked_range(start, length)
-        full_key = self._prefix + checked_key(key)
-        with self.explained():
-            try:
-                reply = self._client.get_object(
-                    Bucket=self._bucket, Key=full_key, Range=f"bytes={start}-{start + length - 1}"
-                )
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code in ("NoSuchKey", "404"):
-                    return None
-                if code in ("InvalidRange", "416"):  # the object ends before the range begins
-                    return b""
-                raise
-            with closing(reply["Body"]) as body:
-                expected = self._announced_bytes(reply, start, length)
-                data = bytes(body.read())
-        if len(data) != expected:
-            raise self._unranged(f"announced {expected} bytes and sent {len(data)}")
-        return data
+
+        def read(reply: dict[str, Any]) -> bytes:
+            expected = self._announced_bytes(reply, start, length)
+            data = bytes(reply["Body"].read())
+            if len(data) != expected:
+                raise self._unranged(f"announced {expected} bytes and sent {len(data)}")
+            return data
+
+        try:
+            return self._read(self._full(key), read, Range=f"bytes={start}-{start + length - 1}")
+        except _EndsBefore:
+            return b""
+
+    def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
+        return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
+
+    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix
+        )
+        with self._explained():
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    stat = Stat(entry["Size"], entry["LastModified"].timestamp())
+                    yield entry["Key"][len(self._prefix) :], stat
+
+    def remove(self, key: str) -> None:
+        with self._explained():
+            self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
+
+    def check_writable(self) -> None:
+        """Ask for each permission a run needs and leave nothing, not even a version; abort uploads older than a day."""
+        probe = {"Bucket": self._bucket, "Key": self._prefix + PROBE}
+        with self._explained():
+            upload = self._client.create_multipart_upload(**probe)
+            self._client.abort_multipart_upload(**probe, UploadId=upload["UploadId"])
+            self._client.list_objects_v2(Bucket=self._bucket, Prefix=probe["Key"], MaxKeys=1)
+            abort_stale(self._client, self._bucket, self._prefix)
+        self.get_small(PROBE)
+
+    def free_bytes(self) -> int | None:
+        return None
+
+    def _full(self, key: str) -> str:
+        return self._prefix + checked_key(key)
+
+    def _read(self, full_key: str, take: Callable[[dict[str, Any]], T], **options: Any) -> T | None:
+        """What `take` makes of an object's GET, again from its beginning when the body breaks off."""
+        from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+
+        with self._explained():
+            for attempt in range(READ_TRIES):
+                try:
+                    reply = self._client.get_object(Bucket=self._bucket, Key=full_key, **options)
+                except ClientError as error:
+                    if is_missing(error):
+                        return None
+                    if code_of(error) in ("InvalidRange", "416"):  # the object ends before the range begins
+                        raise _EndsBefore from None
+                    raise
+                try:
+                    with closing(reply["Body"]):
+                        return take(reply)
+                except (HTTPClientError, IncompleteReadError):
+                    if attempt + 1 == READ_TRIES:
+                        raise
+                    time.sleep(FIRST_READ_WAIT_SECONDS * 2**attempt)
+        raise AssertionError("unreachable")
 
     def _announced_bytes(self, reply: dict[str, Any], start: int, length: int) -> int:
         """How many bytes a reply to a ranged GET carries; raises StorageError unless they are those asked for."""
@@ -105,66 +207,39 @@ class S3Store:
             "AWS_ENDPOINT_URL_S3 and any proxy before it."
         )
 
-    def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
-        return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
-
-    def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix + prefix
-        )
-        with self.explained():
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    stat = Stat(entry["Size"], entry["LastModified"].timestamp())
-                    yield entry["Key"][len(self._prefix) :], stat
-
-    def remove(self, key: str) -> None:
-        with self.explained():
-            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + checked_key(key))
-
-    def check_writable(self) -> None:
-        with self.explained():
-            self._client.head_bucket(Bucket=self._bucket)
-
-    def free_bytes(self) -> int | None:
-        return None
-
     def _temporary(self) -> IO[bytes]:
-        self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._spooling():
+            self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES, dir=str(self._spool))  # noqa: SIM115  the caller closes it
         return cast("IO[bytes]", file)
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn botocore's errors into a sentence that names the bucket and what to check, never a signature."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
+    def _spooling(self) -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "unknown")
+        except OSError as error:
             raise StorageError(
-                f"MEDIA_ROOT={self.url} cannot be used (S3 answered {code}): check that the bucket exists and that the "
-                "AWS_* credentials may list, read and write it."
-            ) from None
-        except BotoCoreError as error:
-            raise StorageError(
-                f"MEDIA_ROOT={self.url} cannot be reached ({type(error).__name__}): check AWS_ENDPOINT_URL_S3, the "
-                "region, the credentials and the network."
-            ) from None
+                f"MEDIA_SPOOL={self._spool} cannot be written ({error.strerror}): free space there or set it to a "
+                "folder this user may write, then run the day again."
+            ) from error
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.url, self._bucket)
+
+
+class _EndsBefore(Exception):
+    """The object ends before the range begins."""
 
 
 class _UploadWriter:
-    def __init__(self, store: S3Store, file: Any, full_key: str) -> None:
+    def __init__(self, store: S3Store, file: IO[bytes], full_key: str) -> None:
         self._store = store
         self._file = file
         self._full_key = full_key
 
     def write(self, data: bytes) -> int:
-        return int(self._file.write(data))
+        with self._store._spooling():
+            return int(self._file.write(data))
 
-    def commit(self) -> int:
-        size = int(self._file.tell())
-        self._file.seek(0)
-        self._store.upload(self._file, self._full_key)
-        return size
+    def commit(self, *, sha256: str | None = None) -> int:
+        return self._store.upload(self._file, self._full_key, sha256)

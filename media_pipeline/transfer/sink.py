@@ -79,13 +79,14 @@ class GzipSink:
         """Give the object its final name; returns its size in bytes."""
         rest, index = self._blocks.finish()
         self._keep([rest])
+        sha256 = self._sha256.hexdigest()
         if self._partial is None:
-            data = b"".join(self._pieces)
-            size = len(data)
-            self._store.put(self._key, data)
+            with self._store.writer(self._key) as writer:
+                for piece in self._pieces:
+                    writer.write(piece)
+                size = writer.commit(sha256=sha256)
         else:
-            size = self._partial.size
-            self._store.publish(self._partial.path, self._key)
+            size = self._store.publish(self._partial.path, self._key, sha256=sha256)
             self._partial.discard()
         # After the object: a reader that meets an older index notices, and rebuilds it.
         self._store.put(self._key + INDEX_SUFFIX, index.encode())

@@ -39,7 +39,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Ans
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         client = boto3.client(
             "s3", endpoint_url=f"http://127.0.0.1:{server.server_address[1]}", region_name="us-east-1"
@@ -70,7 +70,6 @@ def test_a_server_that_ignores_ranges_is_refused(answer_with: AnswerWith) -> Non
     [
         (None, OBJECT[2:6]),
         ("bytes 3-6/10", OBJECT[3:7]),
-        ("bytes 1-5/10", OBJECT[1:6]),
         ("bytes 2-6/10", OBJECT[2:7]),
         ("bytes 2-4/10", OBJECT[2:5]),
         ("bytes 2-5/*", OBJECT[2:6]),

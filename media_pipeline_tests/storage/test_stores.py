@@ -1,71 +1,14 @@
-"""The same promises hold on a local disk and in S3 (moto's server speaks the protocol)."""
+"""The same promises hold on a local disk and in S3."""
 
 import os
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
-from media_pipeline.storage.base import ObjectStore, StorageError
+from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.local import LocalStore
-from media_pipeline.storage.s3 import S3Store
-from media_pipeline_tests.harness import DAY, Export
 
-BUCKET = "media"
-
-
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    """moto's server in a process of its own."""
-    with subprocess.Popen(
-        [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", "0"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr is not None
-            line = next(line for line in process.stderr if "Running on http" in line)
-            # it logs every request, and stops when nobody reads
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield line.rsplit(" ", 1)[1].strip()
-        finally:
-            process.terminate()
-
-
-@pytest.fixture
-def s3_environment(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": s3_url,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    httpx.post(f"{s3_url}/moto-api/reset").raise_for_status()
-    return s3_url
-
-
-@pytest.fixture
-def client(s3_environment: str):
-    import boto3
-
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=BUCKET)
-    yield client
-    client.close()
-
-
-@pytest.fixture(params=["local", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    if request.param == "local":
-        return LocalStore(tmp_path / "root")
-    return S3Store(request.getfixturevalue("client"), BUCKET, "some/prefix", tmp_path / "spool")
+RACERS = 8
 
 
 def test_an_object_appears_on_commit_and_not_before(store):
@@ -133,71 +76,74 @@ def test_a_key_cannot_leave_the_root(store, key):
         store.put(key, b"")
 
 
-def test_a_bucket_that_is_missing_is_named(client, tmp_path):
-    store = S3Store(client, "no-such-bucket", "", tmp_path)
-    with pytest.raises(
-        StorageError, match=r"MEDIA_ROOT=s3://no-such-bucket cannot be used .* check that the bucket exists"
-    ):
-        store.check_writable()
+def test_a_finished_file_becomes_an_object_and_is_gone(store, tmp_path):
+    for data in (b"", b"first", os.urandom(17 * 1024 * 1024), b"second"):
+        path = tmp_path / "finished"
+        path.write_bytes(data)
+        assert store.publish(path, "audio/x.gz", sha256="5e") == len(data)
+        assert not path.exists()
+        with store.open("audio/x.gz") as file:
+            assert file.read() == data
+        assert store.sizes("audio/") == {"audio/x.gz": len(data)}
 
 
-def test_a_store_that_does_not_answer_is_named(monkeypatch, tmp_path):
-    import boto3
-    from botocore.config import Config
-
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    client = boto3.client(
-        "s3", endpoint_url="http://127.0.0.1:9", region_name="us-east-1", config=Config(retries={"max_attempts": 0})
-    )
-    with pytest.raises(StorageError, match="cannot be reached"):
-        S3Store(client, BUCKET, "", tmp_path).put("x", b"")
-
-
-def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
-    code = (
-        "import os, signal, sys; from pathlib import Path; from media_pipeline.storage.local import LocalStore\n"
-        "with LocalStore(Path(sys.argv[1])).writer('audio/x.gz') as writer:\n"
-        "    writer.write(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
-    assert len(list((tmp_path / ".staging").iterdir())) == 1
-    store = LocalStore(tmp_path)
-    with store.writer("audio/y.gz") as living:
-        store.check_writable()
-        assert len(list((tmp_path / ".staging").iterdir())) == 1
-        living.commit()
-    assert list(store.sizes("audio/")) == ["audio/y.gz"]
+def test_a_file_is_published_under_a_free_key_only(store, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    assert store.publish_new(first, "audio/x.gz") is True
+    assert store.publish_new(second, "audio/x.gz") is False
+    assert not first.exists()
+    assert second.read_bytes() == b"second"
+    with store.open("audio/x.gz") as file:
+        assert file.read() == b"first"
 
 
-def test_what_another_host_left_is_removed_after_a_day(tmp_path):
-    store = LocalStore(tmp_path)
-    store.check_writable()
-    old, young = tmp_path / ".staging/old", tmp_path / ".staging/young"
-    for path in (old, young):
-        path.write_bytes(b"part")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    store.check_writable()
-    assert not old.exists()
-    assert young.exists()
+def test_a_small_object_is_swapped_by_who_knows_its_tag(store):
+    assert store.get_small("leases/x") is None
+    assert store.put_if("leases/x", b"stranger", "0" * 32) is None
+    first = store.put_if("leases/x", b"first", None)
+    assert store.get_small("leases/x") == (b"first", first)
+    assert store.put_if("leases/x", b"stranger", None) is None
+    second = store.put_if("leases/x", b"second", first)
+    assert second not in (None, first)
+    assert store.put_if("leases/x", b"stranger", first) is None
+    assert store.get_small("leases/x") == (b"second", second)
 
 
-def test_a_day_is_exported_to_s3_with_the_same_rows_as_to_disk(
-    org, export: Callable[..., Export], client, tmp_path: Path
-):
-    on_disk = export(org)
-    in_s3 = export(org, root=f"s3://{BUCKET}/archive")
-    store = S3Store(client, BUCKET, "archive", tmp_path / "read")
-    from media_pipeline.tables.partition import Tables
+@pytest.fixture
+def fair(request: pytest.FixtureRequest, store: ObjectStore) -> ObjectStore:
+    """A store that keeps its promise to racers: moto looks first and writes then."""
+    if not isinstance(store, LocalStore):
+        request.getfixturevalue("gateway")
+    return store
 
-    assert not [e for e in in_s3.result.all_events if e.is_step_failure and e.step_key != "availability_report"]
-    for table in ("recording_audio", "diarized_transcripts", "availability_report"):
-        assert list(Tables(store).rows(table, DAY)) == on_disk.rows(table)
-    sizes = store.sizes(f"audio/date={DAY}/")
-    for row in on_disk.rows("recording_audio"):
-        if row["object_key"]:
-            assert sizes[row["object_key"]] == row["stored_size_bytes"]
-    org.forget_stats()
-    export(org, root=f"s3://{BUCKET}/archive")
-    assert org.media_requests() == 0
+
+def race(runner):
+    with ThreadPoolExecutor(RACERS) as pool:
+        return [result for result in pool.map(runner, range(RACERS)) if result]
+
+
+def test_one_of_eight_racers_creates(fair, tmp_path):
+    assert len(race(lambda i: fair.put_if("leases/x", b"racer %d" % i, None))) == 1
+
+    def publish(i):
+        (path := tmp_path / str(i)).write_bytes(b"racer %d" % i)
+        return fair.publish_new(path, "audio/x.gz")
+
+    assert len(race(publish)) == 1
+
+
+def test_one_of_eight_racers_replaces_and_no_step_is_lost(fair):
+    tag = fair.put_if("leases/x", b"0", None)
+    assert len(race(lambda i: fair.put_if("leases/x", b"racer %d" % i, tag))) == 1
+    fair.put_if("leases/count", b"0", None)
+
+    def count(_):
+        while True:
+            data, tag = fair.get_small("leases/count")
+            if fair.put_if("leases/count", b"%d" % (int(data) + 1), tag):
+                return True
+
+    race(count)
+    assert fair.get_small("leases/count").data == b"%d" % RACERS

@@ -1,0 +1,93 @@
+"""Files that survive a crash: synced, given their name at once, in folders that are synced too."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+COPY_BYTES = 1024 * 1024
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+class NoHardLinks(Exception):
+    """This file system cannot give a file a second name."""
+
+
+def place(temporary: Path, target: Path) -> None:
+    """Give a synced file its final name, replacing what has it; raises OSError (EXDEV between file systems)."""
+    make_folder(target.parent)
+    temporary.chmod(0o666 & ~_UMASK)  # a temporary file's 0600 would hide the archive from analysts
+    temporary.replace(target)
+    sync_folder(target.parent)
+
+
+def place_new(temporary: Path, target: Path) -> bool:
+    """The same unless the name is taken; False, and the file stays, when it is. Raises NoHardLinks."""
+    make_folder(target.parent)
+    temporary.chmod(0o666 & ~_UMASK)
+    try:
+        os.link(temporary, target)  # unlike rename, it never replaces
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise NoHardLinks from error
+        raise
+    sync_folder(target.parent)
+    temporary.unlink()
+    return True
+
+
+def sync_file(path: Path) -> int:
+    """Flush a file to the disk; returns its size in bytes."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+        return os.fstat(handle).st_size
+    finally:
+        os.close(handle)
+
+
+def copy_synced(source: Path, file: IO[bytes]) -> int:
+    """Append a file to another one and flush that; returns the bytes copied."""
+    with source.open("rb") as reader:
+        shutil.copyfileobj(reader, file, COPY_BYTES)
+    file.flush()
+    os.fsync(file.fileno())
+    return os.fstat(file.fileno()).st_size
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each entered durably where it lies."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync_folder(each.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def removed_after(path: Path) -> Iterator[Path]:
+    """Remove a file, if it is still there, whatever happens."""
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""One writer at a time among the threads and processes that share a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.005
+_THREADS = threading.Lock()
+"""On NFS the kernel turns flock into a lock of the whole process."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made and never removed; raises TimeoutError after 30 s.
+
+    The kernel releases it when the process ends, however it ends. A removed lock file would let two hold "the" lock.
+    """
+    end = time.monotonic() + WAIT_SECONDS
+    if not _THREADS.acquire(timeout=WAIT_SECONDS):
+        raise TimeoutError(f"{path} was held for {WAIT_SECONDS:.0f} s")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            while not _taken(handle):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"{path} was held for {WAIT_SECONDS:.0f} s")
+                time.sleep(POLL_SECONDS)
+            yield
+        finally:
+            os.close(handle)
+    finally:
+        _THREADS.release()
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
