@@ -109,6 +109,7 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
                         writer.add(result.row)
                         totals.add(result)
                         progress.advance(result.effort.bytes_fetched)
+                    step.still_ours()
                 ledger.written = True
             progress.end()
             seconds = time.monotonic() - started

@@ -16,6 +16,7 @@ from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.genesys import GenesysResource, Session
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.storage.lease import Lease
 from media_pipeline.tables.runs import Costs, record_step
 
 
@@ -27,7 +28,13 @@ class Step:
     session: Session
     audit: AuditLog
     before: CallStats
+    lease: Lease | None = None
     costs: Costs = field(default_factory=Costs)
+
+    def still_ours(self) -> None:
+        """Raise LeaseLost when another run has taken the day over: before tables are replaced."""
+        if self.lease is not None:
+            self.lease.check()
 
     @property
     def stats(self) -> CallStats:
@@ -47,9 +54,10 @@ def working(
 
     `day` is where they are recorded, by default the run's partition.
     """
-    day = day or partition_day(context)
+    is_partition, day = day is None, day or partition_day(context)
     with explained():
         media.store.check_writable()
+        lease = media.lease(day, context.run.run_id) if is_partition else None
         audit = media.audit(day, context.run.run_id)
         audit.emit("step_started", step=name)
         started = time.monotonic()
@@ -57,7 +65,7 @@ def working(
         step: Step | None = None
         try:
             session = genesys.session
-            step = Step(day, session, audit, session.stats.snapshot())
+            step = Step(day, session, audit, session.stats.snapshot(), lease)
             yield step
             outcome = "succeeded"
         finally:

@@ -12,9 +12,11 @@ from pydantic import Field, PrivateAttr
 from media_pipeline.audit.log import AuditLog
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.storage.lease import Lease
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.paths import lease_key
 
 
 class MediaResource(dg.ConfigurableResource):
@@ -28,6 +30,7 @@ class MediaResource(dg.ConfigurableResource):
     concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)
+    _leases: dict[tuple[dt.date, str], Lease] = PrivateAttr(default_factory=dict)
     _audits: dict[tuple[dt.date, str], AuditLog] = PrivateAttr(default_factory=dict)
 
     @property
@@ -48,15 +51,26 @@ class MediaResource(dg.ConfigurableResource):
             self._audits[day, run_id] = AuditLog(self.store, Path(self.spool), day, run_id)
         return self._audits[day, run_id]
 
+    def lease(self, day: dt.date, run_id: str) -> Lease:
+        """The run's hold on its day, taken with the first call; raises LeaseHeld while another run works on it."""
+        if (day, run_id) not in self._leases:
+            lease = Lease(self.store, lease_key(day), str(day), run_id)
+            lease.acquire()
+            self._leases[day, run_id] = lease
+        return self._leases[day, run_id]
+
     def ledger(self, day: dt.date, run_id: str) -> Ledger:
         """What a run settles, for whoever runs the day next."""
         return Ledger(self.store, Path(self.spool), day, run_id)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Publish the audit logs for the last time."""
+        """Publish the audit logs for the last time and let go of the days."""
         for log in self._audits.values():
             log.close()
         self._audits.clear()
+        for lease in self._leases.values():
+            lease.release()
+        self._leases.clear()
 
     def _open_store(self) -> ObjectStore:
         if "://" not in self.root:

@@ -20,6 +20,10 @@ class StorageUnavailable(StorageError):
     """The place did not answer, or was too busy, for as long as a request is retried: later may well help."""
 
 
+class SwapsUnsupported(StorageError):
+    """The place cannot promise that of several conditional writes one wins."""
+
+
 class Stat(NamedTuple):
     """Size in bytes, and when the object was last written in seconds since 1970 by the store's own clock."""
 
@@ -74,8 +78,8 @@ class ObjectStore(Protocol):
     def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
         """Replace a small object that still has this tag (None: that does not exist); the new tag, None when it lost.
 
-        Of any number of processes that try with the same tag and different data exactly one wins. Raises StorageError
-        where the place cannot promise that.
+        Of any number of processes that try with the same tag and different data exactly one wins. Raises
+        SwapsUnsupported where the place cannot promise that.
         """
 
     def open(self, key: str) -> IO[bytes] | None:

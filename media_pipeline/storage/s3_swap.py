@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from media_pipeline.storage.base import StorageError, StorageUnavailable
+from media_pipeline.storage.base import StorageUnavailable, SwapsUnsupported
 from media_pipeline.storage.s3_errors import code_of, is_missing, status_of
 from media_pipeline.storage.s3_upload import Slice, Uploader
 
@@ -105,8 +105,8 @@ class Swaps:
             raise self._unable("ignores the conditions of conditional writes")
         self._kept.add(kind)
 
-    def _unable(self, what: str) -> StorageError:
-        return StorageError(
+    def _unable(self, what: str) -> SwapsUnsupported:
+        return SwapsUnsupported(
             f"The S3 server of the bucket {self._bucket!r} {what}: no lease can be held there. Use Amazon S3, a Ceph "
             "RADOS gateway or another server with If-None-Match and If-Match for PUT."
         )

@@ -38,6 +38,11 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+def lease_key(day: dt.date) -> str:
+    """The object that says which run works on a day."""
+    return f"leases/date={day}.json"
+
+
 def safe_name(identifier: str) -> str:
     """An id as a file name: bytes outside [A-Za-z0-9_-] become %XX; over 120 bytes, a prefix and a digest."""
     # quote() leaves '.' and '~' alone

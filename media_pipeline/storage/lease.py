@@ -1,0 +1,160 @@
+"""A lease: one run at a time works on a day, whatever machine it is on, and a dead one blocks nobody for long.
+
+The holder rewrites a small object every 25 s. Who finds it unchanged for 90 s of his own clock takes it over; on the
+holder's machine at once when its process is gone, after a reboot too. Clocks need not agree, run states are not asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from media_pipeline.storage.base import ObjectStore, Small, StorageError, SwapsUnsupported
+
+RENEW_SECONDS = 25.0
+EXPIRES_SECONDS = 90.0
+WAIT_SECONDS = 120.0
+"""Longer than a dead holder's lease lasts: only a living one makes a run give up."""
+LOOK_SECONDS = 2.0
+
+
+class LeaseHeld(StorageError):
+    """Another run is at work on the same day."""
+
+
+class LeaseLost(StorageError):
+    """Another run took over while this one stood still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease: the run, and the process that keeps renewing it; an empty run: nobody."""
+
+    run_id: str = ""
+    host: str = ""
+    boot: str = ""
+    pid: int = 0
+    started: str = ""
+    renewals: int = 0
+
+    @classmethod
+    def this(cls, run_id: str) -> Holder:
+        """This process."""
+        return cls(run_id, socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()))
+
+    @classmethod
+    def of(cls, data: bytes) -> Holder:
+        """The holder that an object names; nobody when it cannot be read."""
+        try:
+            return cls(**json.loads(data))
+        except (ValueError, TypeError):
+            return cls()
+
+    def is_gone(self) -> bool:
+        """Whether it certainly does not work any more."""
+        if not self.run_id:
+            return True
+        if self.host != socket.gethostname() or not self.boot:
+            return False
+        return self.boot != _boot() or _started(self.pid) != self.started
+
+    def encode(self, renewals: int = 0) -> bytes:
+        """As bytes that differ with each renewal."""
+        return json.dumps({**asdict(self), "renewals": renewals}).encode()
+
+
+class Lease:
+    """Held from `acquire` until `release`, renewed by a thread of its own."""
+
+    def __init__(self, store: ObjectStore, key: str, what: str, run_id: str) -> None:
+        self._store, self._key, self._what = store, key, what
+        self._holder = Holder.this(run_id)
+        self._tag: str | None = None
+        self._renewals = 0
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.lost_to: str | None = None
+
+    def acquire(self, wait_seconds: float = WAIT_SECONDS, expires_seconds: float = EXPIRES_SECONDS) -> None:
+        """Take it, waiting for the holder to end or expire; raises LeaseHeld.
+
+        Where the store cannot swap conditionally there is no lease, and this returns.
+        """
+        seen: Small | None = None
+        since = begun = time.monotonic()
+        while True:
+            found = self._store.get_small(self._key)
+            if found is None or seen is None or found.tag != seen.tag:
+                seen, since = found, time.monotonic()
+            holder = Holder.of(found.data) if found is not None else Holder()
+            expired = time.monotonic() - since >= expires_seconds
+            if holder.is_gone() or holder.run_id == self._holder.run_id or expired:
+                if self._take(found):
+                    return
+                continue
+            if time.monotonic() - begun >= wait_seconds:
+                raise LeaseHeld(
+                    f"{self._what} is being worked on by the run {holder.run_id} on {holder.host}: wait for it, or "
+                    "cancel it, then run again. Nothing was changed."
+                )
+            time.sleep(LOOK_SECONDS)
+
+    def check(self) -> None:
+        """Raise LeaseLost when another run has taken over."""
+        if self.lost_to is not None:
+            raise LeaseLost(
+                f"{self._what} was taken over by the run {self.lost_to} while this one stood still for more than "
+                f"{EXPIRES_SECONDS:.0f} s; what it stored is kept, its tables are the other run's."
+            )
+
+    def release(self) -> None:
+        """Give it back, unless it was lost."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._tag is not None and self.lost_to is None:
+            with contextlib.suppress(StorageError):  # it expires by itself
+                self._store.put_if(self._key, Holder().encode(self._renewals), self._tag)
+
+    def _take(self, found: Small | None) -> bool:
+        try:
+            self._tag = self._store.put_if(self._key, self._holder.encode(), found.tag if found else None)
+        except SwapsUnsupported:
+            return True
+        if self._tag is None:
+            return False
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+        return True
+
+    def _keep(self) -> None:
+        while not self._ended.wait(RENEW_SECONDS):
+            self._renewals += 1
+            with contextlib.suppress(StorageError):  # the next renewal comes before it expires
+                tag = self._store.put_if(self._key, self._holder.encode(self._renewals), self._tag)
+                if tag is None:
+                    present = self._store.get_small(self._key)
+                    self.lost_to = (Holder.of(present.data).run_id if present else "") or "unknown"
+                    return
+                self._tag = tag
+
+
+def _boot() -> str:
+    """A name of this boot of the machine; empty where the system has none."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _started(pid: int) -> str:
+    """When a living process was started, in the kernel's ticks; empty without one: pids are used again."""
+    with contextlib.suppress(OSError):
+        state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in "ZX" else facts[18]  # a killed process may stay as a zombie for a while
+    return ""

@@ -1,0 +1,170 @@
+"""One run at a time per day: the second waits or refuses, a dead holder blocks nobody, a slow one notices."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from media_pipeline.storage import lease as subject
+from media_pipeline.storage.lease import Holder, Lease, LeaseHeld, LeaseLost
+from media_pipeline.storage.local import LocalStore
+
+KEY, DAY = "leases/date=2026-11-20.json", "2026-11-20"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(subject, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(subject, "LOOK_SECONDS", 0.02)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path)
+
+
+def holder(store):
+    return Holder.of(store.get_small(KEY).data)
+
+
+def test_a_second_run_is_refused_in_a_sentence_that_names_the_first(store):
+    first = Lease(store, KEY, DAY, "first")
+    first.acquire()
+    with pytest.raises(LeaseHeld, match="2026-11-20 is being worked on by the run first"):
+        Lease(store, KEY, DAY, "second").acquire(wait_seconds=0.3)
+    assert holder(store).run_id == "first"
+    first.release()
+
+
+def test_a_second_run_waits_for_the_end_of_the_first(store):
+    first, second = Lease(store, KEY, DAY, "first"), Lease(store, KEY, DAY, "second")
+    first.acquire()
+    threading.Timer(0.3, first.release).start()
+    second.acquire(wait_seconds=10)
+    assert holder(store).run_id == "second"
+    second.release()
+    assert holder(store).run_id == ""
+
+
+def test_a_step_of_the_same_run_may_hold_it_again(store):
+    Lease(store, KEY, DAY, "run").acquire()
+    Lease(store, KEY, DAY, "run").acquire(wait_seconds=0)
+
+
+def test_of_many_that_want_it_one_has_it(store):
+    won, lost = [], []
+
+    def want(number):
+        lease = Lease(store, KEY, DAY, f"run {number}")
+        try:
+            lease.acquire(wait_seconds=0.5)
+            won.append(number)
+        except LeaseHeld:
+            lost.append(number)
+
+    threads = [threading.Thread(target=want, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(lost) == 7
+
+
+def test_a_holder_of_another_machine_that_stands_still_expires(store):
+    theirs = Holder("elsewhere", "another-host", "boot", 1, "1")
+    store.put_if(KEY, theirs.encode(), None)
+    began = time.monotonic()
+    ours = Lease(store, KEY, DAY, "ours")
+    ours.acquire(wait_seconds=10, expires_seconds=0.4)
+    assert time.monotonic() - began >= 0.4
+    assert holder(store).run_id == "ours"
+    ours.release()
+
+
+def test_a_holder_of_another_machine_that_renews_does_not_expire(store):
+    theirs = Holder("elsewhere", "another-host", "boot", 1, "1")
+    tag = store.put_if(KEY, theirs.encode(), None)
+    ended = threading.Event()
+
+    def renew():
+        nonlocal tag
+        for number in range(1, 100):
+            if ended.wait(0.05):
+                return
+            tag = store.put_if(KEY, theirs.encode(number), tag)
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    with pytest.raises(LeaseHeld):
+        Lease(store, KEY, DAY, "ours").acquire(wait_seconds=1.0, expires_seconds=0.4)
+    ended.set()
+    thread.join()
+
+
+def test_after_a_reboot_the_lease_is_free_at_once(store):
+    before = Holder("before", Holder.this("x").host, "another boot", os.getpid(), "1")
+    store.put_if(KEY, before.encode(), None)
+    lease = Lease(store, KEY, DAY, "after")
+    lease.acquire(wait_seconds=0)
+    lease.release()
+
+
+def test_a_used_again_pid_is_not_taken_for_the_holder(store):
+    this = Holder.this("old")
+    store.put_if(KEY, Holder("old", this.host, this.boot, this.pid, "1").encode(), None)
+    lease = Lease(store, KEY, DAY, "new")
+    lease.acquire(wait_seconds=0)
+    lease.release()
+
+
+def test_a_run_that_stood_still_notices_that_it_was_taken_over(store):
+    slow = Lease(store, KEY, DAY, "slow")
+    slow.acquire()
+    present = store.get_small(KEY)
+    while store.put_if(KEY, Holder("quick", "elsewhere", "b", 1, "1").encode(), present.tag) is None:
+        present = store.get_small(KEY)
+    deadline = time.monotonic() + 5
+    while slow.lost_to is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(LeaseLost, match="taken over by the run quick"):
+        slow.check()
+    slow.release()
+    assert holder(store).run_id == "quick", "what is not ours any more is not given back"
+
+
+_CHILD = """
+import sys, time
+from pathlib import Path
+from media_pipeline.storage.lease import Lease
+from media_pipeline.storage.local import LocalStore
+Lease(LocalStore(Path(sys.argv[1])), sys.argv[2], "day", "killed").acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_kill_9_frees_it_at_once_on_the_same_machine(store, tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path), KEY], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "held\n"
+    with pytest.raises(LeaseHeld):
+        Lease(store, KEY, DAY, "ours").acquire(wait_seconds=0.1)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    lease = Lease(store, KEY, DAY, "ours")
+    lease.acquire(wait_seconds=0)
+    lease.release()
+
+
+def test_an_unreadable_lease_is_nobodys(store):
+    store.put(KEY, b"{ torn")
+    lease = Lease(store, KEY, DAY, "ours")
+    lease.acquire(wait_seconds=0)
+    assert json.loads(store.get_small(KEY).data)["run_id"] == "ours"
+    lease.release()
