@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from media_pipeline.audit.log import AuditLog
-from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.lease import Lease
-from media_pipeline.storage.local import LocalStore
+from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import lease_key
@@ -37,7 +35,7 @@ class MediaResource(dg.ConfigurableResource):
     def tables(self) -> Tables:
         """The tables below the root."""
         if self._tables is None:
-            self._tables = Tables(self._open_store())
+            self._tables = Tables(open_store(self.root, Path(self.spool), self.concurrency))
         return self._tables
 
     @property
@@ -71,16 +69,3 @@ class MediaResource(dg.ConfigurableResource):
         for lease in self._leases.values():
             lease.release()
         self._leases.clear()
-
-    def _open_store(self) -> ObjectStore:
-        if "://" not in self.root:
-            return LocalStore(Path(self.root).expanduser())
-        parts = urlsplit(self.root)
-        if parts.scheme != "s3" or not parts.netloc:
-            raise ConfigurationError(
-                f"MEDIA_ROOT={self.root!r} is neither a path nor s3://bucket/prefix; correct the variable."
-            )
-        from media_pipeline.storage.s3 import S3Store
-        from media_pipeline.storage.s3_client import connect
-
-        return S3Store(connect(self.concurrency), parts.netloc, parts.path, Path(self.spool))

@@ -6,17 +6,16 @@ An object whose size is right is read only when it was written after its table: 
 from __future__ import annotations
 
 import datetime as dt
-import gzip
-import hashlib
 import random
-import re
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.gzi import INDEX_SUFFIX
+from media_pipeline.storage.ranges import UnreadableError
+from media_pipeline.storage.restore import restored
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem, table_key
 from media_pipeline.transfer.outcome import STORED
@@ -24,10 +23,8 @@ from media_pipeline.transfer.sidecar import sidecar_key
 
 TABLE = "recording_audio"
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 MAX_BYTES_READ = 64 * 1024 * 1024
 """Of one day's objects at a time; which ones is left to chance."""
-_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -57,13 +54,24 @@ class Drift:
 
 def days_with_objects(store: ObjectStore) -> list[dt.date]:
     """Days that have been exported, oldest first."""
-    prefix = f"tables/{TABLE}/"
+    return sorted(days_below(store, f"tables/{TABLE}/"))
+
+
+def days_below(store: ObjectStore, prefix: str) -> set[dt.date]:
+    """The days that have a folder `date=...` below a prefix."""
     names = {key.removeprefix(prefix).partition("/")[0].removeprefix("date=") for key, _ in store.stats(prefix)}
-    return sorted(dt.date.fromisoformat(name) for name in names if _DAY.fullmatch(name))
+    days = set()
+    for name in names:
+        with suppress(ValueError):  # somebody's folder, or a day no month has
+            days.add(dt.date.fromisoformat(name))
+    return {day for day in days if str(day) in names}  # fromisoformat takes 20261120 too
 
 
-def find_drift(tables: Tables, day: dt.date) -> Drift:
-    """Compare a day's objects with its tables; a day without tables has no drift."""
+def find_drift(tables: Tables, day: dt.date, *, read: bool = True) -> Drift:
+    """Compare a day's objects with its tables; a day without tables has no drift.
+
+    Without `read` only what a listing shows is compared: no object is opened.
+    """
     key = table_key(TABLE, day)
     written = dict(tables.store.stats(key.rpartition("/")[0] + "/")).get(key)
     found = Drift(day)
@@ -88,7 +96,7 @@ def find_drift(tables: Tables, day: dt.date) -> Drift:
             found.removed.append(key)
         elif stat.size != row["stored_size_bytes"]:
             found.changed.append(key)
-        elif stat.modified > written.modified:
+        elif read and stat.modified > written.modified:
             rewritten.append((stat.size, row))
     found.changed = sorted([*found.changed, *_other_bytes(tables.store, rewritten)])
     found.added = sorted(present)
@@ -130,11 +138,8 @@ def _holds(store: ObjectStore, row: Row) -> bool:
     file = store.open(row["object_key"])
     if file is None:
         return False
-    digest = hashlib.sha256()
     try:
-        with file, gzip.open(file) as source:
-            while chunk := source.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    except (OSError, EOFError, zlib.error):
+        with file:
+            return restored(file).sha256 == str(row["sha256"])
+    except UnreadableError:
         return False
-    return bool(digest.hexdigest() == row["sha256"])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
-import zlib
 from contextlib import suppress
 
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.storage.ranges import UnreadableError
+from media_pipeline.storage.restore import restored
 from media_pipeline.transfer.outcome import Stored
 from media_pipeline.transfer.sidecar import sidecar_key
-
-_CHUNK_BYTES = 256 * 1024
 
 
 def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
@@ -24,31 +21,24 @@ def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
     file = store.open(key)
     if file is None:
         return None
-    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     try:
         with file:
-            stored_size = file.seek(0, 2)
-            file.seek(0)
-            with gzip.open(file) as source:
-                while chunk := source.read(_CHUNK_BYTES):
-                    md5.update(chunk)
-                    sha256.update(chunk)
-                    size += len(chunk)
-    except (OSError, EOFError, zlib.error):
+            found = restored(file)
+    except UnreadableError:
         return None
-    if size == 0 or media.size_bytes not in (None, size):
+    if found.source_size_bytes == 0 or media.size_bytes not in (None, found.source_size_bytes):
         return None
-    proved = media.md5 == md5.hexdigest() if media.md5 else media.size_bytes is not None and (
-        _noted_sha256(store, key) == sha256.hexdigest()
+    proved = media.md5 == found.md5 if media.md5 else media.size_bytes is not None and (
+        _noted_sha256(store, key) == found.sha256
     )  # fmt: skip
     if not proved:
         return None
     return Stored(
         media=media,
-        source_size_bytes=size,
-        stored_size_bytes=stored_size,
-        md5=md5.hexdigest(),
-        sha256=sha256.hexdigest(),
+        source_size_bytes=found.source_size_bytes,
+        stored_size_bytes=found.stored_size_bytes,
+        md5=found.md5,
+        sha256=found.sha256,
         integrity_basis="source_md5" if media.md5 else "length_and_range",
         content_type=media.content_type,
     )
