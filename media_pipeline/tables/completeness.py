@@ -12,6 +12,8 @@ from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 
 MISSING_TABLE = "missing table "
+WITHOUT_ID = "listed without an id"
+WITHOUT_OUTCOME = "without exactly one outcome"
 SAMPLE = 20
 """Names given at most; counts are exact."""
 
@@ -69,7 +71,7 @@ def judge_day(tables: Tables, day: dt.date) -> Verdict:
     if not verdict.complete:
         return verdict
     for _ in range(malformed_entries(tables, day)):
-        verdict.add("listed without an id")
+        verdict.add(WITHOUT_ID)
     sizes = tables.store.sizes(audio_prefix(day), OBJECT_SUFFIX)
     outcome_columns = ["recording_id", "file_index", "status", "reason", "object_key", "stored_size_bytes"]
     for recording_id, rows in aligned(
@@ -80,7 +82,7 @@ def judge_day(tables: Tables, day: dt.date) -> Verdict:
         settled = Counter(row["file_index"] for row in rows["audio"])
         verdict.listed += listed.total()
         if listed != settled or max(listed.values(), default=0) > 1:
-            verdict.add("without exactly one outcome", recording_id)
+            verdict.add(WITHOUT_OUTCOME, recording_id)
         for row in rows["audio"]:
             if row["status"] in INCOMPLETE_STATUSES:
                 verdict.add(f"{row['status']} ({row['reason']})", recording_id)
