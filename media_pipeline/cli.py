@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +25,33 @@ Day = Annotated[str, typer.Option(metavar="YYYY-MM-DD")]
 
 
 def _stop(sentence: object) -> typer.Exit:
-    _err.print(f"[red]{type(sentence).__name__ if not str(sentence) else sentence}[/red]", highlight=False, markup=True)
+    from rich.text import Text
+
+    from media_pipeline.printing import printable
+
+    _err.print(Text(printable(str(sentence) or type(sentence).__name__), style="red"))
     return typer.Exit(2)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What is wrong with variables or the store as a sentence, and no traceback."""
+    from pyarrow import ArrowException
+
+    from media_pipeline.genesys.errors import GenesysError
+    from media_pipeline.storage.base import StorageError
+
+    try:
+        yield
+    except (GenesysError, StorageError, ValueError, OSError, ArrowException) as error:
+        raise _stop(error) from None
+
+
+def _given_day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise _stop(f"{text!r} is not a day such as 2026-11-20.") from None
 
 
 @app.command()
@@ -60,6 +87,68 @@ def export(
     )
     if not result["complete"]:
         raise _stop("Not complete: see status, reason and detail in recording_audio, then export again.")
+
+
+@app.command()
+def verify(
+    date: Annotated[str | None, typer.Option(help="One day, UTC.", metavar="YYYY-MM-DD")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day of a range.", metavar="YYYY-MM-DD")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day of it, included.", metavar="YYYY-MM-DD")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every day that was ever exported.")] = False,
+    sample: Annotated[int | None, typer.Option(min=1, help="Re-read so many random objects instead of all.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="With --sample: draw the same objects again.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Re-read objects and compare them with the tables; list orphans and missing ones. Changes nothing.
+
+    Exit code 0: all good. 1: something is missing, changed, unreadable or contradicts its table. 2: bad usage.
+    """
+    from contextlib import nullcontext
+
+    from media_pipeline import printing
+    from media_pipeline.archive import Archive
+    from media_pipeline.progress_bar import OneBar
+
+    if sum([date is not None, first is not None or last is not None, every]) != 1 or (first is None) != (last is None):
+        raise _stop("Say what to verify in one way: --date D, or --from D --to D, or --all.")
+    if seed is not None and sample is None:
+        raise _stop("--seed chooses the objects of a --sample N: give both.")
+    start, end = date or first, date or last
+    span = (_given_day(start), _given_day(end)) if start and end else None
+    with _explained():
+        archive = Archive()
+        with nullcontext() if as_json else OneBar(_err) as bar:
+            result = archive.verify(span, sample=sample, seed=seed, progress=bar)
+    if as_json:
+        typer.echo(printing.as_json(printing.verification_facts(result)))
+    else:
+        printing.show_verification(_out, result)
+    raise typer.Exit(1 if result.losses else 0)
+
+
+@app.command()
+def explain(
+    recording_id: Annotated[str, typer.Argument(help="The recording's id at Genesys Cloud.", show_default=False)],
+    date: Annotated[str | None, typer.Option(help="Its day, to look nowhere else.", metavar="YYYY-MM-DD")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Tell one recording's whole story: listed when, each attempt, what it is now and why, what to do.
+
+    Exit code 0: told. 1: nobody knows the id. 2: bad usage.
+    """
+    from media_pipeline import printing
+    from media_pipeline.archive import Archive
+
+    day = _given_day(date) if date is not None else None
+    with _explained(), _err.status("Looking for it, newest day first ..."):
+        story = Archive().story(recording_id, day)
+    if as_json:
+        typer.echo(printing.as_json(printing.story_facts(story)))
+    elif story.days:
+        printing.show_story(_out, story)
+    else:
+        _err.print(printing.printable(story.searched_sentence), style="red", markup=False, highlight=False)
+    raise typer.Exit(0 if story.days else 1)
 
 
 @app.command()

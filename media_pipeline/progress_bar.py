@@ -42,3 +42,13 @@ class ProgressBar(Progress):
         self._bytes += bytes_fetched
         if self._task is not None:
             self._bars.update(self._task, advance=1, megabytes=self._bytes / BYTES_PER_MB)
+
+
+class OneBar(ProgressBar):
+    """The same with one bar for all that comes one after the other: an archive has more days than a screen has lines."""
+
+    def begin(self, title: str, total: int) -> None:
+        if self._task is None:
+            super().begin(title, total)
+        else:
+            self._bars.reset(self._task, total=total, description=title, megabytes=self._bytes / BYTES_PER_MB)

@@ -23,7 +23,7 @@ from media_pipeline.tables.drift import find_drift
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Row, Tables, aligned, rows_of
-from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem
+from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_key
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 from media_pipeline.transfer.parallel import ordered_map
@@ -167,11 +167,11 @@ def _tasks(tables: Tables, settled: pa.Table, day: dt.date) -> Iterator[Task]:
     ):
         earlier = {row["file_index"]: row for row in (*rows["audio"], *rows["settled"])}
         for row in rows["inventory"]:
-            stem = object_stem(day, recording_id, row["file_index"], several_files=len(rows["inventory"]) > 1)
+            several = len(rows["inventory"]) > 1
             yield Task(
                 listed=listed(row),
                 codec_supported=row["codec_supported"],
-                object_key=f"{stem}.{row['format']}{OBJECT_SUFFIX}",
+                object_key=object_key(day, recording_id, row["file_index"], several, row["format"]),
                 earlier=earlier.get(row["file_index"]),
             )
 

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from media_pipeline.storage.base import ObjectStore, ObjectWriter
@@ -153,6 +154,22 @@ class Tables:
                     yield from batch.to_pylist()
         except TableMissing:
             return
+
+    def rows_about(
+        self, table: str, day: dt.date, recording_id: str, columns: list[str] | None = None, *, part: str = "part-0"
+    ) -> list[Row]:
+        """A recording's rows of a day, a row group in memory at a time; none when the day was never written."""
+        found: list[Row] = []
+        try:
+            with self._opened(table, day, part) as parquet:
+                for group in range(parquet.num_row_groups):
+                    ids = parquet.read_row_group(group, columns=["recording_id"])
+                    matches = pc.equal(ids["recording_id"], recording_id)
+                    if pc.any(matches).as_py():
+                        found += parquet.read_row_group(group, columns=columns).filter(matches).to_pylist()
+        except TableMissing:
+            pass
+        return found
 
     @contextmanager
     def _opened(self, table: str, day: dt.date, part: str = "part-0") -> Iterator[pq.ParquetFile]:

@@ -59,3 +59,8 @@ def safe_name(identifier: str) -> str:
 def object_stem(day: dt.date, recording_id: str, file_index: int, several_files: bool) -> str:
     """The object key of a recording's file without `.<format>.gz`."""
     return audio_prefix(day) + safe_name(recording_id) + (f".{file_index}" if several_files else "")
+
+
+def object_key(day: dt.date, recording_id: str, file_index: int, several_files: bool, media_format: str | None) -> str:
+    """The object key of a recording's file."""
+    return f"{object_stem(day, recording_id, file_index, several_files)}.{media_format}{OBJECT_SUFFIX}"

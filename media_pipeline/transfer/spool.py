@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import time
@@ -133,6 +134,15 @@ class Spool:
     def partial(self, key: str) -> Partial:
         """The file under way to an object key, as an earlier run left it."""
         return Partial(self._folder / (key + PART))
+
+    def under_way(self, key: str) -> int | None:
+        """Compressed bytes of the file under way to an object key, None when there is none; opens and locks nothing."""
+        path = self._folder / (key + PART)
+        sizes = []
+        for one in (path, *path.parent.glob(f"{glob.escape(path.name)}.*")):
+            with contextlib.suppress(OSError):
+                sizes.append(one.stat().st_size)
+        return max(sizes, default=None)
 
     def clean(self, now: float | None = None) -> int:
         """Remove what nobody came back for; returns the bytes freed."""

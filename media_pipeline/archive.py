@@ -1,0 +1,60 @@
+"""Archive: what can be asked of MEDIA_ROOT without Genesys Cloud, without credentials and without Dagster."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from media_pipeline.settings import Settings
+from media_pipeline.storage.opening import open_store
+from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.verification import Verification, Watcher, all_days, verify_days
+
+if TYPE_CHECKING:
+    from media_pipeline.audit.story import Story
+
+Span = tuple[dt.date, dt.date]
+
+
+class Archive:
+    """The tables and objects of a deployment, read only."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings.load()
+        self._store = open_store(self._settings.root, self._settings.spool, self._settings.concurrency)
+
+    def verify(
+        self, span: Span | None, *, sample: int | None = None, seed: int | None = None, progress: Watcher | None = None
+    ) -> Verification:
+        """Verify the days of a span, both included, or all; see verify_days. Raises ValueError without any day."""
+        known = all_days(self._store)
+        days = known if span is None else _days(*span)
+        if not known:
+            raise ValueError(
+                f"Nothing was exported under MEDIA_ROOT={self._store.url} yet: there is nothing to verify."
+            )
+        if not set(days) & set(known):
+            asked = str(days[0]) if len(days) == 1 else f"No day from {days[0]} to {days[-1]}"
+            was = "was never exported" if len(days) == 1 else "was ever exported"
+            raise ValueError(f"{asked} {was} under MEDIA_ROOT={self._store.url}: it has {known[0]} to {known[-1]}.")
+        return verify_days(
+            Tables(self._store),
+            days,
+            sample=sample,
+            seed=seed,
+            threads=self._settings.concurrency,
+            watcher=progress,
+        )
+
+    def story(self, recording_id: str, day: dt.date | None = None) -> Story:
+        """All that is known of a recording; see tell_story."""
+        from media_pipeline.audit.story import tell_story
+
+        settings = self._settings
+        return tell_story(self._store, settings.spool, recording_id, day=day, threads=settings.concurrency)
+
+
+def _days(first: dt.date, last: dt.date) -> list[dt.date]:
+    if last < first:
+        raise ValueError(f"The range ends ({last}) before it begins ({first}); swap the two days.")
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
