@@ -7,18 +7,19 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, relist_job
+from media_pipeline.jobs import daily_export_job, relist_job, verify_sample_job
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
-from media_pipeline.schedules import daily_export_schedule, relist_schedule
+from media_pipeline.schedules import daily_export_schedule, relist_schedule, verify_sample_schedule
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
 from media_pipeline.sensors.late_recordings import late_recordings_sensor
@@ -38,7 +39,7 @@ def build_definitions(
     """Definitions for the given settings (default: the environment's), with resources replaced by name."""
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
-    job, relist = daily_export_job(), relist_job()
+    job, relist, verify = daily_export_job(), relist_job(), verify_sample_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -47,9 +48,10 @@ def build_definitions(
             transcript_assets(partitions, retry),
             *report_assets(partitions),
             recent_listings_asset(*watched, retry),
+            archive_sample_asset(retry),
         ],
-        jobs=[job, relist],
-        schedules=[daily_export_schedule(job), relist_schedule(relist)],
+        jobs=[job, relist, verify],
+        schedules=[daily_export_schedule(job), relist_schedule(relist), verify_sample_schedule(verify)],
         sensors=[
             incomplete_days_sensor(job, *watched),
             late_recordings_sensor(job, *watched),

@@ -1,4 +1,5 @@
-"""The jobs: daily_export (one run exports one day, in one process) and relist_recent_days (lists only)."""
+"""The jobs: daily_export (one run exports one day, in one process), relist_recent_days (lists only) and verify_sample
+(reads the archive only)."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
 
 DAILY_EXPORT = "daily_export"
 RELIST_RECENT_DAYS = "relist_recent_days"
+VERIFY_SAMPLE = "verify_sample"
 MAX_RUNTIME_SECONDS = 6 * 3600
 """A hung run dies after this long and is repeated; the longest honest day (100,000 calls at 5 a second) takes 5.6 h."""
 MAX_RELIST_SECONDS = 2 * 3600
+MAX_VERIFY_SECONDS = 3600
 
 
 def daily_export_job() -> UnresolvedAssetJobDefinition:
@@ -33,4 +36,14 @@ def relist_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets("recent_listings"),
         description="List the finished days of the look-back again, and say which of them is not complete.",
         tags={"dagster/max_runtime": str(MAX_RELIST_SECONDS)},
+    )
+
+
+def verify_sample_job() -> UnresolvedAssetJobDefinition:
+    """The light job that proves a few objects a day."""
+    return dg.define_asset_job(
+        VERIFY_SAMPLE,
+        selection=dg.AssetSelection.assets("archive_sample"),
+        description="Re-read a random sample of the archive and compare it with the tables.",
+        tags={"dagster/max_runtime": str(MAX_VERIFY_SECONDS)},
     )

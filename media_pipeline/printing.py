@@ -79,17 +79,19 @@ def show_story(out: Console, story: Story) -> None:
 
 
 def _show_day(out: Console, told: DayStory) -> None:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = _grid()
     for file in told.files:
-        prefix = f"file {file.file_index}: " if len(told.files) > 1 else ""
-        _row(grid, str(told.day), prefix + _listed(file))
+        _row(grid, f"day {told.day}", _prefix(file, told) + _listed(file))
     for attempt in told.attempts:
         _row(grid, _clock(attempt.timestamp), _attempted(attempt), attempt.detail)
+    out.print(grid)
+    _show_state(out, told)
+
+
+def _show_state(out: Console, told: DayStory) -> None:
+    grid = _grid()  # of its own: beside times there is no room for a SHA-256
     for file in told.files:
-        prefix = f"file {file.file_index}: " if len(told.files) > 1 else ""
-        _row(grid, "now", prefix + _now(file), (file.outcome or {}).get("detail"))
+        _row(grid, "now", _prefix(file, told) + _now(file), (file.outcome or {}).get("detail"))
         for label, text in _facts(file):
             _row(grid, label, text)
     if told.transcript is not None:
@@ -99,6 +101,17 @@ def _show_day(out: Console, told: DayStory) -> None:
     for file in told.files:
         _row(grid, "next", file.next_step)
     out.print(grid)
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _prefix(file: FileStory, told: DayStory) -> str:
+    return f"file {file.file_index}: " if len(told.files) > 1 else ""
 
 
 def _listed(file: FileStory) -> str:
@@ -170,18 +183,13 @@ def _facts(file: FileStory) -> list[tuple[str, str]]:
             ("object", row["object_key"]),
             ("size", f"{sizes}; proved by {row['integrity_basis']}"),
             ("sha256", row["sha256"]),
-            (
-                "md5",
-                row["md5"] + (f" (source: {row['source_md5']})" if row["source_md5"] not in (None, row["md5"]) else ""),
-            ),
+            ("md5", row["md5"]),
         ]
     if file.settled_since is not None:
         since = _outcome(file.settled_since["status"], file.settled_since["reason"])
         facts.append(("under way", f"{since}, settled by a run that has not written its table yet"))
     if file.partial_bytes is not None:
-        facts.append(
-            ("under way", f"a partial download with {file.partial_bytes:,} B (compressed) lies in MEDIA_SPOOL")
-        )
+        facts.append(("under way", f"a partial download in MEDIA_SPOOL: {file.partial_bytes:,} B, compressed"))
     return facts
 
 

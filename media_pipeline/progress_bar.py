@@ -45,7 +45,7 @@ class ProgressBar(Progress):
 
 
 class OneBar(ProgressBar):
-    """The same with one bar for all that comes one after the other: an archive has more days than a screen has lines."""
+    """The same with one bar for all days: an archive has more of them than a screen has lines."""
 
     def begin(self, title: str, total: int) -> None:
         if self._task is None:

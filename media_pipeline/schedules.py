@@ -1,4 +1,4 @@
-"""daily_export_schedule (every finished day once) and relist_recent_days_schedule (what came late)."""
+"""daily_export_schedule (each finished day), relist_recent_days_schedule (what came late), verify_sample_schedule."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 RELIST_CRON = "40 */3 * * *"
 """Every three hours, for a lateness of up to 48: a list of 7 days of 1,000 recordings costs about 40 calls."""
+VERIFY_CRON = "10 5 * * *"
+"""When the night's export is done, on most days."""
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
 
@@ -37,4 +39,15 @@ def relist_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
         cron_schedule=RELIST_CRON,
         execution_timezone="UTC",
         description="Lists the finished days of the look-back again; the sensor late_recordings does the rest.",
+    )
+
+
+def verify_sample_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """One run a day, at 05:10 UTC."""
+    return dg.ScheduleDefinition(
+        name="verify_sample_schedule",
+        job=job,
+        cron_schedule=VERIFY_CRON,
+        execution_timezone="UTC",
+        description="Re-reads a random sample of the archive; the check archive_sample_verified says what it found.",
     )

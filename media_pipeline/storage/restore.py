@@ -35,7 +35,7 @@ def restored(file: IO[bytes]) -> Restored:
     try:
         stored_size = file.seek(0, 2)
         file.seek(0)
-        with igzip.IGzipFile(fileobj=file) as source:  # type: ignore[no-untyped-call]  # isal's stub has no types here
+        with igzip.IGzipFile(fileobj=file, mode="rb") as source:  # type: ignore[no-untyped-call]  # isal's stub
             while chunk := source.read(CHUNK_BYTES):
                 md5.update(chunk)
                 sha256.update(chunk)

@@ -1,0 +1,396 @@
+"""verify: each way in which a real exported day can differ from its tables is found, named and told by exit code."""
+
+import dataclasses
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+
+from media_pipeline.archive import Archive
+from media_pipeline.storage.gzi import BlockIndex
+from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.verification import Verification, sampled_rows, verify_days, verify_sample
+from media_pipeline_tests.harness import DAY, Export, Org, settings_for
+from media_pipeline_tests.s3_server import BUCKET
+
+PROGRAM = str(Path(sys.executable).with_name("media-pipeline"))
+BEFORE = DAY.fromordinal(DAY.toordinal() - 1)
+
+
+def run(*arguments: str, root: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The program with nothing but MEDIA_ROOT and MEDIA_SPOOL: no credentials, no dialect."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "MEDIA_ROOT": root,
+        "MEDIA_SPOOL": str(folder / "spool"),
+        "COLUMNS": "80",
+    }
+    return subprocess.run(
+        [PROGRAM, *arguments], env=environment | variables, cwd=folder, capture_output=True, text=True, timeout=60
+    )
+
+
+def stored(done: Export) -> list[dict]:
+    return [row for row in done.rows("recording_audio") if row["status"] == "stored"]
+
+
+def path_of(done: Export, key: str) -> Path:
+    return Path(done.settings.root) / key
+
+
+def verified(done: Export, **options) -> Verification:
+    return verify_days(done.tables, [done.day], **options)
+
+
+def flip(path: Path, at: int | None = None) -> None:
+    """Another byte under the old size and time."""
+    facts, data = path.stat(), bytearray(path.read_bytes())
+    data[len(data) // 2 if at is None else at] ^= 0xFF
+    path.write_bytes(data)
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def same_sized_other_gzip(path: Path) -> None:
+    """Sound gzip of the same size that holds something else."""
+    size = path.stat().st_size
+    path.write_bytes(gzip.compress(b"", 0)[:-8].ljust(size, b"\0") if size < 20 else _padded_gzip(size))
+
+
+def _padded_gzip(size: int) -> bytes:
+    data = gzip.compress(b"other", mtime=0)
+    return data + bytes(size - len(data))
+
+
+@pytest.fixture(scope="module")
+def exported(_tiny, tmp_path_factory) -> list[Export]:
+    """Two days, exported once; tests damage copies."""
+    folder = tmp_path_factory.mktemp("exported")
+    return [Export.run(Org(_tiny), folder, day=day) for day in (BEFORE, DAY)]
+
+
+@pytest.fixture
+def two_days(exported, tmp_path) -> list[Export]:
+    settings = settings_for("", tmp_path)
+    shutil.copytree(exported[0].settings.root, settings.root)
+    return [dataclasses.replace(one, settings=settings) for one in exported]
+
+
+@pytest.fixture
+def done(two_days) -> Export:
+    """One day only."""
+    for folder in Path(two_days[0].settings.root).glob(f"**/date={BEFORE}"):
+        shutil.rmtree(folder)
+    return two_days[1]
+
+
+def test_a_day_as_exported_is_all_right_and_nothing_is_changed_by_looking(done):
+    root = Path(done.settings.root)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    result = verified(done)
+    assert (result.losses, result.counts.total(), result.objects) == (0, 0, len(stored(done)))
+    assert result.bytes_read >= sum(row["stored_size_bytes"] for row in stored(done))
+    assert result.sentence.endswith("all as the tables say.")
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+DAMAGES = {
+    "byte flipped": ("unreadable", lambda path: flip(path)),
+    "checksum flipped": ("unreadable", lambda path: flip(path, -32)),
+    "other content of the same size": ("changed", same_sized_other_gzip),
+    "truncated": ("changed", lambda path: path.write_bytes(path.read_bytes()[:-5])),
+    "removed": ("missing", lambda path: path.unlink()),
+    "no gzip at all": ("unreadable", lambda path: path.write_bytes(b"x" * path.stat().st_size)),
+    "appended to": ("changed", lambda path: path.write_bytes(path.read_bytes() + b"more")),
+    "index flipped": ("index_wrong", lambda path: flip(path.with_name(path.name + ".gzi"), 0)),
+    "index of another object": (
+        "index_wrong",
+        lambda path: path.with_name(path.name + ".gzi").write_bytes(
+            BlockIndex.decode(bytes.fromhex("0100000000000000400000000000000000ff000000000000")).encode()
+        ),
+    ),
+    "index cut off": ("index_wrong", lambda path: path.with_name(path.name + ".gzi").write_bytes(b"\1\0\0")),
+    "index missing": ("index_missing", lambda path: path.with_name(path.name + ".gzi").unlink()),
+    "sidecar of other bytes": (
+        "sidecar_wrong",
+        lambda path: _edit_sidecar(path, sha256="0" * 64),
+    ),
+    "sidecar of another object": ("sidecar_wrong", lambda path: _edit_sidecar(path, object_key="audio/x.wav.gz")),
+    "sidecar that is no JSON": (
+        "sidecar_wrong",
+        lambda path: path.with_name(path.name.rsplit(".", 2)[0] + ".json").write_text("[" * 100_000),
+    ),
+}
+
+
+def _edit_sidecar(path: Path, **changes: str) -> None:
+    sidecar = path.with_name(path.name.rsplit(".", 2)[0] + ".json")
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | changes))
+
+
+def test_each_damage_is_found_by_its_kind_and_name(done):
+    rows = stored(done)
+    expected = {}
+    for row, (kind, damage) in zip(rows, DAMAGES.values(), strict=False):
+        damage(path_of(done, row["object_key"]))
+        expected[row["recording_id"]] = kind
+    assert len(expected) == len(DAMAGES)
+    result = verified(done)
+    assert {finding.recording_id: finding.kind for finding in result.findings} == expected
+    assert result.counts == Counter(expected.values())
+    assert result.losses == len(DAMAGES) - 1, "a missing index costs no media"
+    for finding in result.findings:
+        assert finding.key.startswith(f"audio/date={DAY}/")
+        assert finding.sentence.endswith(".")
+    assert not result.worst_first()[-1].is_loss
+    assert {finding.recording_id for finding in verified(done, sample=1000).findings} == set(expected)
+
+
+def test_a_sound_gzip_of_other_bytes_in_blocks_is_found(done):
+    """Only the hashes tell: every structure is right."""
+    one, other = stored(done)[:2]
+    for suffix in ("", ".gzi"):
+        source = path_of(done, other["object_key"] + suffix).read_bytes()
+        path_of(done, one["object_key"] + suffix).write_bytes(source)
+    (finding,) = verified(done).findings
+    assert (finding.kind, finding.recording_id) == ("changed", one["recording_id"])
+
+
+def test_ordinary_gzip_of_an_earlier_version_is_accepted_and_an_index_beside_it_is_not(done):
+    row = stored(done)[0]
+    path = path_of(done, row["object_key"])
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())))
+    edit_table(done, lambda rows: [r | ({"stored_size_bytes": path.stat().st_size} if r == row else {}) for r in rows])
+    index = path.with_name(path.name + ".gzi")
+    kept = index.read_bytes()
+    index.unlink()
+    assert verified(done).counts.total() == 0
+    index.write_bytes(kept)
+    (finding,) = verified(done).findings
+    assert (finding.kind, finding.recording_id) == ("index_wrong", row["recording_id"])
+
+
+def edit_table(done: Export, change, table: str = "recording_audio") -> None:
+    rows = list(change(done.rows(table)))
+    done.tables.write(table, done.day, rows)
+
+
+def test_files_that_no_table_knows_are_named_and_left_alone(done):
+    folder = Path(done.settings.root) / f"audio/date={DAY}"
+    strays = [folder / "holiday.wav.gz", folder / "new" / "notes.txt"]
+    for stray in strays:
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_bytes(b"not ours")
+    result = verified(done)
+    assert {finding.key for finding in result.findings} == {
+        path.relative_to(done.settings.root).as_posix() for path in strays
+    }
+    assert result.counts == {"orphan": 2}
+    assert result.losses == 0
+    assert all(stray.exists() for stray in strays)
+
+
+def test_a_row_that_was_taken_from_the_table_is_a_mismatch(done):
+    row = stored(done)[0]
+    edit_table(done, lambda rows: [r for r in rows if r["recording_id"] != row["recording_id"]])
+    (finding,) = verified(done).findings
+    assert (finding.kind, finding.recording_id) == ("mismatch", row["recording_id"])
+
+
+def test_more_mismatches_than_are_named_are_counted(done):
+    count = len(done.rows("recording_audio"))
+    edit_table(done, lambda rows: [])
+    assert verified(done).counts["mismatch"] == count > 20
+
+
+def test_a_lost_or_damaged_table_does_not_hide_its_day(done):
+    path = path_of(done, f"tables/recording_audio/date={DAY}/part-0.parquet")
+    kept = path.read_bytes()
+    path.write_bytes(kept[: len(kept) // 2])
+    assert Archive(done.settings).verify(None).counts == {"unreadable": 1}
+    path.unlink()
+    result = Archive(done.settings).verify(None)
+    assert result.counts == {"mismatch": 1}
+    assert "no recording_audio" in result.findings[0].sentence
+
+
+def test_an_object_key_that_leads_out_of_the_archive_is_not_followed(done):
+    row = stored(done)[0]
+    edit_table(done, lambda rows: [r | ({"object_key": "../../secret"} if r == row else {}) for r in rows])
+    kinds = Counter(finding.kind for finding in verified(done).findings)
+    assert kinds["mismatch"] == 1
+    assert not kinds["unreadable"]
+
+
+def test_findings_of_a_day_with_an_unfinished_run_say_so(done):
+    path_of(done, stored(done)[0]["object_key"]).unlink()
+    assert verified(done).under_way == []
+    done.tables.store.put(f"ledger/date={DAY}/run.1.jsonl", b"{}\n")
+    assert verified(done).under_way == [DAY]
+
+
+def test_findings_beyond_what_is_kept_are_counted_and_losses_are_kept_first(monkeypatch, done):
+    monkeypatch.setattr("media_pipeline.tables.verification.KEPT_FINDINGS", 3)
+    folder = Path(done.settings.root) / f"audio/date={DAY}"
+    for number in range(5):
+        (folder / f"stray-{number}").touch()
+    flip(path_of(done, stored(done)[0]["object_key"]))
+    result = verified(done)
+    assert result.counts == {"orphan": 5, "unreadable": 1}
+    assert [finding.kind for finding in result.worst_first()] == ["unreadable", "orphan", "orphan"]
+
+
+def drawn(tables, count, seed):
+    def damaged(day, error):
+        raise AssertionError(day) from error
+
+    return [(day, row["object_key"]) for day, row in sampled_rows(tables, [BEFORE, DAY], count, seed, damaged)]
+
+
+def test_a_sample_takes_days_alike_is_bounded_and_can_be_drawn_again(two_days):
+    tables = two_days[0].tables
+    available = sum(len(stored(done)) for done in two_days)
+
+    assert drawn(tables, 10, 1) == drawn(tables, 10, 1) != drawn(tables, 10, 2)
+    assert Counter(day for day, _ in drawn(tables, 10, 3)) == {BEFORE: 5, DAY: 5}
+    assert len({drawn(tables, 1, seed)[0] for seed in range(20)}) > 10
+    everything = drawn(tables, 10_000, 4)
+    assert len(everything) == len(set(everything)) == available
+    assert len(set(drawn(tables, available - 1, 5))) == available - 1
+    assert verify_days(tables, [BEFORE, DAY], sample=7, seed=1).objects == 7
+
+
+def test_what_a_small_day_cannot_give_the_others_give(two_days):
+    tables = two_days[0].tables
+    edit_table(two_days[0], lambda rows: [r for r in rows if r["status"] == "stored"][:2])
+    for seed in range(4):
+        days = Counter(day for day, _ in drawn(tables, 12, seed))
+        assert days == {BEFORE: 2, DAY: 10}
+
+
+def test_a_sample_ends_when_its_bytes_are_read(done):
+    sizes = [row["stored_size_bytes"] for row in stored(done)]
+    result = verify_sample(done.tables, [DAY], objects=1000, max_bytes=sum(sizes) // 2, seed=1)
+    assert 0 < result.objects < len(sizes)
+    assert verify_sample(done.tables, [DAY], objects=1000, max_bytes=1, seed=1).objects == 1
+
+
+def test_a_sample_still_compares_every_listing(two_days):
+    path_of(two_days[0], stored(two_days[0])[0]["object_key"]).unlink()
+    result = verify_days(two_days[0].tables, [BEFORE, DAY], sample=1, seed=1)
+    assert result.counts == {"missing": 1}
+
+
+def test_the_commands_exit_code_and_words_fit_what_was_found(done, tmp_path):
+    def verify(*arguments):
+        return run("verify", *arguments, root=done.settings.root, folder=tmp_path)
+
+    good = verify("--date", str(DAY))
+    assert (good.returncode, good.stderr.count("Traceback")) == (0, 0)
+    assert "all as the tables say" in good.stdout
+    assert str(DAY) in good.stderr, "the bar"
+    (tmp_path / f"media/audio/date={DAY}/evil\x1b[31m\u202e.txt").write_text("")
+    warned = verify("--all")
+    assert warned.returncode == 0
+    assert "1 orphan. No media is lost or changed." in " ".join(warned.stdout.split())
+    assert "\x1b[31m" not in warned.stdout
+    assert r"\x1b[31m\u202e.txt" in warned.stdout
+    for row in stored(done)[:25]:
+        flip(path_of(done, row["object_key"]))
+    bad = verify("--from", str(DAY), "--to", str(DAY))
+    assert bad.returncode == 1
+    assert bad.stdout.count("unreadable ") == 20
+    assert "... and 6 more" in bad.stdout
+    facts = json.loads(verify("--all", "--json", "--sample", "9", "--seed", "3").stdout)
+    assert (facts["ok"], facts["seed"], facts["objects"]) == (False, 3, 9)
+    assert {finding["kind"] for finding in facts["findings"]} == {"orphan", "unreadable"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "Say what to verify in one way"),
+        (("--all", "--date", "2026-11-01"), "Say what to verify in one way"),
+        (("--from", "2026-11-01"), "Say what to verify in one way"),
+        (("--all", "--seed", "1"), "give both"),
+        (("--date", "[/red]yesterday"), "'[/red]yesterday' is not a day"),
+        (("--from", "2026-11-02", "--to", "2026-11-01"), "ends (2026-11-01) before it begins"),
+        (("--date", "2026-11-01"), "was never exported"),
+        (("--all", "--sample", "0"), "Invalid value for '--sample'"),
+    ],
+)
+def test_what_cannot_be_verified_gets_a_sentence_and_exit_code_2(monkeypatch, tmp_path, arguments, sentence):
+    told = invoked(monkeypatch, tmp_path, "verify", *arguments)
+    assert told.exit_code == 2
+    assert sentence in " ".join(told.stderr.split())
+
+
+def test_a_root_that_is_none_is_told(monkeypatch, tmp_path):
+    told = invoked(monkeypatch, tmp_path, "verify", "--all", root="ftp://x")
+    assert told.exit_code == 2
+    assert "neither a path nor s3://bucket/prefix" in " ".join(told.stderr.split())
+    told = invoked(monkeypatch, tmp_path, "verify", "--all", root=str(tmp_path / "empty"))
+    assert (told.exit_code, "nothing to verify" in " ".join(told.stderr.split())) == (2, True)
+
+
+def invoked(monkeypatch, tmp_path, *arguments, root=None):
+    """The command in this process, over a root where one day was exported."""
+    from typer.testing import CliRunner
+
+    from media_pipeline.cli import app
+
+    if root is None:
+        root = str(tmp_path / "media")
+        Tables(settings_store(root, tmp_path)).write("recording_audio", DAY, [])
+    monkeypatch.setenv("MEDIA_ROOT", root)
+    monkeypatch.setenv("MEDIA_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return CliRunner().invoke(app, arguments)
+
+
+def settings_store(root: str, folder: Path):
+    from media_pipeline.storage.opening import open_store
+
+    return open_store(root, folder / "spool", 2)
+
+
+def test_a_day_in_s3_is_verified_without_genesys(org, export, s3_root, tmp_path, s3):
+    import boto3
+
+    done = export(org, root=s3_root)
+    assert Archive(settings_for("", tmp_path, root=s3_root, client_id="")).verify(None).counts.total() == 0
+    rows = stored(done)
+    client, prefix = boto3.client("s3"), urlsplit(s3_root).path.strip("/") + "/"
+    data = bytearray(done.bytes_of(rows[0]["object_key"]))
+    data[len(data) // 2] ^= 0xFF
+    client.put_object(Bucket=BUCKET, Key=prefix + rows[0]["object_key"], Body=bytes(data))
+    client.delete_object(Bucket=BUCKET, Key=prefix + rows[1]["object_key"])
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}audio/date={DAY}/stray.txt", Body=b"x")
+    client.close()
+    told = run("verify", "--all", "--json", root=s3_root, folder=tmp_path, **s3.variables())
+    assert told.returncode == 1, told.stderr
+    kinds = {finding["key"]: finding["kind"] for finding in json.loads(told.stdout)["findings"]}
+    assert kinds == {
+        rows[0]["object_key"]: "unreadable",
+        rows[1]["object_key"]: "missing",
+        f"audio/date={DAY}/stray.txt": "orphan",
+    }
+
+
+def test_an_index_of_several_blocks_is_proved(speaking_org, export):
+    ids = speaking_org.ordinary(2)
+    done = export(speaking_org, config={"recordings": ids})
+    one, other = (done.audio[i]["object_key"] for i in ids)
+    assert verified(done).counts.total() == 0
+    path_of(done, one + ".gzi").write_bytes(path_of(done, other + ".gzi").read_bytes())
+    (finding,) = verified(done).findings
+    assert (finding.kind, finding.key) == ("index_wrong", one + ".gzi")
+    assert pq.read_table(path_of(done, f"tables/recording_audio/date={DAY}/part-0.parquet")).num_rows > 2
