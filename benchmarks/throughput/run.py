@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import resource
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +55,7 @@ def run(name: str, job: Job) -> Figures:
         told, seconds, cpu = _measured(CONTENDERS[name].command(job))
         _verify(name, items, job.out)
     finally:
-        shutil.rmtree(job.out)
+        _emptied(job.out)
     size = sum(item.size for item in items)
     return Figures(size, len(items), told.get("seconds", seconds), told.get("cpu", cpu), told.get("memory_mb"))
 
@@ -76,6 +75,15 @@ def _measured(command: list[str]) -> tuple[dict[str, float], float, float]:
         raise RuntimeError(f"{' '.join(command)[:200]} ended with code {code}.")
     lines = output.decode().splitlines()
     return (json.loads(lines[-1]) if lines else {}), seconds, cpu
+
+
+def _emptied(folder: Path) -> None:
+    """Give the space back but keep the names until the end: ext4 without a journal passes over inodes deleted within
+    five minutes one by one, which took a third of the next contenders' CPU."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
+    folder.rename(folder.with_name(f"done-{time.monotonic_ns()}"))
 
 
 def _cpu() -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import shutil
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,18 +29,16 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self.url = str(self.root)
+        self._folders = _Folders()
 
     @contextmanager
     def writer(self, key: str) -> Iterator[_FileWriter]:
-        with _explained(self.root):
-            staging = self.root / STAGING
-            staging.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f"{_HOST}.{os.getpid()}.", dir=staging)
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            try:
-                yield _FileWriter(self.root, file, Path(name), self.root / checked_key(key))
-            finally:
-                Path(name).unlink(missing_ok=True)
+        target = self.root / checked_key(key)
+        writer = _FileWriter(self.root, self._staged(), target, self._folders)
+        try:
+            yield writer
+        finally:
+            writer.close()
 
     def put(self, key: str, data: bytes) -> None:
         with self.writer(key) as writer:
@@ -80,6 +80,15 @@ class LocalStore:
             self.root.mkdir(parents=True, exist_ok=True)
             return shutil.disk_usage(self.root).free
 
+    def _staged(self) -> IO[bytes]:
+        path = self.root / STAGING / f"{_HOST}.{os.getpid()}.{secrets.token_hex(8)}"
+        with _explained(self.root):
+            try:
+                return path.open("xb", buffering=0)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return path.open("xb", buffering=0)
+
     def _remove_stale(self, staging: Path) -> None:
         """Remove what killed runs left: of dead processes of this host, and of other hosts what is old."""
         limit = time.time() - STALE_STAGING_SECONDS
@@ -90,28 +99,72 @@ class LocalStore:
 
 
 class _FileWriter:
-    def __init__(self, root: Path, file: IO[bytes], temporary: Path, target: Path) -> None:
+    """Few system calls: each lets go of the interpreter's lock, and under load every one may wait to get it back."""
+
+    def __init__(self, root: Path, file: IO[bytes], target: Path, folders: _Folders) -> None:
         self._root = root
         self._file = file
-        self._temporary = temporary
+        self._temporary = Path(file.name)
         self._target = target
+        self._folders = folders
+        self._size = 0
+        self._committed = False
 
     def write(self, data: bytes) -> int:
         with _explained(self._root):
             rest = memoryview(data)
             while rest:  # an unbuffered write may be partial
                 rest = rest[self._file.write(rest) :]
+        self._size += len(data)
         return len(data)
 
     def commit(self) -> int:
         with _explained(self._root):
             os.fsync(self._file.fileno())
-            size = os.fstat(self._file.fileno()).st_size
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._temporary.chmod(0o666 & ~_UMASK)  # mkstemp's 0600 would hide the archive from analysts
-            self._temporary.replace(self._target)
-            _sync_folder(self._target.parent)
-        return size
+            try:
+                self._temporary.replace(self._target)
+            except FileNotFoundError:
+                self._target.parent.mkdir(parents=True, exist_ok=True)
+                self._temporary.replace(self._target)
+            self._committed = True
+            self._folders.sync(self._target.parent)
+        return self._size
+
+    def close(self) -> None:
+        self._file.close()
+        if not self._committed:
+            self._temporary.unlink(missing_ok=True)
+
+
+class _Folders:
+    """Makes names durable, with one fsync for all that were given while the last one was under way."""
+
+    def __init__(self) -> None:
+        self._syncs: dict[Path, _Sync] = {}
+
+    def sync(self, folder: Path) -> None:
+        """Return when the names given in this folder so far are durable."""
+        self._syncs.setdefault(folder, _Sync()).run(folder)
+
+
+class _Sync:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun = self._done = 0
+
+    def run(self, folder: Path) -> None:
+        begun = self._begun
+        with self._lock:
+            if self._done > begun:  # one that began after our name was given has succeeded
+                return
+            self._begun += 1
+            number = self._begun
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            self._done = number
 
 
 def _writer_is_dead(name: str) -> bool:
@@ -128,17 +181,7 @@ def _writer_is_dead(name: str) -> bool:
     return False
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-_UMASK = os.umask(0)
-os.umask(_UMASK)
 
 
 @contextmanager
