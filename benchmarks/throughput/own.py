@@ -48,7 +48,7 @@ def main(manifest: str, base_url: str, out: str, slots: str, count: str, before:
     """Export the manifest's files and print what it took; exits with 1 when one was not stored."""
     items = read_manifest(Path(manifest), int(count))
     stats, store = CallStats(), LocalStore(Path(out))
-    http = MediaHttp(MediaHosts(base_url), stats, int(slots))
+    http = MediaHttp(MediaHosts(base_url), stats)
     downloader = Downloader(http, store, Patience(), stats)
     source = LinkSource(items, base_url, int(before), int(slots))
     exporter = Exporter(source, downloader, lambda _: None)  # type: ignore[arg-type]

@@ -1,58 +1,41 @@
-"""GETs a presigned link: pooled, ranged, never with a bearer token, and only from hosts that may serve media.
-
-urllib3 instead of httpx: at call sizes it costs a third of the CPU per byte. Its errors carry URLs and stay here.
-"""
+"""GETs a presigned link: ranged, never with a bearer token, and only from hosts that may serve media."""
 
 from __future__ import annotations
 
-import logging
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urljoin, urlsplit
-
-import urllib3
+from urllib.parse import urljoin
 
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.transfer.connections import Broken, Connection, Connections, Exchange
 from media_pipeline.transfer.outcome import Ending
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
-PIECE_BYTES = 256 * 1024
 PIECE_SECONDS = 1.0
 HEAD_BYTES = 512
 MAX_REDIRECTS = 3
 OPERATION = "file"
 
-# At DEBUG urllib3 prints paths with their query strings, which are the signatures of presigned URLs.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
-
-
-class Broken(Exception):
-    """The connection failed before the body's end; says nothing of the URL."""
-
 
 class Reply:
-    """A reply whose body is read piece by piece into one buffer."""
+    """A reply whose body is read piece by piece into its connection's buffer."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, buffer: bytearray) -> None:
-        self._response = response
-        self._view = memoryview(buffer)
+    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._view = connection.buffer
+        self._exchange = exchange
         self._filled = 0
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = response.headers
+        self.status: int = exchange.status
+        self.headers: Mapping[str, str] = exchange.headers
 
     def head(self) -> bytes:
-        """The body's first bytes, up to 512, which `pieces` yields too."""
+        """The body's first bytes, up to 512, which `pieces` yields too; raises Broken."""
         while self._filled < HEAD_BYTES and self._fill():
             pass
         return bytes(self._view[: min(self._filled, HEAD_BYTES)])
 
     def pieces(self) -> Iterator[memoryview]:
-        """The whole body, each piece valid until the next is asked for; raises Broken.
+        """The whole body, each piece valid until the next is asked for; raises Broken after what came before it.
 
         256 KiB each but the last, unless they take longer than a second: then what came by then.
         """
@@ -60,7 +43,7 @@ class Reply:
         began = time.monotonic()
         try:
             while self._fill():
-                if self._filled == PIECE_BYTES or time.monotonic() - began >= PIECE_SECONDS:
+                if self._filled == len(self._view) or time.monotonic() - began >= PIECE_SECONDS:
                     yield self._view[: self._filled]
                     self._filled = 0
                     began = time.monotonic()
@@ -72,41 +55,22 @@ class Reply:
             raise broken
 
     def _fill(self) -> int:
-        """Read once; 0 at the end."""
-        try:
-            piece = self._response.read1(PIECE_BYTES - self._filled)
-        except urllib3.exceptions.IncompleteRead:
-            return 0  # the caller compares what came with what was announced
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Broken(type(error).__name__) from None
-        self._view[self._filled : self._filled + len(piece)] = piece
-        self._filled += len(piece)
-        return len(piece)
+        count = self._exchange.read_into(self._view[self._filled :])
+        self._filled += count
+        return count
 
 
 class MediaHttp:
     """Pooled connections to the hosts of download links; safe to use from threads."""
 
-    def __init__(self, hosts: MediaHosts, stats: CallStats, connections: int) -> None:
+    def __init__(self, hosts: MediaHosts, stats: CallStats) -> None:
         self._hosts = hosts
         self._stats = stats
-        self._buffers: list[bytearray] = []
-        options: dict[str, Any] = {
-            "maxsize": connections,
-            "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            "retries": False,
-        }
-        self._direct = urllib3.PoolManager(**options)
-        self._proxies = {
-            scheme: urllib3.ProxyManager(url, **options)
-            for scheme, url in urllib.request.getproxies().items()
-            if scheme in ("http", "https") and url.startswith("http")
-        }
+        self._connections = Connections()
 
     def close(self) -> None:
         """Close all connections."""
-        for pool in (self._direct, *self._proxies.values()):
-            pool.clear()
+        self._connections.close()
 
     @contextmanager
     def get(self, link: str, *, offset: int, etag: str | None) -> Iterator[Reply]:
@@ -114,44 +78,35 @@ class MediaHttp:
         headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity", "User-Agent": "media-pipeline"}
         if offset and etag:
             headers["If-Range"] = etag
-        response = self._followed(link, headers)
+        connection, exchange = self._followed(link, headers)
+        reusable = False
         try:
-            buffer = self._buffers.pop() if self._buffers else bytearray(PIECE_BYTES)
-            yield Reply(response, buffer)
-            self._buffers.append(buffer)
-            whole = response.closed or response.length_remaining == 0
-        except BaseException:
-            whole = False
-            raise
+            yield Reply(connection, exchange)
+            reusable = exchange.is_drained  # a half-read connection cannot be used again
         finally:
-            # A half-read connection cannot be used again; a drained one goes back to the pool.
-            if whole:
-                response.release_conn()
-            else:
-                response.close()
+            self._let_go(connection, exchange, reusable=reusable)
 
-    def _followed(self, link: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+    def _followed(self, link: str, headers: dict[str, str]) -> tuple[Connection, Exchange]:
         for _ in range(MAX_REDIRECTS + 1):
             if refusal := self._hosts.refusal(link):
                 raise Ending("bad_url", refusal[0].upper() + refusal[1:] + ".")
+            connection, target = self._connections.take(link)
             try:
-                response = self._pool(link).request(
-                    "GET", link, headers=headers, preload_content=False, decode_content=False, redirect=False
-                )
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                exchange = connection.ask(target, headers)
+            except Broken:
                 self._stats.called(OPERATION, 0)
-                raise Broken(type(error).__name__) from None
-            self._stats.called(OPERATION, response.status)
-            location = response.get_redirect_location()
+                raise
+            self._stats.called(OPERATION, exchange.status)
+            location = exchange.location
             if not location:
-                return response
-            response.close()
+                return connection, exchange
+            self._let_go(connection, exchange, reusable=False)
             link = urljoin(link, location)
         raise Ending("bad_url", f"The download link redirected more than {MAX_REDIRECTS} times.")
 
-    def _pool(self, link: str) -> urllib3.PoolManager:
-        parts = urlsplit(link)
-        proxy = self._proxies.get(parts.scheme)
-        if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
-            return self._direct
-        return proxy
+    def _let_go(self, connection: Connection, exchange: Exchange, *, reusable: bool) -> None:
+        exchange.close()
+        if reusable:
+            self._connections.give_back(connection)
+        else:
+            connection.close()

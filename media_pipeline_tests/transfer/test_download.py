@@ -78,7 +78,7 @@ def fetch(tmp_path):
 
     def run(answer: Answer, *, size: int | None = None, md5: str | None = None) -> tuple[Stored, Effort]:
         with serving(answer) as link:
-            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
             effort = Effort()
             try:
