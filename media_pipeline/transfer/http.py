@@ -42,11 +42,14 @@ class Reply:
         broken = None
         began = time.monotonic()
         try:
-            while self._fill():
+            while True:
+                # Before reading on: the read for the head may have filled the buffer already.
                 if self._filled == len(self._view) or time.monotonic() - began >= PIECE_SECONDS:
                     yield self._view[: self._filled]
                     self._filled = 0
                     began = time.monotonic()
+                if not self._fill():
+                    break
         except Broken as error:
             broken = error
         if self._filled:
