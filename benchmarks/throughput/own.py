@@ -1,7 +1,7 @@
 """Our engine as the asset recording_audio uses it: links in, verified and published objects on the local disk out.
 
-The source is a stub that knows every link, because a real one's pace is its rate budget. `--before` puts requests for
-one byte in front of each recording, on a pooled connection of their own, in place of an API's calls.
+The source is a stub that knows every link, because a real one's pace is its rate budget. BEFORE requests for one byte
+come in front of each recording, through the engine's own pool, in place of an API's calls.
 
 usage: python -m benchmarks.throughput.own MANIFEST BASE_URL OUT SLOTS COUNT BEFORE
 """
@@ -11,14 +11,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import urllib3
-
 from benchmarks.throughput.clock import measured
 from benchmarks.throughput.corpus import Item, read_manifest
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import ListedRecording, MediaFile
 from media_pipeline.storage.local import LocalStore
+from media_pipeline.transfer.connections import Connections
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp
 from media_pipeline.transfer.outcome import STORED
@@ -29,18 +28,23 @@ from media_pipeline.transfer.recording import Exporter, Task
 class LinkSource:
     """Resolves a recording to its file on the benchmark's server; no other call of a RecordingSource is made."""
 
-    def __init__(self, items: list[Item], base_url: str, before: int, connections: int) -> None:
+    def __init__(self, items: list[Item], base_url: str, before: int) -> None:
         self._items = {item.path: item for item in items}
         self._base_url = base_url
         self._before = before
-        self._pool = urllib3.PoolManager(maxsize=connections, retries=False)
+        self._pool = Connections()
 
     def resolve(self, recording: ListedRecording) -> MediaFile:
         """The link and what the manifest says of the file."""
         item = self._items[recording.recording_id]
         link = f"{self._base_url}/{item.path}"
         for _ in range(self._before):
-            self._pool.request("GET", link, headers={"Range": "bytes=0-0"})
+            connection, target = self._pool.take(link)
+            exchange = connection.ask(target, {"Range": "bytes=0-0"})
+            while exchange.read_into(connection.buffer):
+                pass
+            exchange.close()
+            self._pool.give_back(connection)
         return MediaFile(file_name=None, content_type="audio/wav", size_bytes=item.size, md5=item.md5, link=link)
 
 
@@ -50,7 +54,7 @@ def main(manifest: str, base_url: str, out: str, slots: str, count: str, before:
     stats, store = CallStats(), LocalStore(Path(out))
     http = MediaHttp(MediaHosts(base_url), stats)
     downloader = Downloader(http, store, Patience(), stats)
-    source = LinkSource(items, base_url, int(before), int(slots))
+    source = LinkSource(items, base_url, int(before))
     exporter = Exporter(source, downloader, lambda _: None)  # type: ignore[arg-type]
     tasks = (Task(_listed(item), True, item.stored_as, None) for item in items)
     with measured():
