@@ -166,9 +166,9 @@ def _connection(origin: _Origin, tls: ssl.SSLContext) -> http.client.HTTPConnect
 
 
 def _proxy(host: str) -> tuple[str, int] | None:
-    """The environment's proxy for https links, which is itself spoken to in plain HTTP, as proxies are."""
+    """The environment's proxy for https links, itself spoken to in plain HTTP whatever its URL says; None for SOCKS."""
     url = urllib.request.getproxies().get("https", "")
-    if not url or urllib.request.proxy_bypass(host):
-        return None
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    return (parts.hostname or "", parts.port or http.client.HTTP_PORT) if parts.hostname else None
+    if parts.scheme not in ("http", "https") or not parts.hostname or urllib.request.proxy_bypass(host):
+        return None
+    return parts.hostname, parts.port or http.client.HTTP_PORT
