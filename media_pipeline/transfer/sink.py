@@ -82,8 +82,7 @@ class GzipSink:
         sha256 = self._sha256.hexdigest()
         if self._partial is None:
             with self._store.writer(self._key) as writer:
-                for piece in self._pieces:
-                    writer.write(piece)
+                writer.write(b"".join(self._pieces))
                 size = writer.commit(sha256=sha256)
         else:
             size = self._store.publish(self._partial.path, self._key, sha256=sha256)

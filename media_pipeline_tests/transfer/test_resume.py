@@ -52,7 +52,7 @@ class Files:
     def fetch(self, answer, *, size=TOTAL, md5=MD5) -> Effort:
         stats, spool, effort = CallStats(), Spool(self.folder / "spool", self.store.url), Effort()
         with serving(answer) as link:
-            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
             try:
                 Downloader(http, self.store, spool, Patience(0.001), stats).download(media, KEY, lambda: media, effort)
@@ -313,7 +313,7 @@ from media_pipeline.transfer.spool import Spool
 folder, link, size, md5, key = json.loads(sys.argv[1])
 store, stats = LocalStore(Path(folder) / "root"), CallStats()
 media = MediaFile(file_name=None, content_type=None, size_bytes=size, md5=md5, link=link)
-http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
 Downloader(http, store, Spool(Path(folder) / "spool", store.url), Patience(0.01), stats).download(
     media, key, lambda: media, Effort())
 """
