@@ -13,8 +13,6 @@ from typing import IO
 
 COPY_BYTES = 1024 * 1024
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
-_UMASK = os.umask(0)
-os.umask(_UMASK)
 
 
 class Folders:
@@ -49,21 +47,18 @@ class NoHardLinks(Exception):
 
 
 def place(temporary: str, target: str, folders: Folders) -> None:
-    """Give a synced file its final name, replacing what has it; raises OSError (EXDEV between file systems).
+    """Give a synced file its final name durably, replacing what has it; raises OSError (EXDEV between file systems)."""
+    rename(temporary, target)
+    folders.sync(target.rpartition("/")[0])
 
-    Paths as text and few system calls: this is on the way of every object.
-    """
+
+def rename(temporary: str, target: str) -> None:
+    """Give a file another name, in a folder that is made if need be. Text and few system calls: every object's way."""
     try:
         os.rename(temporary, target)  # noqa: PTH104
     except FileNotFoundError:
         make_folder(Path(target).parent)
         os.rename(temporary, target)  # noqa: PTH104
-    folders.sync(target.rpartition("/")[0])
-
-
-def readable(path: Path) -> None:
-    """Let everybody read a file that was private while it was under way: analysts look into the archive."""
-    path.chmod(0o666 & ~_UMASK)
 
 
 def place_new(temporary: Path, target: Path) -> bool:

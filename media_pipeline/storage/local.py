@@ -27,8 +27,8 @@ from media_pipeline.storage.files import (
     copy_synced,
     place,
     place_new,
-    readable,
     removed_after,
+    rename,
     sync_file,
 )
 from media_pipeline.storage.lock import locked
@@ -58,16 +58,18 @@ class LocalStore:
         finally:
             writer.close()
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         with self.writer(key) as writer:
             writer.write(data)
-            writer.commit()
+            if durable:
+                writer.commit()
+            else:
+                writer.name()
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
         target = f"{self.url}/{checked_key(key)}"
         size = _synced(path)
         with _explained(self.root):
-            readable(path)
             try:
                 place(str(path), target, self._folders)
             except OSError as error:
@@ -82,7 +84,6 @@ class LocalStore:
         target = self.root / checked_key(key)
         _synced(path)
         with _explained(self.root):
-            readable(path)
             try:
                 return self._moved_new(path, target)
             except OSError as error:
@@ -242,6 +243,12 @@ class _FileWriter:
             place(str(self._file.name), self._target, self._folders)
         self._committed = True
         return self._size
+
+    def name(self) -> None:
+        """Publish without waiting for the disk."""
+        with _explained(self._root):
+            rename(str(self._file.name), self._target)
+        self._committed = True
 
     def close(self) -> None:
         self._file.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.bgzf import NOTHING_YET, BlockCompressor, Checkpoint
@@ -85,10 +86,11 @@ class GzipSink:
                 writer.write(b"".join(self._pieces))
                 size = writer.commit(sha256=sha256)
         else:
-            size = self._store.publish(self._partial.path, self._key, sha256=sha256)
-            self._partial.discard()
-        # After the object: a reader that meets an older index notices, and rebuilds it.
-        self._store.put(self._key + INDEX_SUFFIX, index.encode())
+            self._partial.anonymize()
+            size = self._store.publish(Path(self._partial.path), self._key, sha256=sha256)
+            self._partial.published()
+        # After the object, and not synced: a reader that meets an older or a torn index notices, and rebuilds it.
+        self._store.put(self._key + INDEX_SUFFIX, index.encode(), durable=False)
         return size
 
     def _begin(self, checkpoint: Checkpoint) -> None:

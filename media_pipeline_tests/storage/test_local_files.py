@@ -110,13 +110,6 @@ def test_without_hard_links_the_first_one_still_wins(tmp_path: Path, monkeypatch
     assert store.get_small("x").data == b"first"
 
 
-def test_a_published_file_is_readable_by_those_the_umask_allows(tmp_path: Path) -> None:
-    (path := tmp_path / "finished").write_bytes(b"")
-    path.chmod(0o600)
-    LocalStore(tmp_path).publish(path, "audio/x.gz")
-    assert (tmp_path / "audio/x.gz").stat().st_mode & 0o777 == 0o644
-
-
 def test_a_file_that_cannot_be_placed_stays(tmp_path: Path) -> None:
     (path := tmp_path / "finished").write_bytes(b"finished")
     (tmp_path / "root").mkdir()
