@@ -23,6 +23,9 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 BUFFER_BYTES = 4 * 65_280
 """Whole blocks of the objects that come of it, so that they are compressed without a copy."""
+RECEIVE_BYTES = 256 * 1024
+"""The kernel's receive buffer (it takes twice as much): what lies there when a run is killed was sent in vain. Left to
+itself it grows to 6 MB; this still lets 8 connections over 50 ms fetch 40 MB a second."""
 REDIRECTS = (301, 302, 303, 307, 308)
 _SAFE_IN_TARGET = "%/:=&?~#+!$,;'@()*[]"
 
@@ -155,6 +158,28 @@ class Connections:
 
 
 def _connection(origin: _Origin, tls: ssl.SSLContext) -> http.client.HTTPConnection:
+    connection = _unconnected(origin, tls)
+    connection._create_connection = _connected  # type: ignore[attr-defined]  # the only way before the handshake
+    return connection
+
+
+def _connected(address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
+    """Like socket.create_connection, with a receive buffer of its own size."""
+    problem: OSError = OSError("the host has no address")
+    for family, kind, protocol, _name, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+        connecting = socket.socket(family, kind, protocol)
+        try:
+            connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            connecting.settimeout(timeout)
+            connecting.connect(place)
+            return connecting
+        except OSError as error:
+            connecting.close()
+            problem = error
+    raise problem
+
+
+def _unconnected(origin: _Origin, tls: ssl.SSLContext) -> http.client.HTTPConnection:
     if origin.scheme == "http":
         return http.client.HTTPConnection(origin.host, origin.port, timeout=CONNECT_SECONDS)
     proxy = None if is_loopback(origin.host) else _proxy(origin.host)

@@ -86,7 +86,6 @@ class GzipSink:
                 writer.write(b"".join(self._pieces))
                 size = writer.commit(sha256=sha256)
         else:
-            self._partial.anonymize()
             size = self._store.publish(Path(self._partial.path), self._key, sha256=sha256)
             self._partial.published()
         # After the object, and not synced: a reader that meets an older or a torn index notices, and rebuilds it.

@@ -121,13 +121,11 @@ class Partial:
         os.lseek(self._handle, size, os.SEEK_SET)
         self.size = size
 
-    def anonymize(self) -> None:
-        """Forget whose bytes these are: the file is to become an object."""
+    def published(self) -> None:
+        """The file has become an object: take off it what was noted of its identity, not earlier, as until then a kill
+        may leave it to the next run."""
         with contextlib.suppress(OSError, AttributeError):
             os.removexattr(self._handle, ATTRIBUTE)
-
-    def published(self) -> None:
-        """The file has gone to its place; only what was noted beside it is left."""
         os.close(self._handle)
         self._handle = -1
         if self._has_identity_file:

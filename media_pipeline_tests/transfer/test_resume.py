@@ -290,6 +290,20 @@ def test_a_file_system_without_attributes_keeps_the_identity_in_a_file(files, mo
     assert not [path for path in files.folder.glob("spool/**/*") if path.is_file()]
 
 
+def test_a_kill_while_the_object_is_published_costs_less_than_a_block(files, monkeypatch):
+    files.interrupt()
+
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            files.fetch(rest)
+    effort = files.fetch(rest)
+    assert effort.bytes_fetched == TOTAL % BLOCK_BYTES
+
+
 def test_the_object_carries_no_trace_of_the_spool(files):
     files.interrupt()
     files.fetch(rest)
