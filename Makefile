@@ -17,10 +17,10 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-throughput kills format seeds lock screenshots clean
 
 help: ## list what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
@@ -62,6 +62,14 @@ check: $(VENV)/.installed-dev ## format, lint, types
 bench: $(VENV)/.installed-dev ## the measurements behind the README's figures
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/bgzf.py
+	@$(MAKE) --no-print-directory bench-throughput
+
+# Needs Debian's nginx-light, and for the others beside ours: gcc libisal-dev libssl-dev curl isal pigz aria2.
+bench-throughput: $(VENV)/.installed-dev ## the engine's throughput beside other ways and the limit (QUICK=1: a minute)
+	@$(BIN)/python -m benchmarks.throughput $(if $(QUICK),--quick)
+
+kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
+	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
 
 format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -8,6 +8,7 @@ import pytest
 
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import RunningSandbox, running
+from media_pipeline.storage.s3_client import connect
 from media_pipeline_tests.harness import DAY, Export, Org, assert_is_truth
 from media_pipeline_tests.s3_faults import fault_proxy
 from media_pipeline_tests.s3_server import BUCKET, S3Server
@@ -53,9 +54,7 @@ def test_a_day_in_s3_is_complete_and_equals_the_day_on_disk(org: Org, export: Ex
 
 
 def assert_objects_name_their_sources(done: Export, root: str) -> None:
-    import boto3
-
-    client = boto3.client("s3")
+    client = connect(1)
     prefix = urlsplit(root).path.strip("/")
     for row in [row for row in done.rows("recording_audio") if row["status"] == "stored"]:
         head = client.head_object(Bucket=BUCKET, Key=f"{prefix}/{row['object_key']}")

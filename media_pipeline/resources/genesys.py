@@ -78,4 +78,4 @@ class GenesysResource(dg.ConfigurableResource):
             connections=self.concurrency,
         )
         hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
-        return Session(source, MediaHttp(hosts, stats, self.concurrency), patience, stats, pacer)
+        return Session(source, MediaHttp(hosts, stats), patience, stats, pacer)

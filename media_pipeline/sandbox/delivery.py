@@ -57,7 +57,7 @@ async def _deliver_body(reply: Reply, delivery: Delivery, send: Send) -> int:
     if delivery.reset_after_bytes is not None:
         end = min(end, delivery.reset_after_bytes)
     sent = 0
-    while sent < end:
+    while sent < end and not _is_gone(send):
         if sent and delivery.bytes_per_second:
             await asyncio.sleep(step / delivery.bytes_per_second)
         data = _read(reply, sent, min(step, end - sent))
@@ -67,6 +67,11 @@ async def _deliver_body(reply: Reply, delivery: Delivery, send: Send) -> int:
     if delivery.reset_after_bytes is not None:
         await _reset(send)
     return sent
+
+
+def _is_gone(send: Send) -> bool:
+    """Whether the client has left: uvicorn takes what is sent then without a word, and it must not be counted."""
+    return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
 
 
 def _read(reply: Reply, offset: int, length: int) -> bytes:

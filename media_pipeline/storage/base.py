@@ -59,8 +59,8 @@ class ObjectStore(Protocol):
     def writer(self, key: str) -> AbstractContextManager[ObjectWriter]:
         """A new object; leaving the context without commit leaves nothing behind."""
 
-    def put(self, key: str, data: bytes) -> None:
-        """Publish a small object."""
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Publish a small object; one that is not durable may be torn after a power cut, never by a kill."""
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
         """Make a finished local file an object, durably, replacing an older one; returns its size in bytes.

@@ -6,32 +6,64 @@ import contextlib
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 COPY_BYTES = 1024 * 1024
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
-_UMASK = os.umask(0)
-os.umask(_UMASK)
+
+
+class Folders:
+    """Makes names durable, with one fsync for all that were given while the last one was under way."""
+
+    def __init__(self) -> None:
+        self._syncs: dict[str, _Sync] = {}
+
+    def sync(self, folder: str) -> None:
+        """Return when the names given in this folder so far are durable."""
+        self._syncs.setdefault(folder, _Sync()).run(folder)
+
+
+class _Sync:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun = self._done = 0
+
+    def run(self, folder: str) -> None:
+        begun = self._begun
+        with self._lock:
+            if self._done > begun:  # one that began after our name was given has succeeded
+                return
+            self._begun += 1
+            number = self._begun
+            sync_folder(folder)
+            self._done = number
 
 
 class NoHardLinks(Exception):
     """This file system cannot give a file a second name."""
 
 
-def place(temporary: Path, target: Path) -> None:
-    """Give a synced file its final name, replacing what has it; raises OSError (EXDEV between file systems)."""
-    make_folder(target.parent)
-    temporary.chmod(0o666 & ~_UMASK)  # a temporary file's 0600 would hide the archive from analysts
-    temporary.replace(target)
-    sync_folder(target.parent)
+def place(temporary: str, target: str, folders: Folders) -> None:
+    """Give a synced file its final name durably, replacing what has it; raises OSError (EXDEV between file systems)."""
+    rename(temporary, target)
+    folders.sync(target.rpartition("/")[0])
+
+
+def rename(temporary: str, target: str) -> None:
+    """Give a file another name, in a folder that is made if need be. Text and few system calls: every object's way."""
+    try:
+        os.rename(temporary, target)  # noqa: PTH104
+    except FileNotFoundError:
+        make_folder(Path(target).parent)
+        os.rename(temporary, target)  # noqa: PTH104
 
 
 def place_new(temporary: Path, target: Path) -> bool:
     """The same unless the name is taken; False, and the file stays, when it is. Raises NoHardLinks."""
     make_folder(target.parent)
-    temporary.chmod(0o666 & ~_UMASK)
     try:
         os.link(temporary, target)  # unlike rename, it never replaces
     except FileExistsError:
@@ -75,7 +107,7 @@ def make_folder(folder: Path) -> None:
         sync_folder(each.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Flush a folder's entries to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -53,7 +53,7 @@ class S3Store:
         with self._temporary() as file:
             yield _UploadWriter(self, file, full_key)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         self.upload(io.BytesIO(data), self._full(key))
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.bgzf import NOTHING_YET, BlockCompressor, Checkpoint
@@ -82,14 +83,13 @@ class GzipSink:
         sha256 = self._sha256.hexdigest()
         if self._partial is None:
             with self._store.writer(self._key) as writer:
-                for piece in self._pieces:
-                    writer.write(piece)
+                writer.write(b"".join(self._pieces))
                 size = writer.commit(sha256=sha256)
         else:
-            size = self._store.publish(self._partial.path, self._key, sha256=sha256)
-            self._partial.discard()
-        # After the object: a reader that meets an older index notices, and rebuilds it.
-        self._store.put(self._key + INDEX_SUFFIX, index.encode())
+            size = self._store.publish(Path(self._partial.path), self._key, sha256=sha256)
+            self._partial.published()
+        # After the object, and not synced: a reader that meets an older or a torn index notices, and rebuilds it.
+        self._store.put(self._key + INDEX_SUFFIX, index.encode(), durable=False)
         return size
 
     def _begin(self, checkpoint: Checkpoint) -> None:

@@ -1,7 +1,7 @@
 """Files under way: compressed bytes on the local disk that outlive the process, with what proves whose bytes they are.
 
-A killed run leaves `<key>.part` (whole blocks, and a torn one at the end) and `<key>.json` (the file's identity). The
-next run goes on with them if the source still describes the same file.
+A killed run leaves `<key>.part`: whole blocks, and a torn one at the end. The next run goes on with them if the source
+still describes the same file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import glob
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,10 @@ from media_pipeline.storage.base import StorageError, root_name
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 """Links, retention and patience all end before; what nobody came back for is removed."""
 PART, IDENTITY = ".part", ".json"
+ATTRIBUTE = "user.media_pipeline.identity"
+"""The identity is an attribute of the file where the file system has such, else a file beside it."""
+_MODE = 0o666
+"""Less the umask: the file becomes the object, and its folder is private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +44,36 @@ class Identity:
 
 
 class Partial:
-    """The compressed bytes of one file; closing keeps them, `discard` does not."""
+    """The compressed bytes of one file; closing keeps them, `discard` does not.
 
-    def __init__(self, path: Path) -> None:
-        self._identity_path = path.with_suffix(IDENTITY)
+    Paths as text and few system calls: this is on the way of every recording that is longer than a chunk.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._identity_path = path.removesuffix(PART) + IDENTITY
+        self._has_identity_file = False
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._handle, self.path = _locked(path)
+            try:
+                self._handle, self.path = _locked(path)
+            except FileNotFoundError:
+                Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._handle, self.path = _locked(path)
+            self._shared = self.path != path
+            self.size = os.lseek(self._handle, 0, os.SEEK_END)
         except OSError as error:
             raise _unusable(path, error) from error
-        self._shared = self.path != path
-        self.size = os.fstat(self._handle).st_size
 
     def identity(self) -> Identity | None:
-        """Whose bytes these are, None when nothing tells."""
-        if self._shared:
+        """Whose bytes these are, None when there are none or nothing tells."""
+        if self._shared or self.size == 0:
             return None
         try:
-            return Identity(**json.loads(self._identity_path.read_bytes()))
+            try:
+                noted = os.getxattr(self._handle, ATTRIBUTE)
+            except (OSError, AttributeError):  # Python has these calls on Linux only
+                noted = Path(self._identity_path).read_bytes()
+                self._has_identity_file = True
+            return Identity(**json.loads(noted))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -64,10 +81,17 @@ class Partial:
         """Say whose bytes will follow, before the first of them is written."""
         if self._shared:
             return
-        temporary = self._identity_path.with_suffix(".tmp")
+        noted = json.dumps(asdict(identity)).encode()
         try:
-            temporary.write_text(json.dumps(asdict(identity)))
+            os.setxattr(self._handle, ATTRIBUTE, noted)
+            return
+        except (OSError, AttributeError):
+            pass  # a file system without attributes, or a very long ETag
+        try:
+            temporary = Path(self._identity_path + ".tmp")
+            temporary.write_bytes(noted)
             temporary.replace(self._identity_path)
+            self._has_identity_file = True
         except OSError as error:
             raise _unusable(self.path, error) from error
 
@@ -92,34 +116,30 @@ class Partial:
 
     def cut(self, size: int) -> None:
         """Keep the first bytes only."""
+        if size == self.size:
+            return
         os.ftruncate(self._handle, size)
         os.lseek(self._handle, size, os.SEEK_SET)
         self.size = size
 
-    def sync(self) -> None:
-        """Return when the bytes are on the disk."""
-        try:
-            os.fsync(self._handle)
-        except OSError as error:
-            raise _unusable(self.path, error) from error
+    def published(self) -> None:
+        """The file has become an object: take off it what was noted of its identity, not earlier, as until then a kill
+        may leave it to the next run."""
+        with contextlib.suppress(OSError, AttributeError):
+            os.removexattr(self._handle, ATTRIBUTE)
+        os.close(self._handle)
+        self._handle = -1
+        if self._has_identity_file:
+            Path(self._identity_path).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leave the bytes for another run, if there are any."""
         if self._handle < 0:
             return
         if self.size == 0 or self._shared:
-            self.discard()
-            return
-        os.close(self._handle)
-        self._handle = -1
-
-    def discard(self) -> None:
-        """Remove the bytes, or what is left of them after they were published."""
-        if self._handle < 0:
-            return
-        self.path.unlink(missing_ok=True)
-        if not self._shared:
-            self._identity_path.unlink(missing_ok=True)
+            Path(self.path).unlink(missing_ok=True)
+            if not self._shared:
+                Path(self._identity_path).unlink(missing_ok=True)
         os.close(self._handle)
         self._handle = -1
 
@@ -129,15 +149,15 @@ class Spool:
 
     def __init__(self, folder: Path, root_url: str) -> None:
         # one machine may fill several archives from one spool
-        self._folder = folder / "partial" / root_name(root_url)
+        self._folder = str(folder.absolute() / "partial" / root_name(root_url))
 
     def partial(self, key: str) -> Partial:
         """The file under way to an object key, as an earlier run left it."""
-        return Partial(self._folder / (key + PART))
+        return Partial(f"{self._folder}/{key}{PART}")
 
     def under_way(self, key: str) -> int | None:
         """Compressed bytes of the file under way to an object key, None when there is none; opens and locks nothing."""
-        path = self._folder / (key + PART)
+        path = Path(f"{self._folder}/{key}{PART}")
         sizes = []
         for one in (path, *path.parent.glob(f"{glob.escape(path.name)}.*")):
             with contextlib.suppress(OSError):
@@ -168,24 +188,22 @@ _MAX_PIECES = 1_000
 """Of one writev: IOV_MAX is 1,024."""
 
 
-def _locked(path: Path) -> tuple[int, Path]:
+def _locked(path: str) -> tuple[int, str]:
     """The file, open and locked for this process; one of our own beside it when another process has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, _MODE)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
-            os.lseek(handle, 0, os.SEEK_END)
+        if os.fstat(handle).st_ino == os.stat(path).st_ino:  # noqa: PTH116
             return handle, path
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):  # it is another's, or became an object just now
         pass
     os.close(handle)
-    own = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    return handle, own
+    own = f"{path}.{os.getpid()}.{threading.get_ident()}"
+    return os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _MODE), own
 
 
-def _unusable(path: Path, error: OSError) -> StorageError:
+def _unusable(path: str, error: OSError) -> StorageError:
     return StorageError(
-        f"MEDIA_SPOOL cannot be used at {path.parent} ({error.strerror}): free space there or set MEDIA_SPOOL to a "
-        "folder this user may write; what was downloaded so far is kept and continued."
+        f"MEDIA_SPOOL cannot be used at {Path(path).parent} ({error.strerror}): free space there or set MEDIA_SPOOL to "
+        "a folder this user may write; what was downloaded so far is kept and continued."
     )

@@ -67,11 +67,12 @@ def behind(proxy: FaultProxy, s3_root: str, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def unfinished(client: Any) -> Callable[[], list[str]]:
-    """Keys of the multipart uploads that the server still holds below the test's root."""
+def unfinished(client: Any, s3_root: str) -> Callable[[], list[str]]:
+    """Keys of the multipart uploads that the server still holds for the test: at its root and beside that."""
+    prefix = urlsplit(s3_root).path.strip("/").partition("/")[0] + "/"
 
     def listed() -> list[str]:
-        pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=BUCKET)
+        pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=BUCKET, Prefix=prefix)
         return [upload["Key"] for page in pages for upload in page.get("Uploads", ())]
 
     return listed

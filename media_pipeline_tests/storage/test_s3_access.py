@@ -13,7 +13,7 @@ import pytest
 from media_pipeline.storage.base import StorageError, StorageUnavailable
 from media_pipeline.storage.s3 import S3Store
 from media_pipeline.storage.s3_client import connect
-from media_pipeline.storage.s3_stale import abort_stale
+from media_pipeline.storage.s3_stale import STALE_UPLOAD_SECONDS, abort_stale
 from media_pipeline.storage.s3_upload import MIB, PART_BYTES, part_bytes
 from media_pipeline_tests.s3_faults import FaultProxy
 from media_pipeline_tests.s3_server import BUCKET, Gateway, S3Server
@@ -165,18 +165,22 @@ def test_a_check_leaves_nothing_behind(in_s3: S3Store, client: Any, unfinished: 
 
 
 def test_old_unfinished_uploads_below_the_root_are_ended_and_no_others(
-    gateway: Gateway, in_s3: S3Store, client: Any, unfinished: Callable[[], list[str]]
+    gateway: Gateway, in_s3: S3Store, client: Any, unfinished: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, foreign = in_s3._prefix + "audio/x.gz", "elsewhere/x.gz"
+    ours, living = in_s3._prefix + "audio/x.gz", in_s3._prefix + "audio/living.gz"
+    foreign = in_s3._prefix.replace("archive/", "elsewhere/x.gz")
     for key in (ours, foreign):
         client.create_multipart_upload(Bucket=BUCKET, Key=key)
     in_s3.check_writable()  # all are young
     assert sorted(unfinished()) == sorted([ours, foreign])
-    time.sleep(2.1)
-    living = client.create_multipart_upload(Bucket=BUCKET, Key=in_s3._prefix + "audio/living.gz")
-    assert abort_stale(client, BUCKET, in_s3._prefix, older_than_seconds=1.5) == 1
-    assert sorted(unfinished()) == sorted([living["Key"], foreign])
-    assert abort_stale(client, BUCKET, "", older_than_seconds=-60) == 2
+    time.sleep(0.1)
+    client.create_multipart_upload(Bucket=BUCKET, Key=living)
+    uploads = client.list_multipart_uploads(Bucket=BUCKET, Prefix=in_s3._prefix)["Uploads"]
+    began = {upload["Key"]: upload["Initiated"].timestamp() for upload in uploads}
+    between = (began[ours] + began[living]) / 2
+    monkeypatch.setattr("media_pipeline.storage.s3_stale._server_time", lambda _: between + STALE_UPLOAD_SECONDS)
+    in_s3.check_writable()
+    assert sorted(unfinished()) == sorted([living, foreign])
 
 
 def test_a_server_that_lists_no_uploads_stops_no_run(

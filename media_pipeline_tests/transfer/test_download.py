@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import random
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -11,8 +13,9 @@ from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.local import LocalStore
+from media_pipeline.transfer.connections import BUFFER_BYTES
 from media_pipeline.transfer.download import Downloader
-from media_pipeline.transfer.http import MediaHttp
+from media_pipeline.transfer.http import MediaHttp, Reply
 from media_pipeline.transfer.outcome import Effort, Ending, Stored
 from media_pipeline.transfer.spool import Spool
 from media_pipeline_tests.transfer.serving import Answer, chunked, plain, serving, start_of
@@ -29,7 +32,7 @@ def fetch(tmp_path):
 
     def run(answer: Answer, *, size: int | None = None, md5: str | None = None) -> tuple[Stored, Effort]:
         with serving(answer) as link:
-            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
             effort = Effort()
             try:
@@ -70,6 +73,26 @@ def test_no_bearer_token_reaches_the_link_and_every_request_is_ranged(fetch):
 def test_a_chunked_body_is_proved_by_size_or_checksum(fetch):
     assert fetch(lambda h: chunked(h, BODY[:1000], BODY[1000:]), md5=MD5)[0].integrity_basis == "source_md5"
     assert fetch(lambda h: chunked(h, BODY), size=len(BODY))[0].integrity_basis == "length_and_range"
+
+
+@pytest.mark.parametrize("first", [1, 511, 512, BUFFER_BYTES - 1, BUFFER_BYTES])
+def test_however_much_comes_with_the_head_no_byte_is_lost(first):
+    body = random.Random(first).randbytes(3 * BUFFER_BYTES + 5)
+    reads = iter([first, 700])
+
+    class Exchange:
+        status, headers, sent = 206, MappingProxyType({}), 0
+
+        def read_into(self, room: memoryview) -> int:
+            assert room, "a read into no room looks like the body's end"
+            part = body[self.sent : self.sent + min(next(reads, len(room)), len(room))]
+            room[: len(part)] = part
+            self.sent += len(part)
+            return len(part)
+
+    reply = Reply(SimpleNamespace(buffer=memoryview(bytearray(BUFFER_BYTES))), Exchange())
+    assert reply.head() == body[: len(reply.head())]
+    assert b"".join(map(bytes, reply.pieces())) == body
 
 
 def test_a_body_that_nothing_can_prove_is_not_kept(fetch, tmp_path):

@@ -3,6 +3,7 @@
 Sources of the rules: RFC 9110, sections 13.1.5 (If-Range), 14.4 (Content-Range), 15.3.7 (206), 15.5.17 (416).
 """
 
+import errno
 import gzip
 import hashlib
 import json
@@ -25,7 +26,7 @@ from media_pipeline.storage.local import LocalStore
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp
 from media_pipeline.transfer.outcome import Effort, Ending
-from media_pipeline.transfer.spool import MAX_AGE_SECONDS, Spool
+from media_pipeline.transfer.spool import ATTRIBUTE, MAX_AGE_SECONDS, Spool
 from media_pipeline_tests.transfer.serving import plain, serving, start_of
 
 BODY = random.Random(4).randbytes(1_500_000) + bytes(range(256)) * 6_000
@@ -52,7 +53,7 @@ class Files:
     def fetch(self, answer, *, size=TOTAL, md5=MD5) -> Effort:
         stats, spool, effort = CallStats(), Spool(self.folder / "spool", self.store.url), Effort()
         with serving(answer) as link:
-            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+            http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
             try:
                 Downloader(http, self.store, spool, Patience(0.001), stats).download(media, KEY, lambda: media, effort)
@@ -260,7 +261,6 @@ def test_a_damaged_part_is_never_trusted(files, damage):
     files.interrupt()
     (path,) = files.parts
     data = bytearray(path.read_bytes())
-    identity = next(files.folder.glob("spool/**/*.json"))
     if damage == "flipped":
         data[len(data) // 2] ^= 0xFF
     elif damage == "torn":
@@ -270,12 +270,52 @@ def test_a_damaged_part_is_never_trusted(files, damage):
     elif damage == "zeros":  # what a file system may leave after a power cut
         data[-5_000:] = bytes(5_000)
     elif damage == "no identity":
-        identity.unlink()
+        os.removexattr(path, ATTRIBUTE)
     else:
-        identity.write_bytes(identity.read_bytes()[:-4])
+        os.setxattr(path, ATTRIBUTE, os.getxattr(path, ATTRIBUTE)[:-4])
     path.write_bytes(data)
     effort = files.fetch(lambda h: rest(h) if start_of(h) else whole(h))
     assert effort.bytes_fetched <= TOTAL
+
+
+def test_a_file_system_without_attributes_keeps_the_identity_in_a_file(files, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    for call in ("setxattr", "getxattr", "removexattr"):
+        monkeypatch.setattr(os, call, refused)
+    files.interrupt()
+    effort = files.fetch(rest)
+    assert effort.bytes_resumed == KEPT
+    assert not [path for path in files.folder.glob("spool/**/*") if path.is_file()]
+
+
+def test_a_kill_while_the_object_is_published_costs_less_than_a_block(files, monkeypatch):
+    files.interrupt()
+
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStore, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            files.fetch(rest)
+    effort = files.fetch(rest)
+    assert effort.bytes_fetched == TOTAL % BLOCK_BYTES
+
+
+def test_the_object_carries_no_trace_of_the_spool(files):
+    files.interrupt()
+    files.fetch(rest)
+    published = files.folder / "root" / KEY
+    assert os.listxattr(published) == []
+    assert published.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+
+
+def current_umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def test_two_processes_never_write_into_one_part(files):
@@ -285,7 +325,7 @@ def test_two_processes_never_write_into_one_part(files):
     assert ours.path != theirs.path
     assert theirs.identity() is None
     theirs.close()
-    assert not theirs.path.exists()
+    assert not Path(theirs.path).exists()
     assert ours.size > 0
     ours.close()
     assert spool.partial(KEY).identity() is not None
@@ -313,7 +353,7 @@ from media_pipeline.transfer.spool import Spool
 folder, link, size, md5, key = json.loads(sys.argv[1])
 store, stats = LocalStore(Path(folder) / "root"), CallStats()
 media = MediaFile(file_name=None, content_type=None, size_bytes=size, md5=md5, link=link)
-http = MediaHttp(MediaHosts("http://127.0.0.1"), stats, 2)
+http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
 Downloader(http, store, Spool(Path(folder) / "spool", store.url), Patience(0.01), stats).download(
     media, key, lambda: media, Effort())
 """
