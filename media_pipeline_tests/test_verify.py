@@ -222,9 +222,10 @@ def test_a_lost_or_damaged_table_does_not_hide_its_day(done):
     assert "no recording_audio" in result.findings[0].sentence
 
 
-def test_an_object_key_that_leads_out_of_the_archive_is_not_followed(done):
+@pytest.mark.parametrize("key", ["../../secret", "/etc/passwd", "", None])
+def test_an_object_key_that_is_none_of_the_archive_is_not_followed(done, key):
     row = stored(done)[0]
-    edit_table(done, lambda rows: [r | ({"object_key": "../../secret"} if r == row else {}) for r in rows])
+    edit_table(done, lambda rows: [r | ({"object_key": key} if r == row else {}) for r in rows])
     kinds = Counter(finding.kind for finding in verified(done).findings)
     assert kinds["mismatch"] == 1
     assert not kinds["unreadable"]

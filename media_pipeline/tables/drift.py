@@ -88,7 +88,7 @@ def find_drift(tables: Tables, day: dt.date, *, read: bool = True) -> Drift:
             for key in of_stem.get(stem, ()):
                 del present[key]  # what a failed export left untouched, or a run under way has just published
             continue
-        key = row["object_key"]
+        key = row["object_key"] or ""  # null in a table that somebody edited
         stat = present.pop(key, None)
         present.pop(key + INDEX_SUFFIX, None)
         present.pop(sidecar_key(key), None)

@@ -60,7 +60,7 @@ class ObjectCheck:
 
 def check_object(store: ObjectStore, row: Row) -> ObjectCheck:
     """Re-read a stored row's object and what lies beside it; raises StorageError when the store itself fails."""
-    check, key = ObjectCheck(), row["object_key"]
+    check, key = ObjectCheck(), row["object_key"] or ""
 
     def tell(kind: Kind, about: str, sentence: str) -> None:
         check.findings.append(Finding(kind, about, row["recording_id"], sentence))

@@ -116,7 +116,7 @@ def verify_days(
         try:
             known = _compare_listing(tables, day, result)
             if sample is None:
-                rows = (row for row in _stored(tables, day) if row["object_key"] not in known)
+                rows = (row for row in _stored(tables, day) if (row["object_key"] or "") not in known)
                 watcher.begin(str(day), _count_stored(tables, day) - len(known))
                 _check(tables.store, rows, threads, result, watcher)
             condemned[day] = known
@@ -127,7 +127,7 @@ def verify_days(
         result.seed = random.randrange(2**32) if seed is None else seed
         watcher.begin(f"sample of {_number(len(days), 'day')}", sample)
         drawn = sampled_rows(tables, condemned, sample, result.seed, lambda *damage: result.add(_damaged(*damage)))
-        rows = (row for day, row in drawn if row["object_key"] not in condemned[day])
+        rows = (row for day, row in drawn if (row["object_key"] or "") not in condemned[day])
         _check(tables.store, rows, threads, result, watcher)
     result.seconds = time.monotonic() - started
     return result
@@ -227,7 +227,7 @@ def _compare_listing(tables: Tables, day: dt.date, result: Verification) -> set[
     known = {*drift.removed, *drift.changed}
     if known:
         for row in _stored(tables, day):
-            if row["object_key"] in known:
+            if (row["object_key"] or "") in known:
                 for finding in check_object(tables.store, row).findings:
                     result.add(finding)
     return known
