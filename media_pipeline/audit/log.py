@@ -78,8 +78,10 @@ class AuditLog:
         """Publish for the last time and remove the spooled copy."""
         self._closed.set()
         self._publisher.join()
-        self._publish()
-        self._file.close()
+        try:
+            self._publish()
+        finally:
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
     def _keep_published(self) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 COPY_BYTES = 1024 * 1024
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
@@ -87,13 +86,19 @@ def sync_file(path: Path) -> int:
         os.close(handle)
 
 
-def copy_synced(source: Path, file: IO[bytes]) -> int:
-    """Append a file to another one and flush that; returns the bytes copied."""
-    with source.open("rb") as reader:
-        shutil.copyfileobj(reader, file, COPY_BYTES)
-    file.flush()
+def write_all(file: io.FileIO, data: bytes | memoryview) -> None:
+    """Write all of it: an unbuffered write may take a part, on a nearly full disk for one."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def copy_synced(source: Path, file: io.FileIO) -> None:
+    """Append a file to another one and flush that."""
+    with source.open("rb", buffering=0) as reader:
+        while piece := reader.read(COPY_BYTES):
+            write_all(file, piece)
     os.fsync(file.fileno())
-    return os.fstat(file.fileno()).st_size
 
 
 def make_folder(folder: Path) -> None:

@@ -81,11 +81,12 @@ class Lease:
         self._thread: threading.Thread | None = None
         self.lost_to: str | None = None
 
-    def acquire(self, wait_seconds: float = WAIT_SECONDS, expires_seconds: float = EXPIRES_SECONDS) -> None:
+    def acquire(self, wait_seconds: float | None = None, expires_seconds: float = EXPIRES_SECONDS) -> None:
         """Take it, waiting for the holder to end or expire; raises LeaseHeld.
 
         Where the store cannot swap conditionally there is no lease, and this returns.
         """
+        wait_seconds = WAIT_SECONDS if wait_seconds is None else wait_seconds
         seen: Small | None = None
         since = begun = time.monotonic()
         while True:

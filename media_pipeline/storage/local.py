@@ -30,6 +30,7 @@ from media_pipeline.storage.files import (
     removed_after,
     rename,
     sync_file,
+    write_all,
 )
 from media_pipeline.storage.lock import locked
 
@@ -231,9 +232,7 @@ class _FileWriter:
 
     def write(self, data: bytes) -> int:
         with _explained(self._root):
-            rest = memoryview(data)
-            while rest:  # an unbuffered write may be partial
-                rest = rest[self._file.write(rest) :]
+            write_all(self._file, data)
         self._size += len(data)
         return len(data)
 

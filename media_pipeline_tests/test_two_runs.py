@@ -1,0 +1,65 @@
+"""Two runs of the same day at once: the second refuses, or waits and then finds everything done."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from media_pipeline.storage import lease
+from media_pipeline_tests.harness import DAY, assert_is_truth, variables_for
+
+SLOW_MS = 400
+"""So that a day takes some ten seconds."""
+
+
+@pytest.fixture
+def first_run(org, tmp_path):
+    """A real process in the middle of the day."""
+    org.forget_stats()
+    org.sandbox.state.settings.latency_ms = SLOW_MS
+    command = [sys.executable, "-m", "media_pipeline.cli", "export", "--date", str(DAY)]
+    with subprocess.Popen(
+        command,
+        env=variables_for(org.url, tmp_path),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "media").glob("audio/*/*.gz")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield process
+        process.wait(60)
+
+
+def test_the_second_run_refuses_and_disturbs_nothing(org, export, first_run, monkeypatch):
+    monkeypatch.setattr(lease, "WAIT_SECONDS", 0.2)
+    second = export(org)
+    assert not second.result.success
+    assert f"{DAY} is being worked on by the run " in second.failure
+    assert "wait for it, or cancel it, then run again" in second.failure
+    first_run.wait(60)
+    org.sandbox.state.settings.latency_ms = 0
+    org.forget_stats()
+    third = export(org)
+    assert_is_truth(third, org.truth())
+    assert org.media_requests() <= 2, "only what is still being prepared is asked for again"
+
+
+def test_the_second_run_waits_for_the_first_and_fetches_nothing_twice(org, export, first_run, tmp_path):
+    second = export(org)
+    first_run.wait(60)
+    assert_is_truth(second, org.truth())
+    events = [
+        json.loads(line)
+        for path in (tmp_path / "media").glob("audit/*/*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    ours = [event["timestamp"] for event in events if event["run_id"] == second.result.run_id]
+    theirs = [event["timestamp"] for event in events if event["run_id"] != second.result.run_id]
+    assert max(theirs) <= min(ours), "the second run worked beside the first"
+    sizes = {i: record["size"] or 0 for i, record in org.truth().items()}
+    fetched = {i: counts["bytes"] for i, counts in org.stats()["recordings"].items()}
+    assert all(count <= sizes[i] for i, count in fetched.items())
