@@ -61,6 +61,7 @@ check: $(VENV)/.installed-dev ## format, lint, types
 
 bench: $(VENV)/.installed-dev ## the measurements behind the README's figures
 	@$(BIN)/python benchmarks/memory.py
+	@$(BIN)/python benchmarks/long_recording.py
 	@$(BIN)/python benchmarks/bgzf.py
 	@$(MAKE) --no-print-directory bench-throughput
 
