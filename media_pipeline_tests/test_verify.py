@@ -369,7 +369,7 @@ def test_a_day_in_s3_is_verified_without_genesys(org, export, s3_root, tmp_path,
     done = export(org, root=s3_root)
     assert Archive(settings_for("", tmp_path, root=s3_root, client_id="")).verify(None).counts.total() == 0
     rows = stored(done)
-    client, prefix = boto3.client("s3"), urlsplit(s3_root).path.strip("/") + "/"
+    client, prefix = boto3.Session().client("s3"), urlsplit(s3_root).path.strip("/") + "/"
     data = bytearray(done.bytes_of(rows[0]["object_key"]))
     data[len(data) // 2] ^= 0xFF
     client.put_object(Bucket=BUCKET, Key=prefix + rows[0]["object_key"], Body=bytes(data))

@@ -15,7 +15,7 @@ from media_pipeline_tests.reports.conftest import MARTS
 def client(s3):
     import boto3
 
-    client = boto3.client("s3")
+    client = boto3.Session().client("s3")  # the default session remembers the variables of the first test
     yield client
     client.close()
 
