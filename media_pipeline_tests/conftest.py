@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from media_pipeline.sandbox.options import SandboxOptions
@@ -15,6 +16,7 @@ from media_pipeline.sandbox.running import RunningSandbox, running
 pytest.register_assert_rewrite("media_pipeline_tests.harness")
 
 from media_pipeline_tests.harness import DAY, Export, Org  # noqa: E402  after its asserts are told to explain themselves
+from media_pipeline_tests.receiver import Receiver, receiving  # noqa: E402
 from media_pipeline_tests.s3_server import BUCKET, MISSING_GATEWAY, Gateway, S3Server, s3_server  # noqa: E402
 
 
@@ -65,6 +67,20 @@ def speaking_org(_speaking: RunningSandbox) -> Iterator[Org]:
 def export(tmp_path: Path) -> Callable[..., Export]:
     """Run daily_export for one day of an org into tmp_path/media; waits between retries are cut short."""
     return lambda org, **options: Export.run(org, tmp_path, **options)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory; it has no switches of sensors."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A webhook receiver over real HTTP."""
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="session")

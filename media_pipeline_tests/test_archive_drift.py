@@ -13,23 +13,10 @@ from media_pipeline.sensors.archive_drift import DAYS_PER_TICK, NAME
 from media_pipeline.tables.drift import find_drift
 from media_pipeline_tests.daemon import Daemon
 from media_pipeline_tests.harness import DAY
-from media_pipeline_tests.receiver import receiving
 
 BEFORE = DAY - dt.timedelta(days=1)
 INTACT = dg.AssetCheckKey(dg.AssetKey("recording_audio"), "archive_intact")
 COMPLETE = dg.AssetCheckKey(dg.AssetKey("availability_report"), "day_complete")
-
-
-@pytest.fixture
-def receiver():
-    with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture

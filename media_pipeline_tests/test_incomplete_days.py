@@ -17,12 +17,6 @@ EMPTY_DAYS = [DAY - dt.timedelta(days=n) for n in range(6, 3, -1)]
 
 
 @pytest.fixture
-def instance(tmp_path):
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-@pytest.fixture
 def daemon(org, tmp_path, instance):
     return Daemon(org, tmp_path, instance).sensor(NAME)
 

@@ -20,12 +20,6 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-@pytest.fixture
 def late(org, tmp_path, instance):
     return Daemon(org, tmp_path, instance).sensor(NAME)
 

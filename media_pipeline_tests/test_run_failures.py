@@ -16,21 +16,8 @@ from media_pipeline.sensors.incomplete_days import NAME as INCOMPLETE_DAYS
 from media_pipeline.sensors.run_failures import NAME
 from media_pipeline_tests.daemon import Daemon
 from media_pipeline_tests.harness import DAY
-from media_pipeline_tests.receiver import receiving
 
 BEFORE = DAY - dt.timedelta(days=1)
-
-
-@pytest.fixture
-def receiver():
-    with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture
