@@ -54,7 +54,7 @@ def run_demo(root: Path, per_day: int, console: Console) -> int:
         f"{again['total_bytes'] / 1e6:,.1f} MB in {again['elapsed_seconds']:.1f} s: what is stored is never fetched "
         "twice.[/bold]\n\n"
         f"Tables   {root}/tables/<table>/date={day}/part-0.parquet\n"
-        f"Objects  {root}/audio/date={day}/<recording>.<format>.gz, each with a .json beside it\n"
+        f"Objects  {root}/audio/date={day}/<recording>.<format>.gz, with .gzi (index) and .json beside it\n"
         f"Report   {root}/reports/date={day}/availability.json\n"
         f"Audit    {root}/audit/date={day}/<run>.jsonl\n\n"
         "Next: make dev shows the same in the Dagster UI on http://127.0.0.1:3000.",

@@ -10,4 +10,4 @@ KILLS = 4
 def test_killed_runs_leave_nothing_corrupt_missing_double_or_fetched_in_vain(tmp_path: Path) -> None:
     tally = kill_days(tmp_path, KILLS, seed=11, per_day=60)
     assert tally.kills == KILLS
-    assert tally.worst_bytes_per_kill <= IN_FLIGHT * CHUNK_BYTES
+    assert tally.worst_round_bytes_per_kill <= IN_FLIGHT * CHUNK_BYTES

@@ -19,11 +19,12 @@ import pyarrow as pa
 
 from media_pipeline.storage.base import ObjectStore, StorageError, root_name
 from media_pipeline.tables.partition import BATCH_ROWS, KEY_ORDER, Row
-from media_pipeline.tables.paths import ledger_prefix, safe_name
+from media_pipeline.tables.paths import ledger_prefix, safe_name, table_key
 from media_pipeline.tables.schemas import RECORDING_AUDIO
 
 PUBLISH_SECONDS = 25.0
 """The promise is 30 s; the rest is for the upload itself."""
+RECORDING_AUDIO_TABLE = "recording_audio"
 _ORDER = pa.field("_order", pa.int64())
 
 
@@ -98,7 +99,10 @@ class Ledger:
 
 
 def settled_rows(store: ObjectStore, folder: Path, day: dt.date) -> pa.Table:
-    """Rows that earlier runs settled and no table has, each key once with its newest row, sorted by key."""
+    """Rows that earlier runs settled and no table has, each key once with its newest row, sorted by key.
+
+    What is older than the table is left out: another machine may have finished the day that a run was killed on here.
+    """
     schema = RECORDING_AUDIO.append(_ORDER)
     batches, rows = [], []
     for order, row in enumerate(_lines(store, folder, day)):
@@ -117,13 +121,18 @@ def settled_rows(store: ObjectStore, folder: Path, day: dt.date) -> pa.Table:
 
 def _lines(store: ObjectStore, folder: Path, day: dt.date) -> Iterator[Row]:
     """All rows, oldest first: what the store has, then what this machine has, which is at least as new."""
-    for key in sorted(store.sizes(ledger_prefix(day)), key=_moment):
+    table = table_key(RECORDING_AUDIO_TABLE, day)
+    written = dict(store.stats(table.rpartition("/")[0] + "/")).get(table)
+    since = written.modified if written is not None else 0.0
+    published = [key for key, stat in store.stats(ledger_prefix(day)) if stat.modified >= since]
+    for key in sorted(published, key=_moment):
         file = store.open(key)
         if file is not None:
             with file:
                 yield from _rows(file.read())
     for path in sorted((folder / f"date={day}").glob("*.jsonl"), key=lambda path: _moment(path.name)):
-        yield from _rows(path.read_bytes())
+        if path.stat().st_mtime >= since:
+            yield from _rows(path.read_bytes())
 
 
 def _moment(name: str) -> int:
