@@ -47,6 +47,18 @@ def test_days_that_can_be_completed_are_and_the_others_are_given_up_after_three_
     assert daemon.tick() == []
 
 
+def test_a_killed_run_that_dagster_repeats_by_itself_is_not_run_a_second_time(daemon, instance):
+    tags = {"dagster/partition": str(DAY), "dagster/will_retry": "true"}
+    run = instance.create_run_for_job(daemon.job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    instance.report_run_failed(run, "Run execution process unexpectedly exited with exit code -9.")
+    daemon.until_quiet()
+    assert DAY not in {
+        dt.date.fromisoformat(run.tags["dagster/partition"]) for run in instance.get_runs() if run.tags.get(ATTEMPT_TAG)
+    }
+    instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    assert [request.partition_key for request in daemon.tick()] == [str(DAY)]
+
+
 def test_giving_up_is_said_once_in_a_sentence(daemon, org, caplog):
     daemon.until_quiet()
     red = [day for day in due_days(dt.datetime.now(dt.UTC), dt.date(2020, 1, 1), 7) if org.truth(day)]

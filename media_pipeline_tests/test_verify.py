@@ -74,6 +74,7 @@ def _padded_gzip(size: int) -> bytes:
 def exported(_tiny, tmp_path_factory) -> list[Export]:
     """Two days, exported once; tests damage copies."""
     folder = tmp_path_factory.mktemp("exported")
+    _tiny.break_with()
     return [Export.run(Org(_tiny), folder, day=day) for day in (BEFORE, DAY)]
 
 

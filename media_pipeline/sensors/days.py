@@ -20,6 +20,8 @@ MAX_RUNS_PER_TICK = 3
 MAX_TICK_SECONDS = 30.0
 """No further day is begun after this long: a tick dies after 60 s, and one day in S3 may take a third of that."""
 RUNS_LOOKED_AT = 50
+RETRY_WAIT_SECONDS = 600.0
+"""Dagster starts a retry within seconds; a failed run that is still the newest after this long is not retried."""
 PARTITION_TAG = "dagster/partition"
 
 _OVER = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -31,6 +33,8 @@ class Day:
 
     day: dt.date
     runs: Sequence[dg.DagsterRun]
+    retried: bool = False
+    """Whether Dagster is about to repeat the newest run by itself."""
 
     @property
     def newest_run(self) -> str:
@@ -39,8 +43,8 @@ class Day:
 
     @property
     def under_way(self) -> bool:
-        """Whether a run is queued or working."""
-        return any(run.status not in _OVER for run in self.runs)
+        """Whether a run is queued or working, or about to be."""
+        return self.retried or any(run.status not in _OVER for run in self.runs)
 
     @property
     def cancelled(self) -> bool:
@@ -81,4 +85,13 @@ def looked_at(instance: dg.DagsterInstance, days: Iterable[dt.date]) -> Iterator
         if time.monotonic() > deadline:
             return
         runs = instance.get_runs(filters=dg.RunsFilter(tags={PARTITION_TAG: str(day)}), limit=RUNS_LOOKED_AT)
-        yield Day(day, runs)
+        yield Day(day, runs, bool(runs) and is_retried(instance, runs[0]))
+
+
+def is_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether Dagster's run retries are about to repeat this run, which is its day's newest."""
+    if not run.is_complete_and_waiting_to_retry:
+        return False
+    record = instance.get_run_record_by_id(run.run_id)
+    ended = record.end_time if record and record.end_time else 0.0
+    return time.time() - ended < RETRY_WAIT_SECONDS

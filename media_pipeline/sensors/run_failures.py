@@ -20,7 +20,15 @@ from media_pipeline.notify.outbox import Outbox
 from media_pipeline.resources.failures import first_cause
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
-from media_pipeline.sensors.days import MAX_ATTEMPTS, MAX_TICK_SECONDS, PARTITION_TAG, RUNS_LOOKED_AT, Day, due_days
+from media_pipeline.sensors.days import (
+    MAX_ATTEMPTS,
+    MAX_TICK_SECONDS,
+    PARTITION_TAG,
+    RUNS_LOOKED_AT,
+    Day,
+    due_days,
+    is_retried,
+)
 from media_pipeline.sensors.incomplete_days import NAME as INCOMPLETE_DAYS
 from media_pipeline.tables.completeness import Verdict, judge_day
 from media_pipeline.transfer.outcome import REASONS
@@ -30,8 +38,6 @@ EXPORT_JOBS = (DAILY_EXPORT, "__ASSET_JOB")
 """The job, and what Dagster calls a run of hand-picked assets."""
 OVERLAP = dt.timedelta(minutes=1)
 """Runs may become visible a little after the time they carry; looking twice tells nobody twice."""
-RETRY_WAIT_SECONDS = 600.0
-"""Dagster starts a retry within seconds; a failed run that is still the newest after this long is not retried."""
 MAX_RECORDS = 200
 SHOWN_ADVICE = 3
 
@@ -107,7 +113,7 @@ class _Teller:
         if not runs or runs[0].status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED):
             self.outbox.forget(subject.name)
             return True
-        if runs[0].status != dg.DagsterRunStatus.FAILURE or _is_retried(self.context.instance, runs[0]):
+        if runs[0].status != dg.DagsterRunStatus.FAILURE or is_retried(self.context.instance, runs[0]):
             return False
         earlier = self.outbox.told(subject.name)
         if earlier is not None and _recovered_since(runs, earlier.run_id):
@@ -178,14 +184,6 @@ def _runs_of(instance: dg.DagsterInstance, subject: Subject) -> list[dg.DagsterR
     filters = dg.RunsFilter(job_name=subject.job or None, tags=tags)
     runs = instance.get_runs(filters, limit=RUNS_LOOKED_AT)
     return [run for run in runs if Subject.of(run) == subject]
-
-
-def _is_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    if run.tags.get("dagster/will_retry") != "true":
-        return False
-    record = instance.get_run_record_by_id(run.run_id)
-    ended = record.end_time if record and record.end_time else 0.0
-    return time.time() - ended < RETRY_WAIT_SECONDS
 
 
 def _recovered_since(runs: list[dg.DagsterRun], told_run: str) -> bool:
