@@ -95,6 +95,17 @@ class Patience:
 
     def run(self, attempt: Callable[[], T], operation: str, stats: CallStats) -> T:
         """Call until it stops raising TryAgain; afterwards raises the last TryAgain's error."""
+        try:
+            return attempt()  # nearly always; a Retrying costs more than a short recording's request
+        except TryAgain as error:
+            first: TryAgain | None = error
+
+        def again() -> T:
+            nonlocal first
+            if first is not None:
+                failed, first = first, None
+                raise failed
+            return attempt()
 
         def note(state: RetryCallState) -> None:
             stats.waits(operation, state.upcoming_sleep)
@@ -110,7 +121,7 @@ class Patience:
             reraise=True,
         )
         try:
-            return retrying(attempt)
+            return retrying(again)
         except TryAgain as last:
             raise last.error from None  # the chain could carry a presigned URL
 
