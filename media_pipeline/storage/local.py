@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import itertools
 import os
 import re
 import secrets
@@ -57,10 +58,7 @@ class LocalStore:
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         with self.writer(key) as writer:
             writer.write(data)
-            if durable:
-                writer.commit()
-            else:
-                writer.name()
+            writer.commit(durable=durable)
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
         target = f"{self.url}/{checked_key(key)}"
@@ -166,7 +164,7 @@ class LocalStore:
 
     def _staged(self) -> io.FileIO:
         """A new file to write, on the same file system as the objects."""
-        name = f"{self.url}/{STAGING}/{_HOST}.{os.getpid()}.{secrets.token_hex(8)}"
+        name = f"{self.url}/{STAGING}/{_HOST}.{os.getpid()}.{_STARTED}.{next(_NUMBERS)}"
         try:
             return io.FileIO(name, "x")
         except FileNotFoundError:
@@ -220,6 +218,7 @@ class _FileWriter:
     def __init__(self, root: Path, file: io.FileIO, target: str, folders: Folders) -> None:
         self._root = root
         self._file = file
+        self._name = str(file.name)
         self._target = target
         self._folders = folders
         self._size = 0
@@ -231,7 +230,7 @@ class _FileWriter:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         if not self._committed:
-            Path(str(self._file.name)).unlink(missing_ok=True)
+            Path(self._name).unlink(missing_ok=True)
 
     def write(self, data: bytes) -> int:
         with _explained(self._root):
@@ -239,18 +238,15 @@ class _FileWriter:
         self._size += len(data)
         return len(data)
 
-    def commit(self, *, sha256: str | None = None) -> int:
+    def commit(self, *, sha256: str | None = None, durable: bool = True) -> int:
         with _explained(self._root):
-            os.fsync(self._file.fileno())
-            place(str(self._file.name), self._target, self._folders)
+            if durable:
+                os.fsync(self._file.fileno())
+                place(self._name, self._target, self._folders)
+            else:
+                rename(self._name, self._target)
         self._committed = True
         return self._size
-
-    def name(self) -> None:
-        """Publish without waiting for the disk."""
-        with _explained(self._root):
-            rename(str(self._file.name), self._target)
-        self._committed = True
 
 
 def _synced(path: Path) -> int:
@@ -292,6 +288,9 @@ def _writer_is_dead(name: str) -> bool:
 
 
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+_STARTED = secrets.token_hex(8)
+"""An earlier process with this one's id may have left files."""
+_NUMBERS = itertools.count()
 
 
 class _explained:  # used as a function; a generator's context costs four times as much

@@ -10,6 +10,7 @@ import http.client
 import select
 import socket
 import ssl
+import struct
 import threading
 import urllib.request
 from collections import defaultdict
@@ -17,10 +18,9 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from media_pipeline.genesys.endpoints import is_loopback
-from media_pipeline.transfer.exchange import Broken, Exchange
+from media_pipeline.transfer.exchange import LOOK_SECONDS, READ_SECONDS, Broken, Exchange
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
 BUFFER_BYTES = 4 * 65_280
 """Whole blocks of the objects that come of it, so that they are compressed without a copy."""
 RECEIVE_BYTES = 256 * 1024
@@ -76,7 +76,9 @@ class Connection:
     def _opened(self) -> socket.socket:
         self._http.connect()
         sock: socket.socket = self._http.sock
-        sock.settimeout(READ_SECONDS)
+        sock.settimeout(None)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", LOOK_SECONDS, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", READ_SECONDS, 0))
         return sock
 
 

@@ -7,6 +7,7 @@ replies that contradict themselves, such as two lengths.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +18,12 @@ REDIRECTS = (301, 302, 303, 307, 308)
 HEAD_READ_BYTES = 4096
 """Room for a head, and little of the body that has to be moved."""
 MAX_HEAD_BYTES = 64 * 1024
+LOOK_SECONDS = 1
+"""The socket's own timeout (SO_RCVTIMEO): what came by then is handed over. Python's would ask before every read."""
+READ_SECONDS = 30
+"""How long nothing may come."""
 _HEAD_END = b"\r\n\r\n"
+_AS_MUCH = socket.MSG_WAITALL
 
 
 class Broken(Exception):
@@ -107,10 +113,7 @@ class Exchange:
             room[:count] = self._early[:count]
             self._early = self._early[count:]
         else:
-            try:
-                count = self._sock.recv_into(room, min(len(room), self._left))
-            except (OSError, ValueError) as error:
-                raise Broken(type(error).__name__) from None
+            count = self._received(room[: self._left], _AS_MUCH)
         self._left -= count
         return count
 
@@ -147,11 +150,18 @@ class Exchange:
             self._pieces.appendleft(piece[count:])
         return count
 
-    def _received(self, room: memoryview) -> int:
-        try:
-            return self._sock.recv_into(room)
-        except (OSError, ValueError) as error:
-            raise Broken(type(error).__name__) from None
+    def _received(self, room: memoryview, flags: int = 0) -> int:
+        """What is there; with the flag _AS_MUCH all that the room takes, unless that lasts longer than a second."""
+        if flags and isinstance(self._sock, ssl.SSLSocket):
+            flags = 0  # it hands over record by record
+        for _ in range(READ_SECONDS // LOOK_SECONDS):
+            try:
+                return self._sock.recv_into(room, 0, flags)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue
+            except (OSError, ValueError) as error:
+                raise Broken(type(error).__name__) from None
+        raise Broken("TimeoutError")
 
     def _fed(self, data: bytes) -> None:
         try:
