@@ -7,20 +7,15 @@ import errno
 import io
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 COPY_BYTES = 1024 * 1024
-GATHER_SECONDS = 0.002
-BUSY_SECONDS = 0.01
-"""A folder that was synced this shortly ago gets many names: gathering them saves a third of a short call's disk work
-where there are more slots than cores."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
 class Folders:
-    """Makes names durable, with one fsync for all that were given in a folder at about the same time."""
+    """Makes names durable, with one fsync for all that were given in a folder while the last one was under way."""
 
     def __init__(self) -> None:
         self._syncs: dict[str, _Sync] = {}
@@ -34,19 +29,16 @@ class _Sync:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._begun = self._done = 0
-        self._ended = 0.0
 
     def run(self, folder: str) -> None:
         begun = self._begun
         with self._lock:
             if self._done > begun:  # one that began after our name was given has succeeded
                 return
-            if time.monotonic() - self._ended < BUSY_SECONDS:
-                time.sleep(GATHER_SECONDS)  # others are about to give names, too
             self._begun += 1
             number = self._begun
             sync_folder(folder)
-            self._done, self._ended = number, time.monotonic()
+            self._done = number
 
 
 class NoHardLinks(Exception):
