@@ -11,6 +11,8 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
+from media_pipeline.sandbox.platform.permissions import KNOWN
+
 Bodies = Literal["speech", "tiny"]
 
 MAX_HUGE_MB = 4_000
@@ -49,6 +51,10 @@ class SandboxOptions:
     token_seconds: int = 86_400
     link_seconds: int = 3_600
     latency_ms: int = 0
+    rate_limit: int = 0
+    """API calls a client may make in a minute; 0 = any number."""
+    lacks: tuple[str, ...] = ()
+    """Permissions the client does not have; it has all others (platform/permissions.py)."""
     transcode_seconds: int = 0
     """How long after the start recordings that are being prepared become ready; 0 = never."""
 
@@ -67,11 +73,14 @@ class SandboxOptions:
             "token_seconds": (self.token_seconds, 1, 172_800),
             "link_seconds": (self.link_seconds, 1, 604_800),
             "latency_ms": (self.latency_ms, 0, 60_000),
+            "rate_limit": (self.rate_limit, 0, 1_000_000),
             "transcode_seconds": (self.transcode_seconds, 0, 604_800),
         }
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
                 raise OptionsError(f"{name} must be between {low} and {high}, not {value}.")
+        if unknown := sorted(set(self.lacks) - set(KNOWN)):
+            raise OptionsError(f"Unknown permission {unknown[0]!r}; known are {', '.join(KNOWN)}.")
         if self.bodies not in ("speech", "tiny"):
             raise OptionsError(f"bodies must be 'speech' or 'tiny', not {self.bodies!r}.")
 

@@ -12,6 +12,13 @@ from media_pipeline.sandbox.listing import Listing
 from media_pipeline.sandbox.media import Media
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Org
+from media_pipeline.sandbox.platform.batches import Batch
+from media_pipeline.sandbox.platform.conversations import Conversations
+from media_pipeline.sandbox.platform.details import Details, Found
+from media_pipeline.sandbox.platform.pending import Pendings
+from media_pipeline.sandbox.platform.permissions import KNOWN
+from media_pipeline.sandbox.platform.recordings import Transcodes
+from media_pipeline.sandbox.rate import RateWindow
 from media_pipeline.sandbox.stats import Stats
 
 STORAGE_LIMIT_MB = 500_000
@@ -24,6 +31,18 @@ class Settings:
     link_seconds: int
     token_seconds: int
     latency_ms: int
+    rate_limit: int
+    rate_window_seconds: int = 60
+    playback_seconds: int = 3_600
+    """Life of the links of single recordings; those of batches and of the guides live `link_seconds`."""
+    prepare_polls: int = 2
+    """A job or batch is ready at so many questions after its state ..."""
+    prepare_seconds: int = 0
+    """... or, when this is set, so long after it was asked for."""
+    transcode_polls: int = 1
+    """So many answers of a recording's media are 202."""
+    analytics_lag_hours: int = 0
+    """How far the analytics data lake is behind."""
     storage_limit_mb: int = STORAGE_LIMIT_MB
 
 
@@ -32,7 +51,7 @@ class State:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.settings = Settings(options.link_seconds, options.token_seconds, options.latency_ms)
+        self.settings = _settings(options)
         self.clock = Clock()
         self._started = self.clock.seconds()
         self.org = Org(
@@ -47,10 +66,39 @@ class State:
         self.signer = Signer(options.seed, self.clock)
         self.rules = Rules(KINDS, options.seed)
         self.listing = Listing(self.org, self.rules, self.clock)
+        self.permissions = frozenset(KNOWN) - set(options.lacks)
+        self.conversations = Conversations(self.org, self.media, self.listing, options.huge_mb)
+        self.found = Found(self)
+        self.jobs: Pendings[tuple[Details, int | None]] = Pendings(lambda number: self.org.named_id("job", number))
+        self.batches: Pendings[Batch] = Pendings(lambda number: self.org.named_id("batch", number))
+        self.protected: frozenset[str] = frozenset()
+        """Conversations that may not be deleted."""
         self.stats = Stats()
+        self.forget()
         if options.rules is not None:
             self.rules.load(options.rules)
+
+    def forget(self) -> None:
+        """Count from nothing: requests, the rate, and who asked for which recording's media."""
+        self.stats.reset()
+        self.rate = RateWindow()
+        self.transcodes = Transcodes()
+
+    def restore(self) -> None:
+        """As it was started. Jobs and batches are kept: their ids never come again."""
+        self.rules.replace({})
+        if self.options.rules is not None:
+            self.rules.load(self.options.rules)
+        self.clock.offset_seconds = 0.0
+        self.settings = _settings(self.options)
+        self.permissions = frozenset(KNOWN) - set(self.options.lacks)
+        self.protected = frozenset()
+        self.forget()
 
     def _transcoded(self) -> bool:
         wait = self.options.transcode_seconds
         return wait > 0 and self.clock.seconds() >= self._started + wait
+
+
+def _settings(options: SandboxOptions) -> Settings:
+    return Settings(options.link_seconds, options.token_seconds, options.latency_ms, options.rate_limit)

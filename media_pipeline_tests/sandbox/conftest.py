@@ -23,11 +23,9 @@ def _tiny() -> Iterator[RunningSandbox]:
 @pytest.fixture
 def sandbox(_tiny: RunningSandbox) -> Iterator[RunningSandbox]:
     """A sandbox without faults, at the real time, with nothing counted."""
-    _tiny.break_with()
-    _tiny.state.clock.offset_seconds = 0.0
-    settings = (_tiny.state.settings.link_seconds, _tiny.state.settings.latency_ms)
+    _tiny.restore()
     yield _tiny
-    _tiny.state.settings.link_seconds, _tiny.state.settings.latency_ms = settings
+    _tiny.restore()
 
 
 @pytest.fixture
