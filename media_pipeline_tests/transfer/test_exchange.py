@@ -1,10 +1,18 @@
 """Replies as servers really send them, over a real socket: heads in pieces, every way to end a body, and nonsense."""
 
+import datetime as dt
 import socket
+import ssl
 import threading
 import time
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from media_pipeline.transfer.connections import Connections
 from media_pipeline.transfer.exchange import MAX_HEAD_BYTES, Broken
@@ -146,3 +154,68 @@ def test_a_header_of_ours_cannot_begin_another():
     connection, target = Connections().take("http://127.0.0.1:9/x")
     with pytest.raises(Broken):
         connection.ask(target, {"If-Range": '"a"\r\nX: y'})
+
+
+def test_tls_hands_over_records_and_waits_no_longer_than_a_second(tmp_path, monkeypatch):
+    certificate, key = certified(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for bodies in ([BODY, BODY], [BODY[:100]]):
+                plain, _ = listener.accept()
+                with tls.wrap_socket(plain, server_side=True) as client:
+                    for body in bodies:
+                        client.recv(65_536)
+                        client.sendall(head(f"Content-Length: {len(BODY)}") + body)
+                    client.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        connections = Connections()
+        link = f"https://127.0.0.1:{listener.getsockname()[1]}/x"
+        for _ in range(2):
+            connection, target = connections.take(link)
+            exchange = connection.ask(target, {})
+            body = bytearray()
+            while count := exchange.read_into(connection.buffer):
+                body += connection.buffer[:count]
+            assert body == BODY
+            connections.give_back(connection)
+        connections.close()
+        connection, target = connections.take(link)
+        exchange = connection.ask(target, {})
+        began = time.monotonic()
+        assert exchange.read_into(connection.buffer) == 100
+        monkeypatch.setattr("media_pipeline.transfer.exchange.READ_SECONDS", 2)
+        with pytest.raises(Broken, match="TimeoutError"):
+            exchange.read_into(connection.buffer)
+        assert 1 < time.monotonic() - began < 10
+        connection.close()
+        thread.join(5)
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate of its own for 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "cert.pem", folder / "key.pem"
