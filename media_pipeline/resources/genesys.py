@@ -67,6 +67,7 @@ class GenesysResource(dg.ConfigurableResource):
             client_secret = client_secret or settings.client_secret.get_secret_value()
         stats, patience = CallStats(), Patience(self.first_wait_seconds, self.deadline_seconds)
         pacer = Pacer(self.requests_per_minute)
+        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
         source = connect(
             endpoints,
             dialect=self.dialect,
@@ -76,6 +77,6 @@ class GenesysResource(dg.ConfigurableResource):
             stats=stats,
             patience=patience,
             connections=self.concurrency,
+            hosts=hosts,
         )
-        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
         return Session(source, MediaHttp(hosts, stats), patience, stats, pacer)

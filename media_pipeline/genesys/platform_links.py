@@ -1,0 +1,219 @@
+"""Links to recordings: kept in memory while they live, handed out once, asked for anew a hundred at a time.
+
+Links that a listing learned are handed over to whoever downloads in the same process. For all others, the downloader
+says what comes next (`expect`), a batch request goes out, and whoever needs the first link of a batch waits for it on
+behalf of all. Nothing here is ever written to disk or shown.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+from media_pipeline.genesys.errors import GenesysError
+from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Key, Wanted
+from media_pipeline.genesys.platform_polling import Waiter
+
+HELD_BYTES = 96_000_000
+"""Text of links kept in memory: 100,000 of an ordinary length; beyond, the oldest go, which die first."""
+MARGIN_SECONDS = 60.0
+MARGIN_SHARE = 0.1
+"""A link is not handed out in the last min(60 s, 10 %) of its life: the request has to arrive."""
+GATHERING_WAITS = 0.2
+"""A request nobody announced waits this share of a first wait for others to go with it."""
+SMALLEST_BATCH = 10
+MOST_AHEAD = 1_000
+"""Links asked for before they are needed; halved whenever one died unused."""
+
+
+@dataclass(slots=True)
+class _Held:
+    files: dict[int, DeliveredFile]
+    best_before: float
+
+    @property
+    def size(self) -> int:
+        return sum(len(file.link) for file in self.files.values())
+
+
+@dataclass(slots=True)
+class _Request:
+    """A batch that threads wait for: the first one works, the others wait for its lock."""
+
+    keys: list[Key]
+    job: Job | None = None
+    done: bool = False
+    error: GenesysError | None = None
+    delivery: Delivery | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Links:
+    """Hands out links; safe to use from threads. `lifetime_seconds` is asked for once, when first needed."""
+
+    def __init__(self, batches: Batches, waiter: Waiter, lifetime_seconds: Callable[[], float]) -> None:
+        self._batches = batches
+        self._waiter = waiter
+        self._ask_lifetime = lifetime_seconds
+        self._lifetime: float | None = None
+        self._lock = threading.Lock()
+        self._held: OrderedDict[Key, _Held] = OrderedDict()
+        self._held_bytes = 0
+        self._requests: dict[Key, _Request] = {}
+        self._open: _Request | None = None
+        self._later: dict[Key, None] = {}
+        """Expected, not asked for yet, in order."""
+        self._ahead: set[Key] = set()
+        """Asked for because expected, and not taken yet."""
+        self._batch_items = BATCH_ITEMS
+        self._most_ahead = MOST_AHEAD
+
+    def learn(self, delivery: Delivery) -> None:
+        """Keep what a batch delivered."""
+        lifetime = self._lifetime_seconds()
+        with self._lock:
+            for key, files in delivery.files.items():
+                lives = min([lifetime, *(_stated_lifetime(file.link) for file in files)])
+                best_before = delivery.signed_after + lives - min(MARGIN_SECONDS, MARGIN_SHARE * lives)
+                self._drop(key)
+                held = self._held[key] = _Held(dict(enumerate(files)), best_before)
+                self._held_bytes += held.size
+            while self._held_bytes > HELD_BYTES:
+                self._drop(next(iter(self._held)))
+
+    def expect(self, keys: Iterable[Key]) -> None:
+        """These will be taken soon: ask for full batches at once, unless as many as can be used in time are under way.
+
+        What is left over is asked for together with the first link of it that is taken.
+        """
+        with self._lock:
+            self._later |= {key: None for key in keys if key not in self._requests and not self._is_held(key)}
+        while True:
+            with self._lock:
+                full = len(self._later) >= self._batch_items
+                if not full or len(self._ahead) + self._batch_items > self._most_ahead:
+                    return
+                request = _Request([])
+                self._fill(request)
+            with request.lock:
+                if request.job is None and not request.done:  # else someone could not wait
+                    self._submit(request)
+
+    def take(self, key: Key, file_index: int) -> DeliveredFile | Delivery:
+        """A link that was not handed out before, or the delivery that should have had it; raises GenesysError."""
+        with self._lock:
+            self._ahead.discard(key)
+            file = self._taken(key, file_index)
+            if file is not None:
+                return file
+            request = self._requests.get(key) or self._joined(key)
+        with request.lock:
+            if not request.done:
+                self._settle(request)
+        if request.error is not None:
+            raise request.error
+        with self._lock:
+            file = self._taken(key, file_index)
+        if file is not None:
+            return file
+        assert request.delivery is not None
+        files = request.delivery.files.get(key, [])
+        if file_index < len(files):  # another thread took it, or it died while this one waited
+            return files[file_index]
+        return request.delivery
+
+    def _taken(self, key: Key, file_index: int) -> DeliveredFile | None:
+        held = self._held.get(key)
+        if held is None:
+            return None
+        if held.best_before <= self._waiter.now():
+            self._drop(key)
+            self._ask_later()
+            return None
+        file = held.files.pop(file_index, None)
+        if file is not None:
+            self._held_bytes -= len(file.link)
+        if not held.files:
+            self._drop(key)
+        return file
+
+    def _is_held(self, key: Key) -> bool:
+        held = self._held.get(key)
+        return held is not None and held.best_before > self._waiter.now()
+
+    def _drop(self, key: Key) -> None:
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._held_bytes -= held.size
+
+    def _ask_later(self) -> None:
+        """A link died before its use: ask for fewer at a time from now on; called with the lock held."""
+        if self._most_ahead > self._batch_items:
+            self._most_ahead = max(self._most_ahead // 2, self._batch_items)
+        else:
+            self._batch_items = max(self._batch_items // 2, SMALLEST_BATCH)
+
+    def _joined(self, key: Key) -> _Request:
+        """The request that gathers what is needed now; called with the lock held."""
+        if self._open is None or len(self._open.keys) >= BATCH_ITEMS:
+            self._open = _Request([])
+        self._later.pop(key, None)
+        self._open.keys.append(key)
+        self._requests[key] = self._open
+        return self._open
+
+    def _fill(self, request: _Request) -> None:
+        """Add what is expected, the nearest first; called with the lock held."""
+        while self._later and len(request.keys) < self._batch_items:
+            key = next(iter(self._later))
+            del self._later[key]
+            request.keys.append(key)
+            self._requests[key] = request
+            self._ahead.add(key)
+
+    def _settle(self, request: _Request) -> None:
+        """Submit what is not, wait, and keep what came; called with the request's lock held."""
+        try:
+            if request.job is None and request.error is None:
+                unit = self._waiter.patience.first_wait_seconds
+                self._waiter.sleep_until(self._waiter.now() + unit * GATHERING_WAITS)
+                with self._lock:
+                    if self._open is request:
+                        self._open = None
+                    self._fill(request)
+                self._submit(request)
+            if request.job is not None:
+                request.delivery = self._batches.collect(request.job)
+                self.learn(request.delivery)
+        except GenesysError as error:
+            request.error = error
+        finally:
+            request.done = True
+            with self._lock:
+                if self._open is request:
+                    self._open = None
+                for key in request.keys:
+                    self._requests.pop(key, None)
+
+    def _submit(self, request: _Request) -> None:
+        try:
+            request.job = self._batches.submit([Wanted(*key) for key in request.keys])
+        except GenesysError as error:  # told to those who wait for its links
+            request.error = error
+
+    def _lifetime_seconds(self) -> float:
+        if self._lifetime is None:
+            self._lifetime = self._ask_lifetime()
+        return self._lifetime
+
+
+def _stated_lifetime(link: str) -> float:
+    """Seconds a presigned S3 link says it lives, whatever any clock says; endless when it does not say."""
+    try:
+        stated = parse_qs(urlsplit(link).query).get("X-Amz-Expires", [""])[0]
+    except ValueError:
+        return float("inf")
+    return float(stated) if stated.isdecimal() else float("inf")
