@@ -18,7 +18,7 @@ def options_from(arguments: Sequence[str] | None = None) -> SandboxOptions:
     defaults = SandboxOptions()
     parser = argparse.ArgumentParser(
         prog="python -m media_pipeline.sandbox",
-        description="A local, deterministic Genesys Cloud org that speaks the guide dialect.",
+        description="A local, deterministic Genesys Cloud org that speaks both dialects.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -36,8 +36,11 @@ def options_from(arguments: Sequence[str] | None = None) -> SandboxOptions:
     add("--token-seconds", type=int, default=defaults.token_seconds, help="life of a token")
     add("--link-seconds", type=int, default=defaults.link_seconds, help="life of a download link")
     add("--transcode-seconds", type=int, default=0, help="when recordings in preparation become ready; 0 = never")
+    add("--rate-limit", type=int, default=defaults.rate_limit, help="API calls a minute and client; 0 = any number")
+    add("--lacks", action="append", default=[], metavar="PERMISSION", help="permission the client lacks; repeatable")
     add("--latency-ms", type=int, default=defaults.latency_ms, help="wait before every answer")
-    return SandboxOptions(**vars(parser.parse_args(arguments)))
+    chosen = vars(parser.parse_args(arguments))
+    return SandboxOptions(**chosen | {"lacks": tuple(chosen["lacks"])})
 
 
 def main() -> int:

@@ -6,7 +6,9 @@ Plain ASGI instead of a framework, because replies have to be broken on purpose:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import dataclasses
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from media_pipeline.sandbox import admin, files, operations
@@ -15,14 +17,16 @@ from media_pipeline.sandbox.delivery import DIRECT, Delivery, Send, deliver
 from media_pipeline.sandbox.faults import Call
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Recording
+from media_pipeline.sandbox.platform import routes, transcripts
 from media_pipeline.sandbox.state import State
-from media_pipeline.sandbox.wire import Operation, Reply, Request, refusal, segments_of
+from media_pipeline.sandbox.wire import API_OPERATIONS, S3_OPERATIONS, Operation, Reply, Request, refusal, segments_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_REQUEST_BYTES = 1_000_000
 
+_SLOW = ("job_results", "query", "retention")
 _ORG_WIDE = {"token": operations.token, "list": operations.recordings, "quota": operations.quota}
 _OF_RECORDING = {"media": operations.media, "link": operations.link, "transcript": operations.transcript}
 
@@ -49,6 +53,10 @@ class SandboxApp:
     async def _serve(self, request: Request, send: Send) -> None:
         if self.state.settings.latency_ms:
             await asyncio.sleep(self.state.settings.latency_ms / 1_000)
+        served = routes.match(request)
+        if served is not None:
+            await self._serve_published(request, served, send)
+            return
         route = operation_of(request)
         if route is None:
             missing = refusal(None, 404, "not.found", f"There is no {request.method} operation at this path.")
@@ -58,29 +66,62 @@ class SandboxApp:
         recording = self._recording(operation, name)
         known = self.state.listing.wire_id(recording) if recording else name
         call = _call(request, operation, known)
-        answer, way = await self._answer(request, call, recording)
+        answer, way = await self._answer(request, call, lambda: self._operate(request, call, recording))
         sent = await deliver(answer, way, head=request.method == "HEAD", send=send)
         self.state.stats.record(operation, known if recording else None, answer.status, sent)
+
+    async def _serve_published(self, request: Request, served: routes.Match, send: Send) -> None:
+        """An operation of the platform side: pages of thousands are made in a thread, the rest at once."""
+        state = self.state
+        call = Call(served.operation, served.subject(state))
+
+        async def operate() -> Reply:
+            if served.operation in _SLOW or not state.media.instant:
+                return await asyncio.to_thread(served.answer, state, request)
+            return served.answer(state, request)
+
+        answer, way = await self._answer(request, call, operate)
+        sent = await deliver(answer, way, head=request.method == "HEAD", send=send)
+        state.stats.record(served.operation, served.recording_id(state), answer.status, sent)
 
     def _recording(self, operation: Operation, name: str | None) -> Recording | None:
         if name is None:
             return None
-        return self.state.org.find(name) if operation == "file" else self.state.listing.find(name)
+        if operation in S3_OPERATIONS:
+            return self.state.org.find(name.partition(".")[0])
+        return self.state.listing.find(name)
 
-    async def _answer(self, request: Request, call: Call, recording: Recording | None) -> tuple[Reply, Delivery]:
-        """The reply and how it travels. Credentials first, then faults in place of an answer, then the answer."""
+    async def _answer(
+        self, request: Request, call: Call, operate: Callable[[], Awaitable[Reply]]
+    ) -> tuple[Reply, Delivery]:
+        """The reply and how it travels: credentials, then the rate, faults in place of an answer, the answer."""
         denied = self._denied(request, call)
         if denied is not None:
             return denied, DIRECT
-        fault: Reply | None = self.state.rules.through(("reply",), call, None)
-        answer = fault or await self._operate(request, call, recording)
+        limited, headers = self._rated(call)
+        fault: Reply | None = limited or self.state.rules.through(("reply",), call, None)
+        answer = fault or await operate()
+        if headers:
+            answer = dataclasses.replace(answer, headers={**answer.headers, **headers})
         way = DIRECT if request.method == "HEAD" else self.state.rules.through(("delivery",), call, DIRECT)
         return answer, way
+
+    def _rated(self, call: Call) -> tuple[Reply | None, Mapping[str, str]]:
+        """The 429 of a client over its rate, and the headers of the others; neither without a limit."""
+        settings = self.state.settings
+        if not settings.rate_limit or call.operation not in API_OPERATIONS:
+            return None, {}
+        granted, left, headers = self.state.rate.take(settings.rate_limit, settings.rate_window_seconds)
+        if granted:
+            return None, {"ININ-Correlation-Id": str(uuid.uuid4()), **headers}
+        message = f"Rate limit exceeded the maximum. Retry the request in [{left}] seconds"
+        wait = {"Retry-After": str(left)}
+        return refusal(call.operation, 429, "too.many.requests.retry.after", message, headers=wait), {}
 
     def _denied(self, request: Request, call: Call) -> Reply | None:
         if call.operation == "token":
             return None
-        if call.operation == "file":
+        if call.operation in S3_OPERATIONS:
             return files.refused(self.state, request)
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not bearer:
@@ -96,6 +137,8 @@ class SandboxApp:
             if operation == "list" and not state.media.instant:
                 return await asyncio.to_thread(_ORG_WIDE[operation], state, request)
             return _ORG_WIDE[operation](state, request)
+        if operation == "transcript_file":
+            return await asyncio.to_thread(transcripts.file, state, request, recording)
         if recording is None:
             return refusal(operation, 404, "not.found", "There is no recording with this id.")
         blocks = not state.media.instant or recording.kind.codec == "huge"
@@ -124,12 +167,12 @@ def operation_of(request: Request) -> tuple[Operation, str | None] | None:
         case "GET", ("api", "v2", "recordings", name, "transcript"):
             return "transcript", name
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH:
-            return "file", name
+            return "transcript_file" if name.endswith(transcripts.SUFFIX) else "file", name
     return None
 
 
 def _call(request: Request, operation: Operation, recording_id: str | None) -> Call:
-    if operation != "file":
+    if operation not in S3_OPERATIONS:
         return Call(operation, recording_id)
     signature = single_values(request.query).get("X-Amz-Signature", "")
     target = f"{FILES_PATH}{request.segments[-1]}?{request.query}"

@@ -2,7 +2,7 @@
 
 Stages, in the order a reply passes them: token · reply (replaces the answer) · late, neighbours, ids, paging, page
 (the listing) · checksum, url, name (metadata) · etag, range (what is asked of a file) · content_range, length, bytes
-(the file's answer) · delivery.
+(the file's answer) · delivery. Those of the published API alone are in `platform/fault_kinds`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from media_pipeline.sandbox.delivery import Delivery
 from media_pipeline.sandbox.faults import Call, Kind, Params
+from media_pipeline.sandbox.platform import fault_kinds as platform
 from media_pipeline.sandbox.ranges import FileRequest
 from media_pipeline.sandbox.wire import API_OPERATIONS, OPERATIONS, Reply, refusal, reply, s3_error
 
@@ -89,7 +90,8 @@ def _overlap(params: Params, _: Call, __: int) -> int:
 
 
 def _without_id(_: Params, __: Call, entities: list[Entity]) -> list[Entity]:
-    return [*entities[:-1], *({k: v for k, v in entity.items() if k != "id"} for entity in entities[-1:])]
+    nameless = ({k: v for k, v in each.items() if k not in ("id", "conversationId")} for each in entities[-1:])
+    return [*entities[:-1], *nameless]
 
 
 def _wrong_md5(_: Params, __: Call, entity: Entity) -> Entity:
@@ -97,8 +99,11 @@ def _wrong_md5(_: Params, __: Call, entity: Entity) -> Entity:
     return entity if entity["md5"] is None else {**entity, "md5": lie}
 
 
-def _bad_url(params: Params, _: Call, entity: Entity) -> Entity:
-    return entity if entity["download_url"] is None else {**entity, "download_url": params["url"]}
+def _bad_url(params: Params, call: Call, value: Any) -> Any:
+    """One entity with a link, or the results of one recording."""
+    if isinstance(value, list):
+        return [_bad_url(params, call, each) for each in value]
+    return value | {key: params["url"] for key in ("download_url", "resultUrl") if value.get(key) is not None}
 
 
 def _hostile_name(_: Params, call: Call, entity: Entity) -> Entity:
@@ -176,10 +181,10 @@ KINDS: dict[str, Kind] = {
     "late": Kind("late", ("list",), params={"hours": 48.0}),
     "neighbours": Kind("neighbours", ("list",), params={"count": 3}),
     "hostile_ids": Kind("ids", OPERATIONS, params={"count": 9}),
-    "duplicates": Kind("paging", ("list",), _overlap, {"count": 5}),
-    "malformed": Kind("page", ("list",), _without_id),
+    "duplicates": Kind("paging", ("list", "job_results", "query"), _overlap, {"count": 5}),
+    "malformed": Kind("page", ("list", "job_results", "query"), _without_id),
     "wrong_md5": Kind("checksum", ("media",), _wrong_md5),
-    "bad_url": Kind("url", ("media", "link"), _bad_url, {"url": "http://169.254.169.254/latest"}),
+    "bad_url": Kind("url", ("media", "link", "batch_state"), _bad_url, {"url": "http://169.254.169.254/latest"}),
     "hostile_names": Kind("name", ("media",), _hostile_name),
     "changed_etag": Kind("etag", ("file",), _changed_etag, {"obey": True}),
     "ignore_range": Kind("range", ("file",), _ignore_range, only_ranged=True),
@@ -189,4 +194,5 @@ KINDS: dict[str, Kind] = {
     "reset": Kind("delivery", ("file",), _reset, {"after_bytes": 0, "headers": True}, anywhere=True),
     "slow_drip": Kind("delivery", ("file",), _slow_drip, {"bytes_per_second": 1_000}, anywhere=True),
     "stall": Kind("delivery", ("file",), _stall, {"seconds": 30.0}, anywhere=True),
+    **platform.KINDS,
 }

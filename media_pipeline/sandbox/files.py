@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from media_pipeline.sandbox.credentials import AMZ_DATE, link_end, single_values
 from media_pipeline.sandbox.faults import Call
 from media_pipeline.sandbox.org import Recording
+from media_pipeline.sandbox.platform import facts
 from media_pipeline.sandbox.ranges import FileRequest, answer
 from media_pipeline.sandbox.state import State
 from media_pipeline.sandbox.wire import Reply, Request, s3_error
@@ -42,7 +43,7 @@ def refused(state: State, request: Request) -> Reply | None:
 
 def file(state: State, request: Request, recording: Recording, call: Call) -> Reply:
     """`GET` or `HEAD` of a link: the bytes, or the range of them that was asked for."""
-    body = state.media.body(recording)
+    body = state.media.body(_part(request.segments[-1], recording))
     if body is None:
         return s3_error(404, "NoSuchKey", "The specified key does not exist.")
     through = state.rules.through
@@ -55,3 +56,8 @@ def file(state: State, request: Request, recording: Recording, call: Call) -> Re
     if request.method == "HEAD" and found.status == 416:
         return dataclasses.replace(found, length=0)
     return through(("content_range", "length", "bytes"), call, found) if request.method == "GET" else found
+
+
+def _part(name: str, recording: Recording) -> Recording:
+    """The file of a recording that a name means: `<id>` the first, `<id>.1` the second."""
+    return facts.second_part(recording) if name == facts.file_name(recording, 1) else recording

@@ -100,9 +100,20 @@ class Listing:
 
     def rows(self, query: Query) -> array[int]:
         """Ordinals of everything a query lists now."""
-        return self._rows(query, self._hidden(), self._rules.version, self._org.transcoded())
+        return self._rows(query, self.hidden(), self._rules.version, self._org.transcoded())
 
-    def _hidden(self) -> Hidden:
+    @property
+    def version(self) -> int:
+        """Rises with each change of the rules."""
+        return self._rules.version
+
+    def hides(self, ordinal: int) -> bool:
+        """Whether this recording arrives late and is not listed yet."""
+        day = ordinal >> INDEX_BITS
+        return any(day in days and self._strikes(self._rules.active[number], ordinal) for number, days in self.hidden())
+
+    def hidden(self) -> Hidden:
+        """What the rules of late arrivals keep back by now."""
         now = self._clock.now()
 
         def appears(day: dt.date, rule: Rule) -> dt.datetime:

@@ -49,6 +49,10 @@ class SandboxOptions:
     token_seconds: int = 86_400
     link_seconds: int = 3_600
     latency_ms: int = 0
+    rate_limit: int = 0
+    """API calls a client may make in a minute; 0 = any number."""
+    lacks: tuple[str, ...] = ()
+    """Permissions the client does not have; it has all others (platform/permissions.py)."""
     transcode_seconds: int = 0
     """How long after the start recordings that are being prepared become ready; 0 = never."""
 
@@ -67,6 +71,7 @@ class SandboxOptions:
             "token_seconds": (self.token_seconds, 1, 172_800),
             "link_seconds": (self.link_seconds, 1, 604_800),
             "latency_ms": (self.latency_ms, 0, 60_000),
+            "rate_limit": (self.rate_limit, 0, 1_000_000),
             "transcode_seconds": (self.transcode_seconds, 0, 604_800),
         }
         for name, (value, low, high) in limits.items():

@@ -90,6 +90,8 @@ class Recording:
     transcript: Transcript
     drops_speaker: bool
     drops_confidence: bool
+    slot: int
+    """Its place in the period of kinds, 0-179; the platform side's special cases go by it."""
 
     @property
     def created_time(self) -> str:
@@ -159,14 +161,8 @@ class Org:
 
     def find(self, recording_id: str) -> Recording | None:
         """The recording with this id; None when there is none. An id decrypts to its place, so no index is kept."""
-        try:
-            raw = bytes.fromhex(recording_id.replace("-", ""))
-        except ValueError:
-            return None
-        if len(raw) != 16:
-            return None
-        ordinal = int.from_bytes(raw[:6]) ^ self._mask(raw[6:])
-        return self.recording(ordinal) if self._exists(ordinal) and self._id(ordinal) == recording_id else None
+        ordinal = self._opened("id", recording_id)
+        return None if ordinal is None else self.recording(ordinal)
 
     def recording(self, ordinal: int) -> Recording:
         """The recording at this ordinal (day number << 24 | index)."""
@@ -179,8 +175,8 @@ class Org:
         day = dt.datetime.fromordinal(ordinal >> INDEX_BITS).replace(tzinfo=dt.UTC)
         return Recording(
             ordinal=ordinal,
-            id=self._id(ordinal),
-            conversation_id=None if slot % 45 == 21 else self._conversation(ordinal, index),
+            id=self._sealed("id", ordinal),
+            conversation_id=None if slot % 45 == 21 else self.conversation_id(self.first_of_conversation(ordinal)),
             kind=kind,
             created=day + dt.timedelta(milliseconds=self._created_ms(index)),
             number=int.from_bytes(digest),
@@ -188,7 +184,24 @@ class Org:
             transcript=_transcript(slot) if kind.speaks else "unavailable",
             drops_speaker=slot % 10 == 0 or slot % 20 == 7,
             drops_confidence=slot % 10 == 3 or slot % 20 == 7,
+            slot=slot,
         )
+
+    def named_id(self, purpose: str, number: int) -> str:
+        """A UUID for something of the org that has a number: an agent, a queue, a session."""
+        return _uuid(self._hash(purpose, number, 16))
+
+    def first_of_conversation(self, ordinal: int) -> int:
+        """The recording its conversation began with: itself, but every 16th is the second one of that before it."""
+        return ordinal - 1 if ordinal & ((1 << INDEX_BITS) - 1) & 15 == 5 else ordinal
+
+    def conversation_id(self, first: int) -> str:
+        """Id of the conversation that begins with this recording; it decrypts to its place as a recording's does."""
+        return self._sealed("conversation", first)
+
+    def find_conversation(self, conversation_id: str) -> int | None:
+        """The first recording (ordinal) of the conversation with this id; None when there is none."""
+        return self._opened("conversation", conversation_id)
 
     def _created_ms(self, index: int) -> int:
         """Milliseconds after midnight: rises with the index, and touches both edges of the day."""
@@ -207,21 +220,26 @@ class Org:
         """Index of the first recording at or after this time of the day."""
         return bisect.bisect_left(range(self.per_day), milliseconds, key=self._created_ms)
 
-    def _conversation(self, ordinal: int, index: int) -> str:
-        """Its conversation; every 16th recording is the second one of the conversation before it."""
-        first = ordinal - 1 if index % 16 == 5 else ordinal
-        return _uuid(self._hash("conversation", first, 16))
-
     def _exists(self, ordinal: int) -> bool:
         """Whether the org, or the day just before or after it, has this recording (the fault `neighbours`)."""
         day, index = ordinal >> INDEX_BITS, ordinal & ((1 << INDEX_BITS) - 1)
         return index < self.per_day and self.first_day.toordinal() - 1 <= day <= self.last_day.toordinal() + 1
 
-    def _id(self, ordinal: int) -> str:
-        tag = bytearray(self._hash("id", ordinal, 10))
+    def _sealed(self, purpose: str, ordinal: int) -> str:
+        tag = bytearray(self._hash(purpose, ordinal, 10))
         tag[0] = tag[0] & 0x0F | 0x40  # version and variant bits of a random UUID
         tag[2] = tag[2] & 0x3F | 0x80
         return _uuid((ordinal ^ self._mask(tag)).to_bytes(6) + tag)
+
+    def _opened(self, purpose: str, text: str) -> int | None:
+        try:
+            raw = bytes.fromhex(text.replace("-", ""))
+        except ValueError:
+            return None
+        if len(raw) != 16:
+            return None
+        ordinal = int.from_bytes(raw[:6]) ^ self._mask(raw[6:])
+        return ordinal if self._exists(ordinal) and self._sealed(purpose, ordinal) == text else None
 
     def _mask(self, tag: bytes | bytearray) -> int:
         return int.from_bytes(hashlib.blake2b(tag, key=self._key, digest_size=6).digest())

@@ -12,6 +12,13 @@ from media_pipeline.sandbox.listing import Listing
 from media_pipeline.sandbox.media import Media
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Org
+from media_pipeline.sandbox.platform.batches import Batch
+from media_pipeline.sandbox.platform.conversations import Conversations
+from media_pipeline.sandbox.platform.details import Details, Found
+from media_pipeline.sandbox.platform.pending import Pendings
+from media_pipeline.sandbox.platform.permissions import KNOWN
+from media_pipeline.sandbox.platform.recordings import Transcodes
+from media_pipeline.sandbox.rate import RateWindow
 from media_pipeline.sandbox.stats import Stats
 
 STORAGE_LIMIT_MB = 500_000
@@ -24,6 +31,18 @@ class Settings:
     link_seconds: int
     token_seconds: int
     latency_ms: int
+    rate_limit: int
+    rate_window_seconds: int = 60
+    playback_seconds: int = 3_600
+    """Life of the links of single recordings; those of batches and of the guides live `link_seconds`."""
+    prepare_polls: int = 2
+    """A job or batch is ready at so many questions after its state ..."""
+    prepare_seconds: int = 0
+    """... or, when this is set, so long after it was asked for."""
+    transcode_polls: int = 1
+    """So many answers of a recording's media are 202."""
+    analytics_lag_hours: int = 0
+    """How far the analytics data lake is behind."""
     storage_limit_mb: int = STORAGE_LIMIT_MB
 
 
@@ -32,7 +51,7 @@ class State:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.settings = Settings(options.link_seconds, options.token_seconds, options.latency_ms)
+        self.settings = Settings(options.link_seconds, options.token_seconds, options.latency_ms, options.rate_limit)
         self.clock = Clock()
         self._started = self.clock.seconds()
         self.org = Org(
@@ -48,6 +67,15 @@ class State:
         self.rules = Rules(KINDS, options.seed)
         self.listing = Listing(self.org, self.rules, self.clock)
         self.stats = Stats()
+        self.rate = RateWindow()
+        self.permissions = frozenset(KNOWN) - set(options.lacks)
+        self.conversations = Conversations(self.org, self.media, self.listing, options.huge_mb)
+        self.found = Found(self)
+        self.jobs: Pendings[tuple[Details, int | None]] = Pendings(lambda number: self.org.named_id("job", number))
+        self.batches: Pendings[Batch] = Pendings(lambda number: self.org.named_id("batch", number))
+        self.transcodes = Transcodes()
+        self.protected: frozenset[str] = frozenset()
+        """Conversations that may not be deleted."""
         if options.rules is not None:
             self.rules.load(options.rules)
 

@@ -10,16 +10,40 @@ import json
 import secrets
 import uuid
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from media_pipeline.sandbox.bodies import Body, Whole
 
-Operation = Literal["token", "list", "quota", "media", "link", "transcript", "file"]
+GuideOperation = Literal["token", "list", "quota", "media", "link", "transcript", "file"]
+PlatformOperation = Literal[
+    "job_submit",
+    "job_state",
+    "job_results",
+    "availability",
+    "query",
+    "batch_submit",
+    "batch_state",
+    "recordings",
+    "recording",
+    "metadata",
+    "retention",
+    "settings",
+    "transcript_url",
+    "usage",
+    "limits",
+    "protection",
+    "token_check",
+    "client",
+    "transcript_file",
+]
+Operation = Literal[GuideOperation, PlatformOperation]
 
-API_OPERATIONS: tuple[Operation, ...] = ("list", "quota", "media", "link", "transcript")
-OPERATIONS: tuple[Operation, ...] = ("token", *API_OPERATIONS, "file")
+S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file")
+"""What presigned links lead to: answered as S3 does, and no API call."""
+OPERATIONS: tuple[Operation, ...] = (*get_args(GuideOperation), *get_args(PlatformOperation))
+API_OPERATIONS: tuple[Operation, ...] = tuple(each for each in OPERATIONS if each not in ("token", *S3_OPERATIONS))
 
 S3_CODES = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 429: "SlowDown", 500: "InternalError"}
 
@@ -84,7 +108,7 @@ def refusal(
     details: Mapping[str, object] | None = None,
 ) -> Reply:
     """An error in the words of whoever answers this operation: Genesys' error body, or S3's XML for a file."""
-    if operation == "file":
+    if operation in S3_OPERATIONS:
         return s3_error(status, S3_CODES.get(status, "ServiceUnavailable"), message, headers=headers)
     context_id = str(uuid.uuid4())
     body = {"message": message, "code": code, "status": status, "contextId": context_id, "details": [], "errors": []}

@@ -1,0 +1,84 @@
+"""What an analytics details query means: its checked parameters and the conversations it finds, page by page.
+
+Shared by the job (L1-L3) and the synchronous query (L5), which differ in which conversations of an interval they see.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import json
+from array import array
+from typing import TYPE_CHECKING, Any
+
+from media_pipeline.sandbox.listing import Hidden
+from media_pipeline.sandbox.platform.documents import BadRequestError
+from media_pipeline.sandbox.platform.filters import compile_filters
+from media_pipeline.sandbox.platform.moments import BadIntervalError, interval, midnight
+from media_pipeline.sandbox.platform.rows import Row, row
+
+if TYPE_CHECKING:
+    from media_pipeline.sandbox.state import State
+
+FILTERS = ("conversationFilters", "segmentFilters", "evaluationFilters", "surveyFilters", "resolutionFilters")
+ORDERS = ("asc", "desc", "unordered")
+ORDERED_BY = ("conversationStart", "conversationEnd", "segmentStart", "segmentEnd")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Details:
+    """One details query; `filters` is its JSON, so that equal queries are equal."""
+
+    start: dt.datetime
+    end: dt.datetime
+    started_since: dt.datetime | None
+    """Only conversations that began at or after this."""
+    descending: bool
+    filters: str
+
+
+def parse(body: dict[str, Any], *, started_only: bool) -> Details:
+    """The query of a request body. Raises BadRequestError."""
+    try:
+        start, end = interval(body.get("interval"))
+    except BadIntervalError as error:
+        raise BadRequestError(str(error), "invalid.date") from error
+    if body.get("order", "asc") not in ORDERS:
+        raise BadRequestError(f"order must be one of {', '.join(ORDERS)}.", "invalid.value")
+    if body.get("orderBy", "conversationStart") not in ORDERED_BY:
+        raise BadRequestError(f"orderBy must be one of {', '.join(ORDERED_BY)}.", "invalid.value")
+    compile_filters(body)
+    since = midnight(start) if started_only else None
+    filters = json.dumps({name: body[name] for name in FILTERS if body.get(name)}, sort_keys=True)
+    return Details(start, end, since, body.get("order") == "desc", filters)
+
+
+class Found:
+    """The conversations details queries find now. The newest few queries are remembered as ordinals."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._filtered = functools.lru_cache(maxsize=8)(self._filter)
+
+    def firsts(self, details: Details, until: dt.datetime | None = None) -> array[int]:
+        """Conversations in the order asked for; `until` cuts off what the data lake does not have yet."""
+        end = details.end if until is None else min(details.end, until)
+        if details.start >= end:
+            return array("Q")
+        listing = self._state.listing
+        return self._filtered(details, end, listing.hidden(), listing.version, self._state.org.transcoded())
+
+    def rows(self, firsts: array[int]) -> list[Row]:
+        """These conversations as analytics words them."""
+        state = self._state
+        return [row(state.org, state.conversations, state.conversations.of(first)) for first in firsts]
+
+    def _filter(
+        self, details: Details, end: dt.datetime, _hidden: Hidden, _version: int, _transcoded: bool
+    ) -> array[int]:
+        rows = self._state.conversations.active(details.start, end, since=details.started_since)
+        passes = compile_filters(json.loads(details.filters))
+        if passes is not None:
+            rows = array("Q", (first for first in rows if passes(self.rows(array("Q", [first]))[0])))
+        return rows[::-1] if details.descending else rows
