@@ -15,7 +15,7 @@ from media_pipeline.tables.paths import table_key
 from media_pipeline.tables.schemas import TABLES
 
 SAMPLE_ROWS = 20
-NO_API_CALLS = ("file", "document")
+NO_API_CALLS = ("file", "transcript_file")
 """Operations that go to a media host, not to the API, and cost nothing of its budget."""
 SHOWN_INLINE_CHARACTERS = 1000
 """Dagster's UI hides Markdown of this length and more behind a link."""

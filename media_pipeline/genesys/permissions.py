@@ -35,13 +35,13 @@ class Feature:
 FEATURES = (
     Feature(
         name="list a day",
-        operations=("availability", "details_job", "details_state", "details_results", "details_query"),
+        operations=("availability", "job_submit", "job_state", "job_results", "query"),
         permissions=(DETAILS,),
         without="no day can be exported",
     ),
     Feature(
         name="recordings and their links",
-        operations=("batch", "batch_state", "metadata"),
+        operations=("batch_submit", "batch_state", "metadata"),
         permissions=(VIEW,),
         without="no day can be exported",
     ),
@@ -57,13 +57,7 @@ FEATURES = (
         permissions=(VIEW, SPEECH),
         without="transcripts are `forbidden`; the day is complete without them",
     ),
-    Feature(
-        name="transcripts of conversations with several recordings",
-        operations=("transcript_urls",),
-        permissions=(VIEW,),
-        without="transcripts are `forbidden`; the day is complete without them",
-    ),
-    Feature(name="how long links live", operations=("url_lifetime",), permissions=(), without="60 minutes are assumed"),
+    Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
 )
 """Every feature of the platform dialect."""

@@ -137,7 +137,7 @@ class PlatformSource:
     def _link_seconds(self) -> float:
         """How long links live by the org's settings (R8); the published default where they are not to be had."""
         try:
-            body = self._api.get_json("url_lifetime", "/api/v2/recording/settings", permission="none")
+            body = self._api.get_json("settings", "/api/v2/recording/settings", permission="none")
         except (PermissionMissing, NotFound, MalformedReply):
             return DEFAULT_LINK_SECONDS
         minutes = number(body.get("recordingBatchDownloadUrlTtl"))

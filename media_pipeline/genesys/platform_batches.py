@@ -102,10 +102,10 @@ class Batches:
         ]
         submitted = self._waiter.now()
         reply = self._api.call(
-            "batch",
+            "batch_submit",
             "POST",
             "/api/v2/recording/batchrequests",
-            permission=needed_for("batch"),
+            permission=needed_for("batch_submit"),
             body={"batchDownloadRequestList": entries},
             accepted=(200, 201, 202),
         )

@@ -97,10 +97,10 @@ class DayConversations:
     def _fulfilled(self, start: dt.datetime, end: dt.datetime) -> str:
         submitted = self._waiter.now()
         reply = self._api.call(
-            "details_job",
+            "job_submit",
             "POST",
             JOBS,
-            permission=needed_for("details_job"),
+            permission=needed_for("job_submit"),
             body=RECORDED | {"interval": _interval(start, end)},
             accepted=(200, 202),
         )
@@ -110,10 +110,10 @@ class DayConversations:
         state = "none"
         for _ in self._waiter.turns(submitted, JOB_DEADLINES):
             body = self._api.call(
-                "details_state",
+                "job_state",
                 "GET",
                 f"{JOBS}/{quote(job_id, safe='')}",
-                permission=needed_for("details_state"),
+                permission=needed_for("job_state"),
                 accepted=(200, 202),
             )
             state = (text(body.get("state")) if isinstance(body, dict) else None) or "none"
@@ -129,9 +129,9 @@ class DayConversations:
         while True:
             after = "" if cursor is None else f"&cursor={quote(cursor, safe='')}"
             body = self._api.get_json(
-                "details_results",
+                "job_results",
                 f"{JOBS}/{quote(job_id, safe='')}/results?pageSize={JOB_PAGE}{after}",
-                permission=needed_for("details_results"),
+                permission=needed_for("job_results"),
             )
             yield _conversations(body)
             cursor = text(body.get("cursor"))
@@ -146,10 +146,10 @@ class DayConversations:
         number, total = 1, 0
         while number == 1 or (number - 1) * QUERY_PAGE < total:
             body = self._api.call(
-                "details_query",
+                "query",
                 "POST",
                 QUERY,
-                permission=needed_for("details_query"),
+                permission=needed_for("query"),
                 body=RECORDED
                 | {"interval": _interval(start, end), "paging": {"pageSize": QUERY_PAGE, "pageNumber": number}},
             )

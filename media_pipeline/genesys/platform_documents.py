@@ -10,7 +10,14 @@ from urllib.parse import quote
 import httpx
 
 from media_pipeline.genesys.endpoints import MediaHosts
-from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, RateLimited, ServerError
+from media_pipeline.genesys.errors import (
+    GenesysError,
+    MalformedReply,
+    NotFound,
+    PermissionMissing,
+    RateLimited,
+    ServerError,
+)
 from media_pipeline.genesys.pacing import CallStats, Patience, TryAgain, retry_after_seconds
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_transcripts import Document, parse
@@ -18,10 +25,12 @@ from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.genesys.transport import CONNECT_SECONDS, READ_SECONDS, Transport
 from media_pipeline.genesys.values import items, text
 
-OPERATION = "document"
+OPERATION = "transcript_file"
 """How fetches of documents are counted: they are no API calls."""
 MOST_BYTES = 256_000_000
 """A document may be this long: 100,000 phrases with all their words take about 120 MB."""
+MOST_COMMUNICATIONS = 10
+"""Of a conversation, asked for a transcript."""
 LARGE_BYTES = 16_000_000
 """Documents longer than this are held in memory one at a time."""
 
@@ -52,40 +61,47 @@ class Documents:
         """The document of a recording; raises NotFound, PermissionMissing, MalformedReply.
 
         The communication's transcript (T1, the documented way) is the recording's where the conversation has no
-        other; else, or when the document says that it is another one's, the recording's own is asked for (T2).
+        other; else, or when the document says that it is another one's, the recording's own is asked for (T2). A
+        conversation may have several communications: they are asked in turn.
         """
-        if recording.communication_id is None or recording.conversation_id is None:
-            raise NotFound(f"Recording {recording.recording_id!r} has no voice session that could have a transcript.")
-        if alone:
-            document = self._fetched(recording, self._of_communication)
-            if document.recording_id in (None, recording.recording_id):
-                return document
-        return self._fetched(recording, self._of_recording)
+        refused: PermissionMissing | None = None
+        for communication_id in list(recording.communication_ids or ())[:MOST_COMMUNICATIONS]:
+            try:
+                if alone:
+                    document = self._fetched(recording, communication_id, self._of_communication)
+                    if document.recording_id in (None, recording.recording_id):
+                        return document
+                return self._fetched(recording, communication_id, self._of_recording)
+            except NotFound:
+                continue
+            except PermissionMissing as error:  # it may yet be another communication's
+                refused = error
+        raise refused or NotFound(f"Genesys Cloud has no transcript of recording {recording.recording_id!r}.")
 
-    def _of_communication(self, recording: ListedRecording) -> str:
-        body = self._api.get_json(
-            "transcript_url", f"{_path(recording)}/transcripturl", permission=needed_for("transcript_url")
-        )
+    def _of_communication(self, recording: ListedRecording, communication_id: str) -> str:
+        path = f"{_path(recording, communication_id)}/transcripturl"
+        body = self._api.get_json("transcript_url", path, permission=needed_for("transcript_url"))
         link = text(body.get("url"))
         if link is None:
             raise NotFound(f"Genesys Cloud gives no transcript of recording {recording.recording_id!r}.")
         return link
 
-    def _of_recording(self, recording: ListedRecording) -> str:
-        body = self._api.get_json(
-            "transcript_urls", f"{_path(recording)}/transcripturls", permission=needed_for("transcript_urls")
-        )
+    def _of_recording(self, recording: ListedRecording, communication_id: str) -> str:
+        path = f"{_path(recording, communication_id)}/transcripturls"
+        body = self._api.get_json("transcript_url", path, permission=needed_for("transcript_url"))
         for entry in items(body.get("urls")):
             link = text(entry.get("url"))
             if link is not None and _id(entry.get("recording")) == recording.recording_id:
                 return link
         raise NotFound(f"Genesys Cloud gives no transcript of recording {recording.recording_id!r}.")
 
-    def _fetched(self, recording: ListedRecording, ask: Callable[[ListedRecording], str]) -> Document:
+    def _fetched(
+        self, recording: ListedRecording, communication_id: str, ask: Callable[[ListedRecording, str], str]
+    ) -> Document:
         try:
-            return self._document(ask(recording))
+            return self._document(ask(recording, communication_id))
         except _Refused:  # the link lives ten minutes, and the machine may have slept
-            return self._document(ask(recording))
+            return self._document(ask(recording, communication_id))
 
     def _document(self, link: str) -> Document:
         if refusal := self._hosts.refusal(link):
@@ -135,10 +151,8 @@ def _judge(reply: httpx.Response) -> None:
     raise MalformedReply(f"A transcript's link answered HTTP {status}.")
 
 
-def _path(recording: ListedRecording) -> str:
-    conversation, communication = (
-        quote(each or "", safe="") for each in (recording.conversation_id, recording.communication_id)
-    )
+def _path(recording: ListedRecording, communication_id: str) -> str:
+    conversation, communication = (quote(each, safe="") for each in (recording.conversation_id or "", communication_id))
     return f"/api/v2/speechandtextanalytics/conversations/{conversation}/communications/{communication}"
 
 

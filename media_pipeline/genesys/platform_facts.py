@@ -41,12 +41,13 @@ _FILE_STATES: dict[str, FileState] = {
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A conversation in which a recording was started; ids sorted, `communication_id` the customer's voice session."""
+    """A conversation in which a recording was started; agents and queues sorted, communications (the customer's
+    voice sessions, which transcripts are kept under) in order of appearance, recorded ones first."""
 
     id: str
     started_at: dt.datetime
     media_type: str | None
-    communication_id: str | None
+    communication_ids: tuple[str, ...]
     agent_ids: tuple[str, ...]
     queue_ids: tuple[str, ...]
 
@@ -75,7 +76,7 @@ def conversation_of(entry: object) -> Conversation | None:
         id=conversation_id,
         started_at=started_at,
         media_type=media_type_of(kinds[0] if kinds else None),
-        communication_id=min(customer, key=lambda session: session[0])[1] if customer else None,
+        communication_ids=tuple(dict.fromkeys(i for _, i in sorted(customer, key=lambda session: session[0]))),
         agent_ids=tuple(sorted(agents)),
         queue_ids=tuple(sorted(queues)),
     )

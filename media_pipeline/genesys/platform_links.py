@@ -52,7 +52,7 @@ class _Request:
 
 
 class Links:
-    """Hands out links; safe to use from threads. `lifetime_seconds` is asked for once, when first needed."""
+    """Hands out links; safe to use from threads. `lifetime_seconds` is asked for once, if a link does not say it."""
 
     def __init__(self, batches: Batches, waiter: Waiter, lifetime_seconds: Callable[[], float]) -> None:
         self._batches = batches
@@ -73,10 +73,12 @@ class Links:
 
     def learn(self, delivery: Delivery) -> None:
         """Keep what a batch delivered."""
-        lifetime = self._lifetime_seconds()
+        stated = {key: [_stated_lifetime(file.link) for file in files] for key, files in delivery.files.items()}
+        silent = any(seconds is None for lives in stated.values() for seconds in lives)
+        default = self._lifetime_seconds() if silent else 0.0
         with self._lock:
             for key, files in delivery.files.items():
-                lives = min([lifetime, *(_stated_lifetime(file.link) for file in files)])
+                lives = min(default if seconds is None else seconds for seconds in stated[key])
                 best_before = delivery.signed_after + lives - min(MARGIN_SECONDS, MARGIN_SHARE * lives)
                 self._drop(key)
                 held = self._held[key] = _Held(dict(enumerate(files)), best_before)
@@ -210,10 +212,10 @@ class Links:
         return self._lifetime
 
 
-def _stated_lifetime(link: str) -> float:
-    """Seconds a presigned S3 link says it lives, whatever any clock says; endless when it does not say."""
+def _stated_lifetime(link: str) -> float | None:
+    """Seconds a presigned S3 link says it lives, whatever any clock says; None when it does not say."""
     try:
         stated = parse_qs(urlsplit(link).query).get("X-Amz-Expires", [""])[0]
     except ValueError:
-        return float("inf")
-    return float(stated) if stated.isdecimal() else float("inf")
+        return None
+    return float(stated) if stated.isdecimal() else None

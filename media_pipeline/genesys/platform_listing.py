@@ -173,7 +173,7 @@ def _listed_file(
         started_at=conversation.started_at,
         duration_seconds=None,
         file_state=state,
-        communication_id=conversation.communication_id,
+        communication_ids=conversation.communication_ids,
         agent_ids=conversation.agent_ids,
         queue_ids=conversation.queue_ids,
     )

@@ -29,7 +29,7 @@ class ListedRecording:
     file_name: str | None = None
     size_bytes: int | None = None
     md5: str | None = None
-    communication_id: str | None = None
+    communication_ids: Sequence[str] | None = None
     agent_ids: Sequence[str] | None = None
     queue_ids: Sequence[str] | None = None
 
