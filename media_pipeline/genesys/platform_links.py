@@ -8,9 +8,10 @@ behalf of all. Nothing here is ever written to disk or shown.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from urllib.parse import parse_qs, urlsplit
 
 from media_pipeline.genesys.errors import GenesysError
@@ -25,6 +26,9 @@ MARGIN_SHARE = 0.1
 GATHERING_WAITS = 0.2
 """A request nobody announced waits this share of a first wait for others to go with it."""
 SMALLEST_BATCH = 10
+REFUSALS = 3
+"""So many links of one batch that had to be renewed make all links of its age suspect."""
+REMEMBERED = 5_000
 MOST_AHEAD = 1_000
 """Links asked for before they are needed; halved whenever one died unused."""
 
@@ -32,6 +36,7 @@ MOST_AHEAD = 1_000
 @dataclass(slots=True)
 class _Held:
     files: dict[int, DeliveredFile]
+    signed_after: float
     best_before: float
 
     @property
@@ -65,9 +70,13 @@ class Links:
         self._requests: dict[Key, _Request] = {}
         self._open: _Request | None = None
         self._later: dict[Key, None] = {}
-        """Expected, not asked for yet, in order."""
+        """Expected, not taken and not asked for since, in order; links of some may be held."""
         self._ahead: set[Key] = set()
         """Asked for because expected, and not taken yet."""
+        self._handed_out: OrderedDict[tuple[Key, int], float] = OrderedDict()
+        """When the links handed out of late were signed."""
+        self._refusals: Counter[float] = Counter()
+        self._refused_until = float("-inf")
         self._batch_items = BATCH_ITEMS
         self._most_ahead = MOST_AHEAD
 
@@ -81,7 +90,7 @@ class Links:
                 lives = min(default if seconds is None else seconds for seconds in stated[key])
                 best_before = delivery.signed_after + lives - min(MARGIN_SECONDS, MARGIN_SHARE * lives)
                 self._drop(key)
-                held = self._held[key] = _Held(dict(enumerate(files)), best_before)
+                held = self._held[key] = _Held(dict(enumerate(files)), delivery.signed_after, best_before)
                 self._held_bytes += held.size
             while self._held_bytes > HELD_BYTES:
                 self._drop(next(iter(self._held)))
@@ -92,11 +101,11 @@ class Links:
         What is left over is asked for together with the first link of it that is taken.
         """
         with self._lock:
-            self._later |= {key: None for key in keys if key not in self._requests and not self._is_held(key)}
+            self._later |= {key: None for key in keys if key not in self._requests}
         while True:
             with self._lock:
-                full = len(self._later) >= self._batch_items
-                if not full or len(self._ahead) + self._batch_items > self._most_ahead:
+                missing = sum(not self._is_held(key) for key in self._later)
+                if missing < self._batch_items or len(self._ahead) + self._batch_items > self._most_ahead:
                     return
                 request = _Request([])
                 self._fill(request)
@@ -107,7 +116,12 @@ class Links:
     def take(self, key: Key, file_index: int) -> DeliveredFile | Delivery:
         """A link that was not handed out before, or the delivery that should have had it; raises GenesysError."""
         with self._lock:
+            if (signed_after := self._handed_out.pop((key, file_index), None)) is not None:
+                self._distrust(signed_after)
+            if key in self._ahead and not self._is_held(key) and key not in self._requests:
+                self._ask_later()
             self._ahead.discard(key)
+            self._later.pop(key, None)
             file = self._taken(key, file_index)
             if file is not None:
                 return file
@@ -123,33 +137,44 @@ class Links:
             return file
         assert request.delivery is not None
         files = request.delivery.files.get(key, [])
-        if file_index < len(files):  # another thread took it, or it died while this one waited
+        if file_index < len(files):  # it died while this one waited
             return files[file_index]
         return request.delivery
 
     def _taken(self, key: Key, file_index: int) -> DeliveredFile | None:
         held = self._held.get(key)
-        if held is None:
-            return None
-        if held.best_before <= self._waiter.now():
+        if held is None or not self._is_held(key):
             self._drop(key)
-            self._ask_later()
             return None
         file = held.files.pop(file_index, None)
         if file is not None:
             self._held_bytes -= len(file.link)
+            self._hand_out(key, file_index, held.signed_after)
         if not held.files:
             self._drop(key)
         return file
 
     def _is_held(self, key: Key) -> bool:
         held = self._held.get(key)
-        return held is not None and held.best_before > self._waiter.now()
+        return held is not None and held.best_before > self._waiter.now() and held.signed_after > self._refused_until
 
     def _drop(self, key: Key) -> None:
         held = self._held.pop(key, None)
         if held is not None:
             self._held_bytes -= held.size
+
+    def _hand_out(self, key: Key, file_index: int, signed_after: float) -> None:
+        self._handed_out[key, file_index] = signed_after
+        while len(self._handed_out) > REMEMBERED:
+            self._handed_out.popitem(last=False)
+
+    def _distrust(self, signed_after: float) -> None:
+        """A link was no good; after some, no link of that age is: then they are asked for in batches, not one by one
+        after each refusal. Called with the lock held."""
+        self._refusals[signed_after] += 1
+        if self._refusals[signed_after] >= REFUSALS:
+            self._refused_until = max(self._refused_until, signed_after)
+            self._refusals.clear()
 
     def _ask_later(self) -> None:
         """A link died before its use: ask for fewer at a time from now on; called with the lock held."""
@@ -162,15 +187,14 @@ class Links:
         """The request that gathers what is needed now; called with the lock held."""
         if self._open is None or len(self._open.keys) >= BATCH_ITEMS:
             self._open = _Request([])
-        self._later.pop(key, None)
         self._open.keys.append(key)
         self._requests[key] = self._open
         return self._open
 
     def _fill(self, request: _Request) -> None:
-        """Add what is expected, the nearest first; called with the lock held."""
-        while self._later and len(request.keys) < self._batch_items:
-            key = next(iter(self._later))
+        """Add what is expected and not held, the nearest first; called with the lock held."""
+        missing = (key for key in self._later if not self._is_held(key))
+        for key in list(islice(missing, max(0, self._batch_items - len(request.keys)))):
             del self._later[key]
             request.keys.append(key)
             self._requests[key] = request

@@ -104,7 +104,10 @@ class Exporter:
         if earlier["status"] == STORED:
             size = self.present(earlier["object_key"])
             return size is not None and size == earlier["stored_size_bytes"]
-        unchanged = earlier["listed_state"] == task.listed.file_state
+        state = task.listed.file_state
+        unchanged = earlier["listed_state"] == state
+        if state == "available" and earlier["reason"] in ("archived", "deleted"):
+            return False  # it was gone when its link was asked for, and is listed as there again
         return earlier["status"] in (EMPTY, UNAVAILABLE) and unchanged and self.refetch == "nothing"
 
     def _adopted(self, task: Task, media: MediaFile, effort: Effort) -> Stored | None:
