@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from media_pipeline.sandbox.bodies import chunks
+from media_pipeline.sandbox.bodies import Body, chunks
 from media_pipeline.sandbox.credentials import single_values
 from media_pipeline.sandbox.faults import RuleError
 from media_pipeline.sandbox.org import Recording
+from media_pipeline.sandbox.platform import facts
+from media_pipeline.sandbox.platform.permissions import KNOWN
+from media_pipeline.sandbox.platform.truth import platform_truth
 from media_pipeline.sandbox.state import State
 from media_pipeline.sandbox.wire import Reply, Request, html_reply, json_reply, refusal
 
@@ -82,6 +85,19 @@ def _change_options(state: State, request: Request) -> Reply:
     return _options(state, request)
 
 
+def _permissions(state: State, _: Request) -> Reply:
+    return json_reply({"held": sorted(state.permissions), "lacks": sorted(set(KNOWN) - state.permissions)})
+
+
+def _take_permissions(state: State, request: Request) -> Reply:
+    """`{"lacks": [...]}`: what the client may not do from now on; it may do everything else."""
+    lacks = _document(request).get("lacks")
+    if not isinstance(lacks, list) or set(map(str, lacks)) - set(KNOWN):
+        raise _RequestError(f"lacks must list permissions among {', '.join(KNOWN)}.")
+    state.permissions = frozenset(KNOWN) - set(lacks)
+    return _permissions(state, request)
+
+
 def _truth(state: State, request: Request) -> Reply:
     """What the org really holds of one day, to compare an export with; `body=0` leaves out size and hashes."""
     arguments = single_values(request.query)
@@ -110,12 +126,20 @@ def _true_record(state: State, recording: Recording, *, hashing: bool) -> dict[s
         "has_file": recording.kind.has_file,
         "transcript": recording.transcript,
         "transcript_segments": len(state.media.segments(recording)) if available else 0,
+        "platform": platform_truth(state, recording),
     }
     return record | _true_body(state, recording) if hashing else record
 
 
 def _true_body(state: State, recording: Recording) -> dict[str, object]:
-    body = state.media.body(recording)
+    """Size and hashes; `second_file` has those of the file that only batches of the published API deliver."""
+    first = _hashes(state.media.body(recording))
+    if not facts.has_two_files(recording):
+        return first
+    return first | {"second_file": _hashes(state.media.body(facts.second_part(recording)))}
+
+
+def _hashes(body: Body | None) -> dict[str, object]:
     if body is None:
         return {"size": None, "md5": None, "sha256": None}
     digest = hashlib.sha256()
@@ -135,6 +159,8 @@ def _page(state: State, _: Request) -> Reply:
         "Clock": f"{state.clock.now():%Y-%m-%d %H:%M:%S} UTC (moved by {state.clock.offset_seconds:g} s)",
         "Links live": f"{state.settings.link_seconds} s",
         "Tokens live": f"{state.settings.token_seconds} s",
+        "Rate limit": f"{state.settings.rate_limit} calls a minute" if state.settings.rate_limit else "none",
+        "Permissions missing": ", ".join(sorted(set(KNOWN) - state.permissions)) or "none",
         "Most requests at once": str(counted["in_flight_max"]),
     }
     requests: Any = counted["requests"]
@@ -185,4 +211,6 @@ _OPERATIONS: dict[tuple[str, tuple[str, ...]], Callable[[State, Request], Reply]
     ("PUT", ("rules",)): _replace_rules,
     ("GET", ("options",)): _options,
     ("PUT", ("options",)): _change_options,
+    ("GET", ("permissions",)): _permissions,
+    ("PUT", ("permissions",)): _take_permissions,
 }

@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from email.utils import format_datetime
 from typing import Any
 
 from media_pipeline.sandbox import admin, files, operations
@@ -42,7 +43,7 @@ class SandboxApp:
         request = await _read(scope, receive)
         if request.segments[0] == "_sandbox":
             answer = await admin.answer(self.state, request)
-            await deliver(answer, DIRECT, head=request.method == "HEAD", send=send)
+            await self._deliver(request, answer, DIRECT, send)
             return
         self.state.stats.begin()
         try:
@@ -60,14 +61,14 @@ class SandboxApp:
         route = operation_of(request)
         if route is None:
             missing = refusal(None, 404, "not.found", f"There is no {request.method} operation at this path.")
-            await deliver(missing, DIRECT, head=request.method == "HEAD", send=send)
+            await self._deliver(request, missing, DIRECT, send)
             return
         operation, name = route
         recording = self._recording(operation, name)
         known = self.state.listing.wire_id(recording) if recording else name
         call = _call(request, operation, known)
         answer, way = await self._answer(request, call, lambda: self._operate(request, call, recording))
-        sent = await deliver(answer, way, head=request.method == "HEAD", send=send)
+        sent = await self._deliver(request, answer, way, send)
         self.state.stats.record(operation, known if recording else None, answer.status, sent)
 
     async def _serve_published(self, request: Request, served: routes.Match, send: Send) -> None:
@@ -81,8 +82,14 @@ class SandboxApp:
             return served.answer(state, request)
 
         answer, way = await self._answer(request, call, operate)
-        sent = await deliver(answer, way, head=request.method == "HEAD", send=send)
+        sent = await self._deliver(request, answer, way, send)
         state.stats.record(served.operation, served.recording_id(state), answer.status, sent)
+
+    async def _deliver(self, request: Request, answer: Reply, way: Delivery, send: Send) -> int:
+        """Send a reply with the sandbox's own time as its Date, so that a skewed clock can be seen."""
+        dated = {"Date": format_datetime(self.state.clock.now(), usegmt=True), **answer.headers}
+        answer = dataclasses.replace(answer, headers=dated)
+        return await deliver(answer, way, head=request.method == "HEAD", send=send)
 
     def _recording(self, operation: Operation, name: str | None) -> Recording | None:
         if name is None:

@@ -11,6 +11,8 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
+from media_pipeline.sandbox.platform.permissions import KNOWN
+
 Bodies = Literal["speech", "tiny"]
 
 MAX_HUGE_MB = 4_000
@@ -77,6 +79,8 @@ class SandboxOptions:
         for name, (value, low, high) in limits.items():
             if not low <= value <= high:
                 raise OptionsError(f"{name} must be between {low} and {high}, not {value}.")
+        if unknown := sorted(set(self.lacks) - set(KNOWN)):
+            raise OptionsError(f"Unknown permission {unknown[0]!r}; known are {', '.join(KNOWN)}.")
         if self.bodies not in ("speech", "tiny"):
             raise OptionsError(f"bodies must be 'speech' or 'tiny', not {self.bodies!r}.")
 

@@ -38,6 +38,7 @@ def server_config(app: SandboxApp) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         server_header=False,
+        date_header=False,  # replies carry the sandbox's own time
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
 

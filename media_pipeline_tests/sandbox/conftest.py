@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.platform.permissions import KNOWN
 from media_pipeline.sandbox.running import RunningSandbox, running
 
 END = dt.date(2026, 11, 20)
@@ -25,9 +27,11 @@ def sandbox(_tiny: RunningSandbox) -> Iterator[RunningSandbox]:
     """A sandbox without faults, at the real time, with nothing counted."""
     _tiny.break_with()
     _tiny.state.clock.offset_seconds = 0.0
-    settings = (_tiny.state.settings.link_seconds, _tiny.state.settings.latency_ms)
+    state, settings = _tiny.state, dataclasses.asdict(_tiny.state.settings)
     yield _tiny
-    _tiny.state.settings.link_seconds, _tiny.state.settings.latency_ms = settings
+    state.permissions = frozenset(KNOWN)
+    for name, value in settings.items():
+        setattr(state.settings, name, value)
 
 
 @pytest.fixture

@@ -106,15 +106,20 @@ def _results(state: State, request: Request, batch: Pending[Batch]) -> Iterator[
             named = {} if recording_id is None else {"recordingId": recording_id}
             yield {"conversationId": conversation_id, **named, "errorMsg": UNKNOWN}
         elif wanted.conversation is not None:
-            for recording in state.conversations.of(wanted.conversation).recordings:
+            conversation = state.conversations.of(wanted.conversation)
+            for recording in conversation.recordings:
                 if wanted.recording in (None, recording.ordinal):
-                    yield from recording_results(state, request, batch.id, recording)
+                    yield from _recording_results(
+                        state, request, f"{batch.id} {recording.id}", conversation.id, recording
+                    )
 
 
-def recording_results(state: State, request: Request, job_id: str, recording: Recording) -> list[Result]:
-    """What a batch says of one recording: its files, one error, or nothing at all."""
+def _recording_results(
+    state: State, request: Request, place: str, conversation_id: str, recording: Recording
+) -> list[Result]:
+    """What a batch says of one recording: its files, one error, or nothing at all; the same at every poll."""
     wire_id = state.listing.wire_id(recording)
-    named: Result = {"conversationId": state.conversations.of_recording(recording).id, "recordingId": wire_id}
+    named: Result = {"conversationId": conversation_id, "recordingId": wire_id}
     reached = facts.file_state(state, recording)
     if reached == "DELETED" or facts.is_withheld(state, recording):
         found = []
@@ -126,7 +131,7 @@ def recording_results(state: State, request: Request, job_id: str, recording: Re
             named | {"resultUrl": _link(state, request, recording, part), "contentType": content_type}
             for part in range(len(facts.parts(recording)))
         ]
-    call = Call("batch_state", wire_id, credential=f"{job_id} {wire_id}")  # the same answer at every poll of a batch
+    call = Call("batch_state", wire_id, credential=place)
     return list(state.rules.through(("batch_item", "url"), call, found))
 
 

@@ -49,7 +49,7 @@ class Conversations:
         """The conversation that begins with this recording."""
         recordings = tuple(self._org.recording(each) for each in self._ordinals(first))
         end = max(each.created + self.duration(each) for each in recordings)
-        return Conversation(self._org.conversation_id(first), first, recordings, self.start(first), end)
+        return Conversation(self._org.conversation_id(first), first, recordings, self._start(recordings[0]), end)
 
     def of_recording(self, recording: Recording) -> Conversation:
         """The conversation a recording belongs to."""
@@ -64,9 +64,7 @@ class Conversations:
 
     def start(self, first: int) -> dt.datetime:
         """When the conversation that begins with this recording began."""
-        created = self._org.recording(first).created
-        early = _begins_day(first) and self._org.per_day >= EARLY_DAYS_FROM and not self._huge
-        return created - EARLY_START if early else created
+        return self._start(self._org.recording(first))
 
     def duration(self, recording: Recording) -> dt.timedelta:
         """Length of a recording, to the millisecond."""
@@ -101,6 +99,10 @@ class Conversations:
         base = self._org.between(moment - self._huge, moment) if self._huge else array("Q")
         huge = (each for each in base if _begins_day(each))
         return sorted({*recent, *pairs, *huge})
+
+    def _start(self, recording: Recording) -> dt.datetime:
+        early = _begins_day(recording.ordinal) and self._org.per_day >= EARLY_DAYS_FROM and not self._huge
+        return recording.created - EARLY_START if early else recording.created
 
     def _firsts(self, start: dt.datetime, end: dt.datetime) -> array[int]:
         is_first = self._org.first_of_conversation
