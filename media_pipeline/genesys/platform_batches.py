@@ -5,7 +5,6 @@ What is done with the links belongs to `platform_links`; what a missing one mean
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +12,13 @@ from urllib.parse import quote, urlsplit
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.permissions import needed_for
-from media_pipeline.genesys.platform_polling import BATCH_DEADLINES, Waiter
+from media_pipeline.genesys.platform_polling import BATCH_DEADLINES, Pace, Paces, Waiter
 from media_pipeline.genesys.redaction import redact
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, items, text
 
 BATCH_ITEMS = 100
 """The published maximum of one batch request."""
-FORGETTING = 0.97
-"""Each batch that was done when first asked about shortens the expected time by this factor."""
 VAIN_CONFIRMATIONS = 3
 """A completed batch with fewer results than announced is asked once more, until that brought nothing so often."""
 
@@ -45,13 +42,16 @@ class DeliveredFile:
     content_type: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """A batch request under way; `submitted` on the waiter's clock."""
+    """A batch request under way; times on the waiter's clock."""
 
     id: str
     wanted: tuple[Wanted, ...]
     submitted: float
+    pace: Pace
+    confirming: tuple[int, ...] | None = None
+    """What was counted when it first said to be complete."""
 
 
 @dataclass(slots=True)
@@ -89,8 +89,7 @@ class Batches:
     def __init__(self, api: Transport, waiter: Waiter) -> None:
         self._api = api
         self._waiter = waiter
-        self._lock = threading.Lock()
-        self._expected_seconds: float | None = None
+        self._paces = Paces(waiter)
         self._vain_confirmations = 0
 
     def submit(self, wanted: Sequence[Wanted]) -> Job:
@@ -112,29 +111,42 @@ class Batches:
         job_id = text(reply.get("id")) if isinstance(reply, dict) else None
         if job_id is None:
             raise MalformedReply("The reply to a batch request has no id.")
-        return Job(job_id, tuple(wanted), submitted)
+        return Job(job_id, tuple(wanted), submitted, self._paces.start(submitted))
 
     def collect(self, job: Job) -> Delivery:
         """Wait for a batch and read it; after ten minutes, what came so far, as not finished."""
-        with self._lock:
-            expected = self._expected_seconds
-        reply: dict[str, Any] = {}
-        finished = False
-        counted: tuple[int, ...] | None = None
-        for turn, _ in enumerate(self._waiter.turns(job.submitted, BATCH_DEADLINES, expected)):
-            reply = self._asked(job)
-            if reply.get("status") != "Completed":
-                continue
-            counts = _counts(reply)
-            if finished:  # this was the confirmation
-                self._confirmed(in_vain=counts == counted)
-                break
-            finished = True
-            self._learn(self._waiter.now() - job.submitted, at_once=turn == 0)
-            counted = counts
-            if not self._worth_confirming(reply):
-                break
-        return _delivery(job, reply, finished)
+        while True:
+            self._waiter.sleep_until(self._paces.due(job.pace))
+            delivery = self.asked(job)
+            if delivery is not None:
+                return delivery
+
+    def first_of(self, jobs: Sequence[Job]) -> tuple[Job, Delivery]:
+        """Wait for whichever of some batches is ready first; the very first one alone shows how long they take."""
+        while True:
+            candidates = jobs if self._paces.taught else jobs[:1]
+            job = min(candidates, key=lambda each: self._paces.due(each.pace))
+            self._waiter.sleep_until(self._paces.due(job.pace))
+            delivery = self.asked(job)
+            if delivery is not None:
+                return job, delivery
+
+    def asked(self, job: Job) -> Delivery | None:
+        """Ask about a batch once; None while there is reason to ask again."""
+        reply = self._asked(job)
+        if reply.get("status") != "Completed":
+            return None if self._paces.later(job.pace, BATCH_DEADLINES) else _delivery(job, reply, finished=False)
+        counts = _counts(reply)
+        if job.confirming is not None:
+            self._vain_confirmations = self._vain_confirmations + 1 if counts == job.confirming else 0
+        else:
+            self._paces.learn(job.pace)
+            announced, received, errors = counts
+            if received + errors < announced and self._vain_confirmations < VAIN_CONFIRMATIONS:
+                job.confirming = counts
+                if self._paces.later(job.pace, BATCH_DEADLINES):
+                    return None
+        return _delivery(job, reply, finished=True)
 
     def _asked(self, job: Job) -> dict[str, Any]:
         path = f"/api/v2/recording/batchrequests/{quote(job.id, safe='')}"
@@ -143,20 +155,6 @@ class Batches:
             raise MalformedReply("The state of a batch request is not an object.")
         return reply
 
-    def _learn(self, seconds: float, *, at_once: bool) -> None:
-        """Take over how long a batch took; done at the first question, it may well have been done earlier."""
-        with self._lock:
-            known = self._expected_seconds
-            self._expected_seconds = seconds if known is None or not at_once else min(seconds, known) * FORGETTING
-
-    def _worth_confirming(self, reply: dict[str, Any]) -> bool:
-        announced, received, errors = _counts(reply)
-        return received + errors < announced and self._vain_confirmations < VAIN_CONFIRMATIONS
-
-    def _confirmed(self, *, in_vain: bool) -> None:
-        with self._lock:
-            self._vain_confirmations = self._vain_confirmations + 1 if in_vain else 0
-
 
 def _counts(reply: dict[str, Any]) -> tuple[int, int, int]:
     """Announced, received and erroneous results; whether the received ones include errors is not documented."""
@@ -164,7 +162,7 @@ def _counts(reply: dict[str, Any]) -> tuple[int, int, int]:
     return count(reply.get("expectedResultCount")) or 0, received, count(reply.get("errorCount")) or 0
 
 
-def _delivery(job: Job, reply: dict[str, Any], finished: bool) -> Delivery:
+def _delivery(job: Job, reply: dict[str, Any], *, finished: bool) -> Delivery:
     delivery = Delivery(job.submitted, finished)
     asked = {(item.conversation_id, item.recording_id) for item in job.wanted}
     for result in items(reply.get("results")):

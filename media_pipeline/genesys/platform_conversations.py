@@ -15,7 +15,7 @@ from urllib.parse import quote
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, ServerError
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_facts import Conversation, conversation_of
-from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter
+from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter, turns
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, text, time
@@ -95,7 +95,6 @@ class DayConversations:
                     ) from None
 
     def _fulfilled(self, start: dt.datetime, end: dt.datetime) -> str:
-        submitted = self._waiter.now()
         reply = self._api.call(
             "job_submit",
             "POST",
@@ -108,7 +107,7 @@ class DayConversations:
         if job_id is None:
             raise MalformedReply("The reply to an analytics job has no jobId.")
         state = "none"
-        for _ in self._waiter.turns(submitted, JOB_DEADLINES):
+        for _ in turns(self._waiter, JOB_DEADLINES):
             body = self._api.call(
                 "job_state",
                 "GET",

@@ -18,8 +18,10 @@ from media_pipeline.genesys.errors import GenesysError
 from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Key, Wanted
 from media_pipeline.genesys.platform_polling import Waiter
 
-HELD_BYTES = 96_000_000
-"""Text of links kept in memory: 100,000 of an ordinary length; beyond, the oldest go, which die first."""
+HELD_BYTES = 128_000_000
+"""Memory for links: 60,000 to 100,000 of them; beyond, the oldest go, which die first."""
+LINK_OVERHEAD_BYTES = 900
+"""What a link costs besides its text; measured over 100,000."""
 MARGIN_SECONDS = 60.0
 MARGIN_SHARE = 0.1
 """A link is not handed out in the last min(60 s, 10 %) of its life: the request has to arrive."""
@@ -41,7 +43,7 @@ class _Held:
 
     @property
     def size(self) -> int:
-        return sum(len(file.link) for file in self.files.values())
+        return sum(_size(file) for file in self.files.values())
 
 
 @dataclass(slots=True)
@@ -148,7 +150,7 @@ class Links:
             return None
         file = held.files.pop(file_index, None)
         if file is not None:
-            self._held_bytes -= len(file.link)
+            self._held_bytes -= _size(file)
             self._hand_out(key, file_index, held.signed_after)
         if not held.files:
             self._drop(key)
@@ -234,6 +236,10 @@ class Links:
         if self._lifetime is None:
             self._lifetime = self._ask_lifetime()
         return self._lifetime
+
+
+def _size(file: DeliveredFile) -> int:
+    return len(file.link) + LINK_OVERHEAD_BYTES
 
 
 def _stated_lifetime(link: str) -> float | None:

@@ -7,7 +7,6 @@ are delivered cannot be noticed here; a sweep over the retention query (R7) find
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from urllib.parse import quote
@@ -104,15 +103,17 @@ class Recordings:
     def _delivered(
         self, conversations: Iterable[Conversation], tally: ListingTally
     ) -> Iterator[tuple[list[Conversation], Delivery]]:
-        under_way: deque[tuple[list[Conversation], Job]] = deque()
+        under_way: list[tuple[list[Conversation], Job]] = []
         unread = iter(conversations)
         while True:
             while len(under_way) < BATCHES_AHEAD and (chunk := list(islice(unread, BATCH_ITEMS))):
-                under_way.append((chunk, self._batches.submit([Wanted(conversation.id) for conversation in chunk])))
+                job = self._batches.submit([Wanted(conversation.id) for conversation in chunk])
+                under_way.append((chunk, job))
             if not under_way:
                 return
-            chunk, job = under_way.popleft()
-            delivery = self._batches.collect(job)
+            ready, delivery = self._batches.first_of([job for _, job in under_way])
+            (chunk,) = (chunk for chunk, job in under_way if job is ready)
+            under_way = [(chunk, job) for chunk, job in under_way if job is not ready]
             tally.ignored_results += delivery.ignored
             tally.unfinished_batches += not delivery.finished
             yield chunk, delivery
