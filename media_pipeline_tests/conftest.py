@@ -44,13 +44,9 @@ def _speaking() -> Iterator[RunningSandbox]:
 
 
 def _at_peace(sandbox: RunningSandbox) -> Iterator[Org]:
-    sandbox.break_with()
-    sandbox.state.clock.offset_seconds = 0.0
-    link_seconds, latency_ms = sandbox.state.settings.link_seconds, sandbox.state.settings.latency_ms
+    sandbox.restore()
     yield Org(sandbox)
-    sandbox.break_with()  # fixtures of a module's own see the same peace
-    sandbox.state.clock.offset_seconds = 0.0
-    sandbox.state.settings.link_seconds, sandbox.state.settings.latency_ms = link_seconds, latency_ms
+    sandbox.restore()  # fixtures of a module's own see the same peace
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def _stats(state: State, request: Request) -> Reply:
 
 
 def _reset_stats(state: State, _: Request) -> Reply:
-    state.stats.reset()
+    state.forget()
     return json_reply({})
 
 

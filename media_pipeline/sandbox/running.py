@@ -28,7 +28,11 @@ class RunningSandbox:
     def break_with(self, *rules: Mapping[str, object]) -> None:
         """Put these rules in force in place of others, and forget what was counted. Raises RuleError."""
         self.state.rules.replace({"rules": list(rules)})
-        self.state.stats.reset()
+        self.state.forget()
+
+    def restore(self) -> None:
+        """As it was started: no faults but the options', their settings and permissions, the real time."""
+        self.state.restore()
 
 
 @contextlib.contextmanager

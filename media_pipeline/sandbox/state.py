@@ -51,7 +51,7 @@ class State:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.settings = Settings(options.link_seconds, options.token_seconds, options.latency_ms, options.rate_limit)
+        self.settings = _settings(options)
         self.clock = Clock()
         self._started = self.clock.seconds()
         self.org = Org(
@@ -66,19 +66,39 @@ class State:
         self.signer = Signer(options.seed, self.clock)
         self.rules = Rules(KINDS, options.seed)
         self.listing = Listing(self.org, self.rules, self.clock)
-        self.stats = Stats()
-        self.rate = RateWindow()
         self.permissions = frozenset(KNOWN) - set(options.lacks)
         self.conversations = Conversations(self.org, self.media, self.listing, options.huge_mb)
         self.found = Found(self)
         self.jobs: Pendings[tuple[Details, int | None]] = Pendings(lambda number: self.org.named_id("job", number))
         self.batches: Pendings[Batch] = Pendings(lambda number: self.org.named_id("batch", number))
-        self.transcodes = Transcodes()
         self.protected: frozenset[str] = frozenset()
         """Conversations that may not be deleted."""
+        self.stats = Stats()
+        self.forget()
         if options.rules is not None:
             self.rules.load(options.rules)
+
+    def forget(self) -> None:
+        """Count from nothing: requests, the rate, and who asked for which recording's media."""
+        self.stats.reset()
+        self.rate = RateWindow()
+        self.transcodes = Transcodes()
+
+    def restore(self) -> None:
+        """As it was started. Jobs and batches are kept: their ids never come again."""
+        self.rules.replace({})
+        if self.options.rules is not None:
+            self.rules.load(self.options.rules)
+        self.clock.offset_seconds = 0.0
+        self.settings = _settings(self.options)
+        self.permissions = frozenset(KNOWN) - set(self.options.lacks)
+        self.protected = frozenset()
+        self.forget()
 
     def _transcoded(self) -> bool:
         wait = self.options.transcode_seconds
         return wait > 0 and self.clock.seconds() >= self._started + wait
+
+
+def _settings(options: SandboxOptions) -> Settings:
+    return Settings(options.link_seconds, options.token_seconds, options.latency_ms, options.rate_limit)

@@ -6,6 +6,9 @@ from collections import Counter, defaultdict
 
 from media_pipeline.sandbox.wire import Operation
 
+_PUBLISHED = ("recording", "metadata", "transcript_url", "transcript_file")
+"""Operations of the published API that name one recording; batches are counted as a whole."""
+
 
 class Stats:
     """Requests by operation and status, body bytes by operation, and both by recording."""
@@ -48,7 +51,7 @@ class Stats:
             "in_flight_max": self._in_flight_max,
         }
         if recordings:
-            columns = ("media", "link", "transcript", "file", "bytes")
+            columns = ("media", "link", "transcript", *_PUBLISHED, "file", "bytes")
             counted["recordings"] = {
                 recording_id: {column: counts[column] for column in columns}
                 for recording_id, counts in self._recordings.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 
@@ -10,7 +9,6 @@ import httpx
 import pytest
 
 from media_pipeline.sandbox.options import SandboxOptions
-from media_pipeline.sandbox.platform.permissions import KNOWN
 from media_pipeline.sandbox.running import RunningSandbox, running
 
 END = dt.date(2026, 11, 20)
@@ -25,13 +23,9 @@ def _tiny() -> Iterator[RunningSandbox]:
 @pytest.fixture
 def sandbox(_tiny: RunningSandbox) -> Iterator[RunningSandbox]:
     """A sandbox without faults, at the real time, with nothing counted."""
-    _tiny.break_with()
-    _tiny.state.clock.offset_seconds = 0.0
-    state, settings = _tiny.state, dataclasses.asdict(_tiny.state.settings)
+    _tiny.restore()
     yield _tiny
-    state.permissions = frozenset(KNOWN)
-    for name, value in settings.items():
-        setattr(state.settings, name, value)
+    _tiny.restore()
 
 
 @pytest.fixture

@@ -111,10 +111,12 @@ def query(state: State, request: Request) -> Reply:
     if size * number > WALL:
         raise BadRequestError(f"Pagination may not exceed {WALL} results.")
     firsts = state.found.firsts(details)
-    overlap = min(state.rules.through(("paging",), Call("query"), 0), size - 1) if number > 1 else 0
+    call = Call("query")
+    overlap = min(state.rules.through(("paging",), call, 0), size - 1) if number > 1 else 0
     first = (number - 1) * size - overlap
-    conversations = state.found.rows(firsts[first : first + size])
-    return json_reply({"conversations": conversations, "totalHits": len(firsts)} if conversations else {"totalHits": 0})
+    conversations = state.rules.through(("page",), call, state.found.rows(firsts[first : first + size]))
+    page: dict[str, object] = {"conversations": conversations} if conversations else {}
+    return json_reply(page | {"totalHits": len(firsts)})
 
 
 def _reached(state: State, job: Pending[tuple[Details, int | None]]) -> str:

@@ -21,6 +21,9 @@ from media_pipeline.sandbox.wire import Operation, Reply, Request, refusal
 if TYPE_CHECKING:
     from media_pipeline.sandbox.state import State
 
+MAX_BODY_BYTES = 512_000
+"""`request.bytes.max` of the published limits."""
+
 Handler = Callable[..., Reply]
 """Takes the state, the request, and the ids in the path."""
 
@@ -53,7 +56,9 @@ class Match:
         if self.operation == "transcript_url":
             found = transcripts.recording_of(state, *self.ids)
             return None if found is None else state.listing.wire_id(found)
-        return self.ids[1] if self.operation in ("recording", "metadata") and len(self.ids) == 2 else None
+        if self.operation not in ("recording", "metadata") or len(self.ids) != 2:
+            return None
+        return self.ids[1] if state.listing.find(self.ids[1]) else None
 
     def subject(self, state: State) -> str | None:
         """What rules of faults may name: the recording, else the conversation."""
@@ -65,6 +70,8 @@ class Match:
         refused = self.route.needs.refusal(self.operation, state.permissions)
         if refused is not None:
             return refused
+        if len(request.body) > MAX_BODY_BYTES:
+            return refusal(self.operation, 413, "request.too.large", f"Maximum bytes: {MAX_BODY_BYTES}")
         try:
             return self.route.handler(state, request, *self.ids)
         except BadRequestError as error:

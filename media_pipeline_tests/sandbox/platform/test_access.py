@@ -75,6 +75,21 @@ def test_a_skewed_clock_shows_in_the_date_and_in_every_time(sandbox, api):
     assert dt.timedelta(seconds=295) < skew <= dt.timedelta(seconds=301)
 
 
+def test_a_body_over_the_published_maximum_is_413(api):
+    answer = api.post(f"{DETAILS}/jobs", content=b" " * 512_001)
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+
+
+def test_what_one_recording_was_asked_for_is_counted(api, of):
+    record = of(transcript="available", kind="ordinary")
+    ids = (record["platform"]["conversation_id"], record["id"])
+    api.get("/api/v2/conversations/{}/recordingmetadata/{}".format(*ids))
+    api.get("/api/v2/conversations/{}/recordingmetadata/stranger".format(*ids))
+    counted = api.get("/_sandbox/stats", params={"recordings": 1}).json()["recordings"]
+    assert list(counted) == [record["id"]]
+    assert (counted[record["id"]]["metadata"], counted[record["id"]]["media"]) == (1, 0)
+
+
 def test_what_is_not_published_is_404_and_other_methods_too(api):
     assert api.get("/api/v2/conversations/x/recordings/y/z").status_code == 404
     assert api.delete("/api/v2/recording/settings").status_code == 404

@@ -94,7 +94,7 @@ def test_a_strange_cursor_page_size_or_job_is_refused(api, platform):
 
 def test_the_query_ends_at_the_wall(api):
     body = {"interval": DAY, "paging": {"pageSize": 100, "pageNumber": 1_000}}
-    assert api.post(f"{DETAILS}/query", json=body).json() == {"totalHits": 0}
+    assert set(api.post(f"{DETAILS}/query", json=body).json()) == {"totalHits"}
     body["paging"]["pageNumber"] = 1_001
     answer = api.post(f"{DETAILS}/query", json=body)
     assert answer.status_code == 400
