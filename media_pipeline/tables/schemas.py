@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 UTC_MS = pa.timestamp("ms", tz="UTC")
+IDS = pa.list_(pa.field("element", pa.string()))
+"""`element` is what Parquet calls it, whatever Arrow does."""
 
 
 def _column(name: str, kind: pa.DataType, description: str, *, required: bool = False) -> pa.Field:
@@ -39,10 +41,10 @@ RECORDING_INVENTORY = pa.schema(
         _column("size_bytes", pa.int64(), "Size in bytes, where the listing gives it."),
         _column("md5", pa.string(), "MD5 in hex, where the listing gives it."),
         _column(
-            "communication_ids", pa.list_(pa.string()), "The customer's voice sessions, which transcripts belong to."
+            "communication_ids", IDS, "The customer's voice sessions, which transcripts belong to."
         ),
-        _column("agent_ids", pa.list_(pa.string()), "User ids of the conversation's agents, sorted; null if unknown."),
-        _column("queue_ids", pa.list_(pa.string()), "Ids of the conversation's queues, sorted; null if unknown."),
+        _column("agent_ids", IDS, "User ids of the conversation's agents, sorted; null if unknown."),
+        _column("queue_ids", IDS, "Ids of the conversation's queues, sorted; null if unknown."),
     ]
 )
 
