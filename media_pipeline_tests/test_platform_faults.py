@@ -10,6 +10,8 @@ import dagster as dg
 import pytest
 
 from media_pipeline.build import build_definitions
+from media_pipeline.exporter import RecordingExporter
+from media_pipeline.genesys.errors import NotFound
 from media_pipeline.genesys.platform import PlatformSource
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import RunningSandbox, running
@@ -354,3 +356,13 @@ def materialize_watch(org: Org, folder: Path) -> dg.ExecuteInProcessResult:
     return definitions.resolve_job_def("relist_recent_days").execute_in_process(
         raise_on_error=False, run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     )
+
+
+def test_a_recording_is_exported_again_by_its_id_once_a_day_lists_it(org, export):
+    folder = export_folder(export)
+    exporter = RecordingExporter(settings_for(org.url, folder, dialect="platform"))
+    (wanted,) = plain(org, 1)
+    with pytest.raises(NotFound, match=r"cannot look up recording .* by its id alone"):
+        exporter.export_recordings([wanted])
+    export(org)
+    assert exporter.export_recordings([wanted])["recordings"]["stored"] == good_day()["stored", None]

@@ -40,9 +40,7 @@ RECORDING_INVENTORY = pa.schema(
         _FILE_NAME,
         _column("size_bytes", pa.int64(), "Size in bytes, where the listing gives it."),
         _column("md5", pa.string(), "MD5 in hex, where the listing gives it."),
-        _column(
-            "communication_ids", IDS, "The customer's voice sessions, which transcripts belong to."
-        ),
+        _column("communication_ids", IDS, "The customer's voice sessions, which transcripts belong to."),
         _column("agent_ids", IDS, "User ids of the conversation's agents, sorted; null if unknown."),
         _column("queue_ids", IDS, "Ids of the conversation's queues, sorted; null if unknown."),
     ]
