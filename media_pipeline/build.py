@@ -59,7 +59,7 @@ def build_definitions(
             archive_drift_sensor(),
         ],
         resources={**default_resources(settings), **(resources or {})},
-        # One run is one day: threads inside the asset; a process per step would cost seconds each and share no budget.
+        # One run is one day: threads inside the asset; a process per step would cost seconds each.
         executor=dg.in_process_executor,
     )
 
@@ -75,6 +75,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             login_url=settings.login_url,
             dialect=settings.dialect,
             requests_per_minute=settings.requests_per_minute,
+            spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
         ),

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
+import pytest
 
+from media_pipeline.build import default_resources
+from media_pipeline.genesys.budget import Budget
+from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.tables.schemas import TABLES
-from media_pipeline_tests.harness import DAY, assert_is_truth
+from media_pipeline_tests.harness import DAY, Export, assert_is_truth, settings_for
 
 MAX_EVENTS = 100
 
@@ -180,3 +184,25 @@ def test_a_quota_is_written_for_the_newest_finished_day_only(org, export):
     older = export(org, day=DAY - dt.timedelta(days=1))
     assert not older.tables.exists("storage_quota", older.day)
     assert older.rows("recording_audio")
+
+
+def test_runs_share_one_rate_budget_that_media_bytes_are_no_part_of(org, tmp_path):
+    org.forget_stats()
+    for number in (1, 2):
+        done = Export.run(
+            org, tmp_path, requests_per_minute=10**6, root=str(tmp_path / str(number)), spool=tmp_path / "spool"
+        )
+        assert done.result.success or done.objects
+    (file,) = (tmp_path / "spool" / "rate").iterdir()
+    requests = org.stats()["requests"]
+    assert sum(requests["file"].values()) > 0
+    calls = sum(sum(replies.values()) for operation, replies in requests.items() if operation != "file")
+    with Budget(file, 10**6)._ring() as ring:
+        assert ring.state.booked == calls
+
+
+def test_a_spool_that_cannot_keep_the_budget_is_named(tmp_path):
+    (tmp_path / "spool").write_text("a file")
+    resource = default_resources(settings_for("http://127.0.0.1:1", tmp_path, requests_per_minute=300))["genesys"]
+    with pytest.raises(ConfigurationError, match=r"MEDIA_SPOOL=.*/spool \(File exists\)"):
+        _ = resource.session

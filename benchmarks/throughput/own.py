@@ -44,7 +44,6 @@ class LinkSource:
             exchange = connection.ask(target, {"Range": "bytes=0-0"})
             while exchange.read_into(connection.buffer):
                 pass
-            exchange.close()
             self._pool.give_back(connection)
         return MediaFile(file_name=None, content_type="audio/wav", size_bytes=item.size, md5=item.md5, link=link)
 

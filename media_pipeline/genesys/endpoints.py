@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -82,16 +83,21 @@ class MediaHosts:
             _ = parts.port
         except ValueError:
             return "the download link is not a URL"
-        base_host = (urlsplit(self.base_url).hostname or "").lower()
-        if is_loopback(host):
-            allowed = is_loopback(base_host)
-            schemes: tuple[str, ...] = ("http", "https")
-        else:
-            domains = (*_MEDIA_DOMAINS, *self.extra)
-            allowed = host == base_host or any(host == domain or host.endswith("." + domain) for domain in domains)
-            schemes = ("https",)
-        if parts.scheme not in schemes:
-            return f"the download link uses {parts.scheme or 'no scheme'} where https is required"
-        if not allowed:
-            return f"the download host {host!r} is neither Genesys' nor AWS'; if yours, add it to MEDIA_DOWNLOAD_HOSTS"
-        return None
+        return _refusal(self, parts.scheme, host)
+
+
+@functools.lru_cache(maxsize=64)  # a day's links are on a few hosts, and asking costs as much as parsing the reply
+def _refusal(hosts: MediaHosts, scheme: str, host: str) -> str | None:
+    base_host = (urlsplit(hosts.base_url).hostname or "").lower()
+    if is_loopback(host):
+        allowed = is_loopback(base_host)
+        schemes: tuple[str, ...] = ("http", "https")
+    else:
+        domains = (*_MEDIA_DOMAINS, *hosts.extra)
+        allowed = host == base_host or any(host == domain or host.endswith("." + domain) for domain in domains)
+        schemes = ("https",)
+    if scheme not in schemes:
+        return f"the download link uses {scheme or 'no scheme'} where https is required"
+    if not allowed:
+        return f"the download host {host!r} is neither Genesys' nor AWS'; if yours, add it to MEDIA_DOWNLOAD_HOSTS"
+    return None

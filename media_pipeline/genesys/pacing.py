@@ -1,6 +1,7 @@
 """How often we may ask, how long we wait before asking again, and how often we did.
 
-One `Pacer` and one `CallStats` are shared by all threads of a run; `Patience` makes one request's retries.
+One `Pacer` and one `CallStats` are shared by all threads of a run, and the pacer's budget by all runs of the machine;
+`Patience` makes one request's retries.
 """
 
 from __future__ import annotations
@@ -8,21 +9,30 @@ from __future__ import annotations
 import datetime as dt
 import re
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
 from typing import TypeVar
 
-from pyrate_limiter import Duration, Limiter, Rate
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity.stop import stop_base
 from tenacity.wait import wait_base, wait_exponential, wait_random
+
+from media_pipeline.genesys.budget import PERIOD_SECONDS, Budget, Lesson, now
 
 MAX_RETRIES = 5
 DEADLINE_SECONDS = 120.0
 FIRST_WAIT_SECONDS = 1.0
 JITTER_SECONDS = 0.25
 """Waits are 1-2-4-8-16 s, each with up to this share of the first wait on top."""
+LOOK_SECONDS = 0.5
+"""How often who waits looks whether something was learned since."""
+TOO_MANY_REQUESTS = HTTPStatus.TOO_MANY_REQUESTS
 
 T = TypeVar("T")
 
@@ -69,38 +79,123 @@ class CallStats:
 
 
 class Pacer:
-    """At most N requests in any minute, for all threads of the process; 0 means no limit."""
+    """At most N requests in any minute, for all threads and processes that share the file; 0 means no limit."""
 
-    def __init__(self, requests_per_minute: int) -> None:
-        self._limiter = Limiter(Rate(requests_per_minute, Duration.MINUTE)) if requests_per_minute else None
+    def __init__(
+        self, requests_per_minute: int, file: Path | None = None, *, period_seconds: float = PERIOD_SECONDS
+    ) -> None:
+        if requests_per_minute and file is None:
+            raise ValueError("A limit needs the file that it is shared by.")
+        self._budget = Budget(file, requests_per_minute, period_seconds) if requests_per_minute and file else None
+        self._period = period_seconds
+        self._mine = threading.local()
+        self._asking: deque[int] = deque()
+        self._next = threading.Condition()
 
     def acquire(self) -> None:
         """Wait for a place in the budget."""
-        if self._limiter is not None:
-            self._limiter.try_acquire("genesys", blocking=True)
+        if self._budget is None:
+            return
+        began = now()
+        # Without a place, one call each 10 s: better than none while somebody's debugger holds the file.
+        with self._turn(), suppress(TimeoutError):
+            place = self._budget.place()
+            while (wait := place.at - now()) > 0:
+                time.sleep(min(wait, LOOK_SECONDS))
+                place = self._budget.place(place)
+        self._mine.called_at = now()
+        self._mine.waited = self.waited_seconds() + self._mine.called_at - began
 
-    def close(self) -> None:
-        """Stop the limiter's housekeeping thread."""
-        if self._limiter is not None:
-            self._limiter.close()
+    def waited_seconds(self) -> float:
+        """How long this thread has waited for the budget, ever."""
+        return float(getattr(self._mine, "waited", 0.0))
+
+    def learned(self, status: int, headers: Mapping[str, str], message: str = "") -> None:
+        """Take in the reply to this thread's last request: the server's own limit, and when all must pause."""
+        if self._budget is None:
+            return
+        lesson = _lesson(status, headers, message, shortest_pause=self._period / 60)
+        if lesson != Lesson():
+            with suppress(TimeoutError):
+                self._budget.learn(getattr(self._mine, "called_at", now()), lesson)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One thread at a time in the order of asking, so that a killed process leaves one place unused, not many."""
+        me = threading.get_ident()
+        with self._next:
+            self._asking.append(me)
+        try:
+            with self._next:
+                self._next.wait_for(lambda: self._asking[0] == me)
+            yield
+        finally:
+            with self._next:
+                self._asking.remove(me)
+                self._next.notify_all()
+
+
+def _lesson(status: int, headers: Mapping[str, str], message: str, *, shortest_pause: float) -> Lesson:
+    allowed, count, reset = (_number(headers.get(f"inin-ratelimit-{name}")) for name in ("allowed", "count", "reset"))
+    if reset is not None and reset.is_integer():
+        reset += 1  # whole seconds may have been cut off
+    pause = 0.0
+    if status == TOO_MANY_REQUESTS:
+        said = retry_after_seconds(headers, message)
+        pause = max(shortest_pause, said if said is not None else reset or 0.0)
+    return Lesson(
+        int(allowed) if allowed is not None else None, int(count) if count is not None else None, reset, pause
+    )
+
+
+def _number(value: str | None) -> float | None:
+    return float(value) if value is not None and re.fullmatch(r"\d{1,9}(\.\d+)?", value) else None
+
+
+def _no_seconds() -> float:
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After goes before backoff."""
+    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After goes before backoff.
+
+    Waiting for the rate budget is not part of the 120 s: a long queue would take a request's retries away.
+    """
 
     first_wait_seconds: float = FIRST_WAIT_SECONDS
     deadline_seconds: float = DEADLINE_SECONDS
     retries: int = MAX_RETRIES
 
-    def run(self, attempt: Callable[[], T], operation: str, stats: CallStats) -> T:
-        """Call until it stops raising TryAgain; afterwards raises the last TryAgain's error."""
+    def run(
+        self,
+        attempt: Callable[[], T],
+        operation: str,
+        stats: CallStats,
+        queued_seconds: Callable[[], float] = _no_seconds,
+    ) -> T:
+        """Call until it stops raising TryAgain; afterwards raises the last TryAgain's error.
+
+        `queued_seconds` tells this thread's time in the budget's queue so far.
+        """
+        late = _Late(self.deadline_seconds, queued_seconds)
+        try:
+            return attempt()  # nearly always; a Retrying costs more than a short recording's request
+        except TryAgain as error:
+            first: TryAgain | None = error
+
+        def again() -> T:
+            nonlocal first
+            if first is not None:
+                failed, first = first, None
+                raise failed
+            return attempt()
 
         def note(state: RetryCallState) -> None:
             stats.waits(operation, state.upcoming_sleep)
 
         retrying = Retrying(
-            stop=stop_after_attempt(self.retries + 1) | stop_before_delay(self.deadline_seconds),
+            stop=stop_after_attempt(self.retries + 1) | late,
             wait=_RetryAfterOr(
                 wait_exponential(multiplier=self.first_wait_seconds, max=self.first_wait_seconds * 16)
                 + wait_random(0, self.first_wait_seconds * JITTER_SECONDS)
@@ -110,9 +205,20 @@ class Patience:
             reraise=True,
         )
         try:
-            return retrying(attempt)
+            return retrying(again)
         except TryAgain as last:
             raise last.error from None  # the chain could carry a presigned URL
+
+
+class _Late(stop_base):
+    def __init__(self, deadline_seconds: float, queued_seconds: Callable[[], float]) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._queued_seconds = queued_seconds
+        self._began, self._queued_before = time.monotonic(), queued_seconds()
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        queued = self._queued_seconds() - self._queued_before
+        return time.monotonic() - self._began - queued + retry_state.upcoming_sleep >= self._deadline_seconds
 
 
 class _RetryAfterOr(wait_base):

@@ -34,6 +34,7 @@ DEFAULT_TOKEN_SECONDS = 3600.0
 
 _ERROR_CHARACTERS = 4_000
 """Read of a refusal to find the permissions it names."""
+TOKEN = "token"  # noqa: S105  the operation's name
 
 CredentialStyle = Literal["basic", "form"]
 
@@ -105,7 +106,7 @@ class Transport:
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted))
 
-        return self._patience.run(attempt, operation, self._stats)
+        return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
     def _fetch_token(self) -> Token:
         form = {"grant_type": "client_credentials"}
@@ -117,7 +118,7 @@ class Transport:
 
         def attempt() -> dict[str, Any]:
             request = self._http.build_request(
-                "POST", f"{self.endpoints.login}/oauth/token", data=form, extensions={"operation": "token"}
+                "POST", f"{self.endpoints.login}/oauth/token", data=form, extensions={"operation": TOKEN}
             )
             response = self._send(request, basic)
             if response.status_code in (400, 401, 403):
@@ -127,9 +128,9 @@ class Transport:
                     "GENESYS_CLIENT_SECRET, that the OAuth client is of the type Client Credentials, and that "
                     "GENESYS_REGION is its org's region."
                 )
-            return self._object(self._parsed(self._judged(response, "token", "none")), "token")
+            return self._object(self._parsed(self._judged(response, TOKEN, "none")), TOKEN)
 
-        body = self._patience.run(attempt, "token", self._stats)
+        body = self._patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
         if not isinstance(value, str) or not value or not isinstance(seconds, int | float) or seconds <= 0:
             raise MalformedReply(
@@ -225,4 +226,12 @@ class Transport:
         self._pacer.acquire()
 
     def _after(self, response: httpx.Response) -> None:
-        self._stats.called(response.request.extensions["operation"], response.status_code)
+        operation, status = response.request.extensions["operation"], response.status_code
+        self._stats.called(operation, status)
+        if operation == TOKEN:
+            return  # the login host's limits are its own
+        message = ""
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            response.read()
+            message = self._message(response)
+        self._pacer.learned(status, response.headers, message)

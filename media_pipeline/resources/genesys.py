@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from media_pipeline.genesys.budget import budget_file
 from media_pipeline.genesys.connect import connect
 from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
+from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.pacing import DEADLINE_SECONDS, FIRST_WAIT_SECONDS, CallStats, Pacer, Patience
 from media_pipeline.genesys.source import RecordingSource
 from media_pipeline.settings import Settings
@@ -23,7 +26,6 @@ class Session:
     http: MediaHttp
     patience: Patience
     stats: CallStats
-    pacer: Pacer
 
 
 class GenesysResource(dg.ConfigurableResource):
@@ -35,7 +37,8 @@ class GenesysResource(dg.ConfigurableResource):
     base_url: str = Field("", description="API base URL instead of the region's.")
     login_url: str = Field("", description="Login base URL instead of the region's.")
     dialect: str = Field("platform", description="platform or guide.")
-    requests_per_minute: int = Field(300, description="Rate budget of API calls; 0 = unlimited.")
+    requests_per_minute: int = Field(300, description="Rate budget of API calls of all runs; 0 = unlimited.")
+    spool: str = Field("", description="Local folder that the rate budget is shared in; empty: MEDIA_SPOOL.")
     concurrency: int = Field(8, description="Recordings in flight.")
     download_hosts: list[str] = Field([], description="Further hosts that download links may name.")
     first_wait_seconds: float = Field(FIRST_WAIT_SECONDS, description="First of the doubling waits between retries.")
@@ -55,7 +58,6 @@ class GenesysResource(dg.ConfigurableResource):
         if self._session is not None:
             self._session.source.close()
             self._session.http.close()
-            self._session.pacer.close()
             self._session = None
 
     def _connect(self) -> Session:
@@ -66,7 +68,7 @@ class GenesysResource(dg.ConfigurableResource):
             client_id = client_id or settings.client_id
             client_secret = client_secret or settings.client_secret.get_secret_value()
         stats, patience = CallStats(), Patience(self.first_wait_seconds, self.deadline_seconds)
-        pacer = Pacer(self.requests_per_minute)
+        pacer = self._pacer(client_id, endpoints.api)
         hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
         source = connect(
             endpoints,
@@ -79,4 +81,16 @@ class GenesysResource(dg.ConfigurableResource):
             connections=self.concurrency,
             hosts=hosts,
         )
-        return Session(source, MediaHttp(hosts, stats), patience, stats, pacer)
+        return Session(source, MediaHttp(hosts, stats), patience, stats)
+
+    def _pacer(self, client_id: str, api: str) -> Pacer:
+        if not self.requests_per_minute:
+            return Pacer(0)
+        spool = Path(self.spool) if self.spool else Settings.load().spool
+        try:
+            return Pacer(self.requests_per_minute, budget_file(spool / "rate", client_id, api))
+        except OSError as error:
+            raise ConfigurationError(
+                f"The rate budget cannot be kept below MEDIA_SPOOL={spool} ({error.strerror}). Set MEDIA_SPOOL to a "
+                "local folder that may be written to."
+            ) from None

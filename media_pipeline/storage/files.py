@@ -15,7 +15,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.E
 
 
 class Folders:
-    """Makes names durable, with one fsync for all that were given while the last one was under way."""
+    """Makes names durable, with one fsync for all that were given in a folder while the last one was under way."""
 
     def __init__(self) -> None:
         self._syncs: dict[str, _Sync] = {}

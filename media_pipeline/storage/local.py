@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import itertools
 import os
 import re
 import secrets
@@ -49,23 +50,15 @@ class LocalStore:
         self.url = str(self.root)
         self._folders = Folders()
 
-    @contextmanager
-    def writer(self, key: str) -> Iterator[_FileWriter]:
+    def writer(self, key: str) -> _FileWriter:
         target = f"{self.url}/{checked_key(key)}"
         with _explained(self.root):
-            writer = _FileWriter(self.root, self._staged(), target, self._folders)
-        try:
-            yield writer
-        finally:
-            writer.close()
+            return _FileWriter(self.root, self._staged(), target, self._folders)
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         with self.writer(key) as writer:
             writer.write(data)
-            if durable:
-                writer.commit()
-            else:
-                writer.name()
+            writer.commit(durable=durable)
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
         target = f"{self.url}/{checked_key(key)}"
@@ -171,7 +164,7 @@ class LocalStore:
 
     def _staged(self) -> io.FileIO:
         """A new file to write, on the same file system as the objects."""
-        name = f"{self.url}/{STAGING}/{_HOST}.{os.getpid()}.{secrets.token_hex(8)}"
+        name = f"{self.url}/{STAGING}/{_HOST}.{os.getpid()}.{_STARTED}.{next(_NUMBERS)}"
         try:
             return io.FileIO(name, "x")
         except FileNotFoundError:
@@ -225,10 +218,19 @@ class _FileWriter:
     def __init__(self, root: Path, file: io.FileIO, target: str, folders: Folders) -> None:
         self._root = root
         self._file = file
+        self._name = str(file.name)
         self._target = target
         self._folders = folders
         self._size = 0
         self._committed = False
+
+    def __enter__(self) -> _FileWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if not self._committed:
+            Path(self._name).unlink(missing_ok=True)
 
     def write(self, data: bytes) -> int:
         with _explained(self._root):
@@ -236,23 +238,15 @@ class _FileWriter:
         self._size += len(data)
         return len(data)
 
-    def commit(self, *, sha256: str | None = None) -> int:
+    def commit(self, *, sha256: str | None = None, durable: bool = True) -> int:
         with _explained(self._root):
-            os.fsync(self._file.fileno())
-            place(str(self._file.name), self._target, self._folders)
+            if durable:
+                os.fsync(self._file.fileno())
+                place(self._name, self._target, self._folders)
+            else:
+                rename(self._name, self._target)
         self._committed = True
         return self._size
-
-    def name(self) -> None:
-        """Publish without waiting for the disk."""
-        with _explained(self._root):
-            rename(str(self._file.name), self._target)
-        self._committed = True
-
-    def close(self) -> None:
-        self._file.close()
-        if not self._committed:
-            Path(str(self._file.name)).unlink(missing_ok=True)
 
 
 def _synced(path: Path) -> int:
@@ -294,23 +288,38 @@ def _writer_is_dead(name: str) -> bool:
 
 
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+_STARTED = secrets.token_hex(8)
+"""An earlier process with this one's id may have left files."""
+_NUMBERS = itertools.count()
 
 
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise StorageUnavailable(
+class _explained:  # used as a function; a generator's context costs four times as much
+    """Turns what the disk says into a StorageError that says what to do."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise _sentence(self._root, error) from error
+
+
+def _sentence(root: Path, error: OSError) -> StorageError:
+    if isinstance(error, TimeoutError):
+        return StorageUnavailable(
             f"MEDIA_ROOT={root} is locked by another process ({error}): end the process that hangs, then run again."
-        ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
-                f"No space is left at MEDIA_ROOT={root}: free space or choose another place, then run the day again; "
-                "what was stored stays."
-            ) from error
-        raise StorageError(
-            f"MEDIA_ROOT={root} cannot be written ({error.strerror}): correct its permissions or set MEDIA_ROOT to a "
-            "folder this user may write."
-        ) from error
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"No space is left at MEDIA_ROOT={root}: free space or choose another place, then run the day again; "
+            "what was stored stays."
+        )
+    return StorageError(
+        f"MEDIA_ROOT={root} cannot be written ({error.strerror}): correct its permissions or set MEDIA_ROOT to a "
+        "folder this user may write."
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from media_pipeline.genesys.pacing import CallStats, Patience, TryAgain
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.transfer.connections import Broken
+from media_pipeline.transfer.exchange import Broken
 from media_pipeline.transfer.http import OPERATION, MediaHttp, Reply
 from media_pipeline.transfer.outcome import Effort, Ending, Stored
 from media_pipeline.transfer.sink import GzipSink

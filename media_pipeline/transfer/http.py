@@ -9,7 +9,8 @@ from urllib.parse import urljoin
 
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats
-from media_pipeline.transfer.connections import Broken, Connection, Connections, Exchange
+from media_pipeline.transfer.connections import Connection, Connections
+from media_pipeline.transfer.exchange import Broken, Exchange
 from media_pipeline.transfer.outcome import Ending
 
 PIECE_SECONDS = 1.0
@@ -87,7 +88,7 @@ class MediaHttp:
             yield Reply(connection, exchange)
             reusable = exchange.is_drained  # a half-read connection cannot be used again
         finally:
-            self._let_go(connection, exchange, reusable=reusable)
+            self._let_go(connection, reusable=reusable)
 
     def _followed(self, link: str, headers: dict[str, str]) -> tuple[Connection, Exchange]:
         for _ in range(MAX_REDIRECTS + 1):
@@ -103,12 +104,11 @@ class MediaHttp:
             location = exchange.location
             if not location:
                 return connection, exchange
-            self._let_go(connection, exchange, reusable=False)
+            self._let_go(connection, reusable=False)
             link = urljoin(link, location)
         raise Ending("bad_url", f"The download link redirected more than {MAX_REDIRECTS} times.")
 
-    def _let_go(self, connection: Connection, exchange: Exchange, *, reusable: bool) -> None:
-        exchange.close()
+    def _let_go(self, connection: Connection, *, reusable: bool) -> None:
         if reusable:
             self._connections.give_back(connection)
         else:

@@ -1,7 +1,6 @@
-"""Waiting: Retry-After in its forms, the deadline, the attempt limit, and the shared rate budget."""
+"""Waiting: Retry-After in its forms, the deadline and the attempt limit."""
 
 import datetime as dt
-import threading
 import time
 from email.utils import format_datetime
 
@@ -59,25 +58,25 @@ def test_a_wait_past_the_deadline_is_not_begun():
     assert time.monotonic() - started < 1
 
 
-def test_the_budget_is_shared_by_threads_and_lets_one_minutes_worth_through_at_once():
-    pacer = Pacer(50)
-    passed = []
+def test_waiting_for_the_budget_is_not_part_of_the_deadline():
+    tries, queued = [], [0.0]
 
-    def ask():
-        for _ in range(10):
-            pacer.acquire()
-            passed.append(time.monotonic())
+    def attempt():
+        tries.append(1)
+        queued[0] += 0.3
+        time.sleep(0.3)
+        raise TryAgain(ValueError("busy"))
 
-    threads = [threading.Thread(target=ask, daemon=True) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    time.sleep(1)
-    assert len(passed) == 50, "80 asked, 50 a minute are allowed"
+    with pytest.raises(ValueError, match="busy"):
+        Patience(first_wait_seconds=0.001, deadline_seconds=0.25).run(attempt, "media", CallStats(), lambda: queued[0])
+    assert len(tries) == 6
 
 
-def test_no_budget_means_no_waiting():
+def test_no_budget_means_no_waiting_and_no_file():
     pacer = Pacer(0)
     started = time.monotonic()
     for _ in range(10_000):
         pacer.acquire()
+    pacer.learned(429, {"Retry-After": "60"})
+    pacer.acquire()
     assert time.monotonic() - started < 1

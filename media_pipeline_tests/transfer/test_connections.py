@@ -46,7 +46,6 @@ def fetch(connections: Connections, link: str) -> None:
     while exchange.read_into(connection.buffer):
         pass
     assert exchange.is_drained
-    exchange.close()
     connections.give_back(connection)
 
 
