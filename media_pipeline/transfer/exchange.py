@@ -160,7 +160,7 @@ class Exchange:
         for _ in range(READ_SECONDS // LOOK_SECONDS):
             try:
                 return self._sock.recv_into(room, 0, flags)
-            except (BlockingIOError, ssl.SSLWantReadError):
+            except (BlockingIOError, TimeoutError):
                 continue
             except (OSError, ValueError) as error:
                 raise Broken(type(error).__name__) from None
