@@ -12,7 +12,7 @@ from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.metadata import calls, schema_metadata, written
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.tables.inventory import listed
+from media_pipeline.tables.inventory import conversations_with_several, listed
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import audio_prefix
 from media_pipeline.transfer.outcome import STORED
@@ -26,6 +26,7 @@ class _Task:
     files: list[ListedRecording]
     stored: list[Row]
     earlier: TranscriptRows | None
+    alone: bool
 
 
 def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -85,7 +86,7 @@ def _fetched(step: Step, media: MediaResource, threads: int) -> Iterator[Transcr
     present = media.store.sizes(audio_prefix(step.day), SIDECAR_SUFFIX) if media.sidecars else {}
 
     def work(task: _Task) -> TranscriptRows:
-        rows = task.earlier or fetch_transcript(step.session.source, task.files[0])
+        rows = task.earlier or fetch_transcript(step.session.source, task.files[0], alone=task.alone)
         if task.earlier is None:
             status = rows.status
             step.audit.emit(
@@ -114,6 +115,7 @@ def _complete_sidecars(media: MediaResource, task: _Task, rows: TranscriptRows, 
 
 
 def _tasks(tables: Tables, day: dt.date) -> Iterator[_Task]:
+    shared = conversations_with_several(tables, day)
     for _, rows in aligned(
         inventory=tables.rows("recording_inventory", day),
         audio=tables.rows("recording_audio", day),
@@ -129,4 +131,5 @@ def _tasks(tables: Tables, day: dt.date) -> Iterator[_Task]:
             files=[listed(row) for row in rows["inventory"]],
             stored=[row for row in rows["audio"] if row["status"] == STORED],
             earlier=earlier,
+            alone=rows["inventory"][0]["conversation_id"] not in shared,
         )
