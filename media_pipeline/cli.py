@@ -152,6 +152,33 @@ def explain(
 
 
 @app.command()
+def doctor(
+    plain: Annotated[bool, typer.Option("--plain", help="One line a check, columns by tabs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Tell whether a day could be exported right now: hosts, credentials, permissions, storage, versions.
+
+    Exit code 0: yes, warnings allowed. 1: something fails. 2: the variables do not name an org and a client.
+    """
+    from contextlib import nullcontext
+
+    from media_pipeline import printing
+    from media_pipeline.doctor.examine import examine
+    from media_pipeline.doctor.screen import plain_lines, report_facts, show_report
+    from media_pipeline.settings import Settings
+
+    with _explained(), nullcontext() if plain or as_json else _err.status("Looking at everything ..."):
+        report = examine(Settings.load())
+    if as_json:
+        typer.echo(printing.as_json(report_facts(report)))
+    elif plain:
+        typer.echo("\n".join(plain_lines(report)))
+    else:
+        show_report(_out, report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
 def plan(
     first: Annotated[str, typer.Option("--from", help="First day.", metavar="YYYY-MM-DD", show_default=False)],
     last: Annotated[str, typer.Option("--to", help="Last day, included.", metavar="YYYY-MM-DD", show_default=False)],

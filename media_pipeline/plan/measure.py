@@ -54,7 +54,8 @@ class Sampler:
         sizes = self._sizes(asked)
         total = _total(wanted, sizes)
         files = len(sample.files)
-        transcripts = sum(bool(each.communication_ids) for each in sample.files if each.communication_ids is not None)
+        # One call at least; where there is no transcript, each communication is asked: something in between.
+        transcripts = sum((1 + len(each.communication_ids)) / 2 for each in sample.files if each.communication_ids)
         calls |= {"media": len(wanted)} if any(each.communication_ids is None for each in sample.files) else {}
         calls |= {"transcript_url": transcripts} if transcripts else {}
         return Measured(
