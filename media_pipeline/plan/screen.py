@@ -13,7 +13,7 @@ from rich.text import Text
 
 from media_pipeline.plan.calls import TRANSCRIPT_OPERATIONS
 from media_pipeline.plan.compare import Comparison, Line
-from media_pipeline.plan.model import BYTES_PER_GB, DayPlan, Plan, Term, as_document
+from media_pipeline.plan.model import DayPlan, Plan, Term, as_document
 
 MOST_DAYS = 31
 """Longer ranges are shown by the month."""
@@ -48,7 +48,8 @@ def show_plan(out: Console, plan: Plan, where: str | None) -> None:
 def show_comparison(out: Console, comparison: Comparison) -> None:
     """Planned, actual and the difference, figure by figure."""
     plan = comparison.plan
-    _line(out, f"Plan of {plan.made_at:%Y-%m-%d %H:%M} UTC against actual, {_span(plan)}", style="bold")
+    _line(out, f"Plan of {plan.made_at:%Y-%m-%d %H:%M} UTC against actual", style="bold")
+    _line(out, _span(plan), style="dim")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("figure")
     for name in ("planned", "actual", "difference"):
@@ -61,27 +62,26 @@ def show_comparison(out: Console, comparison: Comparison) -> None:
 
 
 def _span(plan: Plan) -> str:
-    days = f"{len(plan.days)} day{'' if len(plan.days) == 1 else 's'}"
-    return f"{plan.first} to {plan.last}: {days}, {len(plan.open_days)} of them to export ({plan.dialect} dialect)"
+    return f"{plan.first} to {plan.last}: {_days_in_words(len(plan.days))}, {len(plan.open_days)} to export"
+
+
+def _days_in_words(number: int) -> str:
+    return f"{number:,} day{'' if number == 1 else 's'}"
 
 
 def _days(plan: Plan) -> Table:
-    entries = UNITS[plan.dialect]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("month" if len(plan.days) > MOST_DAYS else "day", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    columns = [entries, "recordings"] if entries != "recordings" else ["recordings"]
-    for name in (*columns, "GB", "API calls", "transcripts"):
-        table.add_column(name, justify="right")
+    for name in ("recordings", "download", "API calls", "for transcripts"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, state, days in _rows(plan):
         if all(day.state == "complete" for day in days):
-            table.add_row(name, state, *[""] * (len(columns) + 3), style="dim")
-            continue
-        numbers = [f"{sum(day.entries for day in days):,}"] if len(columns) > 1 else []
-        table.add_row(name, state, *numbers, *_sums(days))
+            table.add_row(name, state, "", "", "", "", style="dim")
+        else:
+            table.add_row(name, state, *_sums(days))
     if len(plan.open_days) > 1:
-        numbers = [f"{sum(day.entries for day in plan.days):,}"] if len(columns) > 1 else []
-        table.add_row("total", "", *numbers, *_sums(list(plan.days)), style="bold")
+        table.add_row("total", "", *_sums(list(plan.days)), style="bold")
     return table
 
 
@@ -93,13 +93,13 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str, list[DayPlan]]]:
     for month, group in groupby(plan.days, key=lambda day: f"{day.day:%Y-%m}"):
         days = list(group)
         left = sum(day.state != "complete" for day in days)
-        yield month, f"{left} of {len(days)} to export" if left else "complete", days
+        yield month, f"{left} to export" if left else "complete", days
 
 
 def _sums(days: list[DayPlan]) -> list[str]:
     return [
         f"{sum(day.recordings for day in days):,.0f}",
-        _gb(sum(day.source_bytes for day in days)),
+        _size(sum(day.source_bytes for day in days)),
         f"{sum(day.calls for day in days):,.0f}",
         f"{sum(day.transcript_calls for day in days):,.0f}",
     ]
@@ -117,8 +117,12 @@ def _totals(plan: Plan) -> Table:
             grid.add_row("", Text(basis, style="dim"))
 
     grid.add_row("", "")
-    per_file = f"{figures.bytes_per_file / 1e6:,.2f} MB a recording" if figures.files else "nothing to measure"
-    row("download", f"{_gb(plan.source_bytes)} GB", f"{per_file}, by {figures.basis}")
+    entries = sum(day.entries for day in plan.days)
+    row(
+        "listed", f"{entries:,} {UNITS[plan.dialect]} on {_days_in_words(len(plan.open_days))}", f"by {plan.counted_by}"
+    )
+    per_file = f"{_size(figures.bytes_per_file)} a recording" if figures.files else "nothing to measure"
+    row("download", _size(plan.source_bytes), f"{per_file}, by {figures.basis}")
     per_1000 = 1000 / max(plan.recordings, 1)
     row(
         "API calls",
@@ -132,13 +136,15 @@ def _totals(plan: Plan) -> Table:
     least = "" if plan.run_minutes is not None else "at least "
     row("time", least + _time(plan.minutes), f"{at_rate}; {known}")
     for place in plan.places:
-        free = "unlimited" if place.free is None else f"{_gb(place.free)} GB free"
-        reserved = f", of which {_gb(place.reserved)} stay reserved" if place.free is not None else ""
-        text = f"{_gb(place.needed)} GB needed, {free}{reserved}"
+        free = "space not limited"
+        if place.free is not None:
+            free = f"{_size(place.free)} free, {_size(place.reserved)} of it reserved"
+        text = f"{_size(place.needed)} needed, {free}"
         row(place.variable, text, place.where, style="" if place.suffices else "red")
     share = figures.stored_share
     told = "as if gzip saved nothing" if share is None else f"gzip leaves {share:.0%} by earlier days"
-    grid.add_row("", Text(f"MEDIA_ROOT {told}; MEDIA_SPOOL {plan.concurrency} of the largest in flight", style="dim"))
+    flight = f"{plan.concurrency} of the largest ({_size(figures.largest_bytes)}) in flight"
+    grid.add_row("", Text(f"reckoned {told}, and with {flight}", style="dim"))
     return grid
 
 
@@ -164,9 +170,12 @@ def _factor(term: Term) -> str:
     return f"{term.factor:,.3g}"
 
 
-def _gb(number: float) -> str:
-    gigabytes = number / BYTES_PER_GB
-    return f"{gigabytes:,.1f}" if gigabytes >= 10 else f"{gigabytes:,.3f}"
+def _size(number: float) -> str:
+    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= each:
+            amount = number / each
+            return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
+    return f"{number:.0f} B"
 
 
 def _time(minutes: float) -> str:
