@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -263,11 +263,14 @@ def sandbox(
 def demo(
     root: Annotated[Path, typer.Option(help="Where the demo's files go.")] = Path("data/demo"),
     per_day: Annotated[int, typer.Option(help="Recordings of the day.")] = 180,
+    dialect: Annotated[
+        Literal["platform", "guide"], typer.Option(help="Which of the sandbox's two APIs.")
+    ] = "platform",
 ) -> None:
     """Take yesterday from the sandbox to Parquet, and answer what an analyst would ask."""
     from media_pipeline.demo import run_demo
 
-    sys.exit(run_demo(root, per_day, _out))
+    sys.exit(run_demo(root, per_day, _out, dialect))
 
 
 if __name__ == "__main__":

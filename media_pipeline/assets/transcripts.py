@@ -41,6 +41,7 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
             description=description,
             metadata=schema_metadata(table),
             partitions_def=partitions,
+            skippable=True,
         )
 
     @dg.multi_asset(
@@ -58,6 +59,7 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
             ),
         ],
         retry_policy=retry,
+        can_subset=True,  # so that +availability_report, say, can be selected; both tables are written all the same
     )
     def transcripts(
         context: dg.AssetExecutionContext, genesys: GenesysResource, media: MediaResource
@@ -76,8 +78,9 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
             counts = {f"transcripts_{name}": count for name, count in sorted(statuses.items())}
             described = written(tables, "transcript_status", step.day, status.count) | counts | calls(step.stats)
             segment_facts = written(tables, "diarized_transcripts", step.day, segments.count) | counts
-        yield dg.MaterializeResult(asset_key="diarized_transcripts", metadata=segment_facts)
-        yield dg.MaterializeResult(asset_key="transcript_status", metadata=described)
+        for table, facts in (("diarized_transcripts", segment_facts), ("transcript_status", described)):
+            if dg.AssetKey(table) in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=table, metadata=facts)
 
     return transcripts
 

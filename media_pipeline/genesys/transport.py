@@ -32,9 +32,9 @@ READ_SECONDS = 30.0
 DEFAULT_TOKEN_SECONDS = 3600.0
 """Assumed when a token reply does not say how long the token lives."""
 
-TOKEN = "token"  # noqa: S105  the operation's name
 _ERROR_CHARACTERS = 4_000
 """Read of a refusal to find the permissions it names."""
+TOKEN = "token"  # noqa: S105  the operation's name
 
 CredentialStyle = Literal["basic", "form"]
 

@@ -17,6 +17,8 @@ from media_pipeline.plan.model import DayPlan, Plan, Term, as_document
 
 MOST_DAYS = 31
 """Longer ranges are shown by the month."""
+FEW = 100
+"""Recordings below which calls per 1,000 would mislead: they are the day's, not theirs."""
 CLOSE_SHARE = 0.1
 STATES = {"complete": "complete", "partly": "in part", "to_export": "to export"}
 UNITS = {"platform": "conversations", "guide": "recordings"}
@@ -123,11 +125,13 @@ def _totals(plan: Plan) -> Table:
     )
     per_file = f"{_size(figures.bytes_per_file)} a recording" if figures.files else "nothing to measure"
     row("download", _size(plan.source_bytes), f"{per_file}, by {figures.basis}")
-    per_1000 = 1000 / max(plan.recordings, 1)
+    rests = f"this plan took {plan.calls_spent}"
+    if plan.recordings >= FEW:
+        rests = f"{plan.calls * 1000 / plan.recordings:,.0f} per 1,000 recordings, transcripts apart; {rests}"
     row(
         "API calls",
         f"{plan.calls:,.0f}, and {plan.transcript_calls:,.0f} for transcripts",
-        f"{plan.calls * per_1000:,.0f} per 1,000 recordings, transcripts apart; this plan took {plan.calls_spent}",
+        rests,
     )
     known = "no earlier run tells how long transfers take"
     if plan.run_minutes is not None:
@@ -142,9 +146,9 @@ def _totals(plan: Plan) -> Table:
         text = f"{_size(place.needed)} needed, {free}"
         row(place.variable, text, place.where, style="" if place.suffices else "red")
     share = figures.stored_share
-    told = "as if gzip saved nothing" if share is None else f"gzip leaves {share:.0%} by earlier days"
+    told = "as if gzip saved nothing" if share is None else f"with the {share:.0%} that gzip left of earlier days"
     flight = f"{plan.concurrency} of the largest ({_size(figures.largest_bytes)}) in flight"
-    grid.add_row("", Text(f"reckoned {told}, and with {flight}", style="dim"))
+    grid.add_row("", Text(f"reckoned {told}, and {flight}", style="dim"))
     return grid
 
 
