@@ -152,6 +152,70 @@ def explain(
 
 
 @app.command()
+def doctor(
+    plain: Annotated[bool, typer.Option("--plain", help="One line a check, columns by tabs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Tell whether a day could be exported right now: hosts, credentials, permissions, storage, versions.
+
+    Exit code 0: yes, warnings allowed. 1: something fails. 2: the variables do not name an org and a client.
+    """
+    from contextlib import nullcontext
+
+    from media_pipeline import printing
+    from media_pipeline.doctor.examine import examine
+    from media_pipeline.doctor.screen import plain_lines, report_facts, show_report
+    from media_pipeline.settings import Settings
+
+    with _explained(), nullcontext() if plain or as_json else _err.status("Looking at everything ..."):
+        report = examine(Settings.load())
+    if as_json:
+        typer.echo(printing.as_json(report_facts(report)))
+    elif plain:
+        typer.echo("\n".join(plain_lines(report)))
+    else:
+        show_report(_out, report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def plan(
+    first: Annotated[str, typer.Option("--from", help="First day.", metavar="YYYY-MM-DD", show_default=False)],
+    last: Annotated[str, typer.Option("--to", help="Last day, included.", metavar="YYYY-MM-DD", show_default=False)],
+    against: Annotated[
+        bool | None,
+        typer.Option(
+            "--compare/--anew", help="Compare a kept plan with what came, or plan anew.  [default: by itself]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Tell what a backfill will bring and cost before it is begun; after it, plan against actual.
+
+    Exit code 0: planned, or compared. 1: the space does not suffice. 2: it cannot be planned.
+    """
+    from contextlib import nullcontext
+
+    from media_pipeline import printing
+    from media_pipeline.plan.command import planned
+    from media_pipeline.plan.screen import plan_facts, show_comparison, show_plan
+
+    span = (_given_day(first), _given_day(last))
+    with _explained(), nullcontext() if as_json else _err.status("Planning ...") as status:
+        result = planned(*span, compare_kept=against, told=lambda text: status.update(text) if status else None)
+    if result.unkept:
+        _err.print(printing.printable(f"The plan could not be kept: {result.unkept}"), style="yellow", markup=False)
+    if as_json:
+        typer.echo(printing.as_json(plan_facts(result.plan, result.where, result.comparison)))
+    elif result.comparison is not None:
+        show_comparison(_out, result.comparison)
+    else:
+        show_plan(_out, result.plan, result.where)
+    fits = result.comparison is not None or all(place.suffices for place in result.plan.places)
+    raise typer.Exit(0 if fits else 1)
+
+
+@app.command()
 def sandbox(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8099,
     seed: Annotated[int, typer.Option(help="Another seed, another org.")] = 7,
@@ -164,6 +228,10 @@ def sandbox(
     transcode_seconds: Annotated[
         int, typer.Option(help="When recordings that are being prepared become ready; 0 = never.")
     ] = 0,
+    rate_limit: Annotated[int, typer.Option(help="API calls a minute and client; 0 = any number.")] = 0,
+    lacks: Annotated[
+        list[str] | None, typer.Option(help="A permission the client lacks; repeat for more.", metavar="PERMISSION")
+    ] = None,
 ) -> None:
     """Serve a local Genesys Cloud org with calls that speak; nothing leaves this machine."""
     try:
@@ -182,6 +250,8 @@ def sandbox(
                 per_day=per_day,
                 rules=rules,
                 transcode_seconds=transcode_seconds,
+                rate_limit=rate_limit,
+                lacks=tuple(lacks or ()),
                 **chosen,
             )
         )

@@ -15,8 +15,6 @@ from media_pipeline.tables.paths import table_key
 from media_pipeline.tables.schemas import TABLES
 
 SAMPLE_ROWS = 20
-NO_API_CALLS = ("file", "transcript_file")
-"""Operations that go to a media host, not to the API, and cost nothing of its budget."""
 SHOWN_INLINE_CHARACTERS = 1000
 """Dagster's UI hides Markdown of this length and more behind a link."""
 _COLOURS = {
@@ -68,7 +66,7 @@ def calls(stats: CallStats) -> dict[str, Any]:
         for (operation, status), number in sorted(stats.calls.items())
     ]
     return {
-        "api_calls": _api_calls(stats),
+        "api_calls": stats.api_calls(),
         "retries": stats.retries.total(),
         "waited_seconds": round(sum(stats.waited_seconds.values()), 1),
         "calls_by_operation": sample(rows, ["operation", "status", "calls"]),
@@ -77,11 +75,7 @@ def calls(stats: CallStats) -> dict[str, Any]:
 
 def calls_per_1000(stats: CallStats, recordings: int) -> float:
     """API calls so far, tokens and all, per 1,000 recordings."""
-    return round(1000 * _api_calls(stats) / max(recordings, 1), 1)
-
-
-def _api_calls(stats: CallStats) -> int:
-    return sum(number for (operation, _), number in stats.calls.items() if operation not in NO_API_CALLS)
+    return round(1000 * stats.api_calls() / max(recordings, 1), 1)
 
 
 def outcomes_picture(day: dt.date, files: Mapping[str, int], sizes: Mapping[str, int]) -> dg.MarkdownMetadataValue:

@@ -12,11 +12,13 @@ from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.source import (
+    DayCount,
     FileState,
     Known,
     ListedRecording,
     ListingTally,
     MediaFile,
+    Sample,
     Segment,
     StorageUse,
 )
@@ -24,6 +26,9 @@ from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, number, text, time
 
 PAGE_SIZE = 200
+SAMPLE_PAGES = 3
+MAX_PAGES = 1 << 20
+"""A listing that still goes on there is taken to be endless."""
 MAX_STALE_PAGES = 25
 """Pages in a row without one new recording after which a listing is taken to be endless."""
 
@@ -61,8 +66,7 @@ class GuideSource:
 
     def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
         """Page through the day until an empty page; repeated entities count as duplicates, other days' are left."""
-        start = dt.datetime.combine(day, dt.time(), dt.UTC)
-        query = f"start_time:{_iso(start)} end_time:{_iso(start + dt.timedelta(days=1))}"
+        query = _query(day)
         seen: set[str] = set()
         page, stale_pages = 1, 0
         while entities := self._page(query, page):
@@ -86,6 +90,37 @@ class GuideSource:
                     f"The listing of {day} repeats itself: {stale_pages} pages up to page {page} had nothing new."
                 )
             page += 1
+
+    def count_day(self, day: dt.date) -> DayCount:
+        """Recordings by the number of the last page, found in about 2 log2(pages) calls; one call up to 200 of them."""
+        query, sizes = _query(day), {}
+
+        def size(page: int) -> int:
+            if page not in sizes:
+                sizes[page] = len(self._page(query, page))
+            return sizes[page]
+
+        full, beyond = 0, 1  # the last page known to be full, and one known not to be
+        while size(beyond) == PAGE_SIZE:
+            full, beyond = beyond, beyond * 2
+            if beyond > MAX_PAGES:
+                raise MalformedReply(f"The listing of {day} has no end: page {full} is still full.")
+        while beyond - full > 1:
+            middle = (full + beyond) // 2
+            full, beyond = (middle, beyond) if size(middle) == PAGE_SIZE else (full, middle)
+        return DayCount(day=day, recordings=full * PAGE_SIZE + size(beyond), conversations=None, basis="list_pages")
+
+    def sample(self, days: Sequence[DayCount], most: int) -> Sample:
+        """Every n-th recording of up to three pages, from days that hold some."""
+        holding = [count for count in days if count.entries]
+        chosen = holding[:: max(1, -(-len(holding) // SAMPLE_PAGES))]
+        found = []
+        for turn, counted in enumerate(chosen, 1):
+            page = -(-counted.entries // PAGE_SIZE) * turn // (len(chosen) + 1)
+            entities = map(_listed, self._page(_query(counted.day), max(1, page)))
+            found += [recording for recording in entities if recording is not None]
+        files = found[:: max(1, -(-len(found) // most))]
+        return Sample(entries=len(files), files=files)
 
     def list_again(self, day: dt.date, tally: ListingTally, known: Mapping[str, Sequence[Known]]) -> Iterator[Known]:
         """The listing itself: it gives ids and states at five calls per 1,000 recordings."""
@@ -138,6 +173,11 @@ class GuideSource:
         if not isinstance(entities, list):
             raise MalformedReply(f"Page {number} of the recordings list has no list of entities.")
         return entities
+
+
+def _query(day: dt.date) -> str:
+    start = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return f"start_time:{_iso(start)} end_time:{_iso(start + dt.timedelta(days=1))}"
 
 
 def _path(kind: str, recording_id: str) -> str:

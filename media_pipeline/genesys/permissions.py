@@ -49,13 +49,19 @@ FEATURES = (
         name="recordings with sensitive data (PCI, PII)",
         operations=(),
         permissions=(SENSITIVE,),
-        without="they are listed but not delivered, and their day is not complete",
+        without="such recordings are listed but not delivered, and their day is not complete",
     ),
     Feature(
         name="transcripts",
         operations=("transcript_url",),
         permissions=(VIEW, SPEECH),
         without="transcripts are `forbidden`; the day is complete without them",
+    ),
+    Feature(
+        name="dates of deletion (retention sweep)",
+        operations=("retention",),
+        permissions=(VIEW,),
+        without="recordings that will be deleted before they are exported are not warned of",
     ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
@@ -64,6 +70,29 @@ FEATURES = (
 
 _NAME = re.compile(r"\b[A-Za-z]+:[A-Za-z]+:(?:[A-Za-z]+\b|\*)")
 _MOST_NAMED = 5
+
+
+GUIDE_FEATURES = (
+    Feature(
+        name="list a day",
+        operations=("list", "quota"),
+        permissions=("recording:read",),
+        without="no day can be exported",
+    ),
+    Feature(
+        name="recordings and their links",
+        operations=("media",),
+        permissions=("media:view",),
+        without="no day can be exported",
+    ),
+    Feature(
+        name="transcripts",
+        operations=("transcript",),
+        permissions=("transcript:read",),
+        without="transcripts are `forbidden`; the day is complete without them",
+    ),
+)
+"""The guides' names for what their endpoints need; no endpoint of theirs tells what a client has."""
 
 
 def needed_for(operation: str) -> str:

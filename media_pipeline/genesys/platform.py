@@ -15,17 +15,20 @@ from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Key
 from media_pipeline.genesys.platform_conversations import DayConversations
+from media_pipeline.genesys.platform_counting import Counting
 from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
 from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
+    DayCount,
     FileState,
     Known,
     ListedRecording,
     ListingTally,
     MediaFile,
+    Sample,
     Segment,
     StorageUse,
 )
@@ -60,6 +63,7 @@ class PlatformSource:
         batches = Batches(api, self._waiter)
         self._links = Links(batches, self._waiter, self._link_seconds)
         self._conversations = DayConversations(api, self._waiter)
+        self._counting = Counting(api)
         self._recordings = Recordings(api, batches, self._links)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
 
@@ -85,6 +89,16 @@ class PlatformSource:
     def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of the conversations that started on the day; links on the way are kept in memory."""
         return self._recordings.of(self._conversations.of(day, tally), tally)
+
+    def count_day(self, day: dt.date) -> DayCount:
+        """Conversations with a recording, by the total of a query (L5); their recordings are not counted anywhere."""
+        found = self._counting.conversations(day)
+        return DayCount(day=day, recordings=None, conversations=found, basis="analytics_query_total")
+
+    def sample(self, days: Sequence[DayCount], most: int) -> Sample:
+        """Pages of conversations from several times of several days, and their recordings by one batch per hundred."""
+        conversations = self._counting.some(days, most)
+        return Sample(entries=len(conversations), files=list(self._recordings.of(conversations, ListingTally())))
 
     def list_again(self, day: dt.date, tally: ListingTally, known: Mapping[str, Sequence[Known]]) -> Iterator[Known]:
         """Conversations anew, recordings only of those that are new or had something unsettled."""

@@ -100,7 +100,7 @@ class DayConversations:
             "POST",
             JOBS,
             permission=needed_for("job_submit"),
-            body=RECORDED | {"interval": _interval(start, end)},
+            body=RECORDED | {"interval": interval_of(start, end)},
             accepted=(200, 202),
         )
         job_id = text(reply.get("jobId")) if isinstance(reply, dict) else None
@@ -150,7 +150,7 @@ class DayConversations:
                 QUERY,
                 permission=needed_for("query"),
                 body=RECORDED
-                | {"interval": _interval(start, end), "paging": {"pageSize": QUERY_PAGE, "pageNumber": number}},
+                | {"interval": interval_of(start, end), "paging": {"pageSize": QUERY_PAGE, "pageNumber": number}},
             )
             if not isinstance(body, dict):
                 raise MalformedReply("The reply to a conversation query is not an object.")
@@ -182,5 +182,6 @@ def _conversations(body: dict[str, Any]) -> Page:
     return page
 
 
-def _interval(start: dt.datetime, end: dt.datetime) -> str:
+def interval_of(start: dt.datetime, end: dt.datetime) -> str:
+    """The span as analytics queries want it."""
     return "/".join(m.isoformat(timespec="milliseconds").replace("+00:00", "Z") for m in (start, end))

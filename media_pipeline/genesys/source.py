@@ -90,6 +90,29 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DayCount:
+    """How much a day's listing will bring, found out without listing it; None where the source does not tell."""
+
+    day: dt.date
+    recordings: int | None
+    conversations: int | None
+    basis: str
+
+    @property
+    def entries(self) -> int:
+        """What the source counts: recordings, or conversations with one."""
+        return (self.recordings if self.recordings is not None else self.conversations) or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Some of what days hold, to judge the rest by: so many entries (as a DayCount counts them), and their files."""
+
+    entries: int
+    files: Sequence[ListedRecording]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageUse:
     """Storage in use and its limit (None where the source names none) in MB of 10^6; `basis`: whose figure."""
 
@@ -114,6 +137,12 @@ class RecordingSource(Protocol):
 
     def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of a UTC day, each once, in the source's order; `tally` counts what was passed over."""
+
+    def count_day(self, day: dt.date) -> DayCount:
+        """How much `list_day` would bring, in a call or a few."""
+
+    def sample(self, days: Sequence[DayCount], most: int) -> Sample:
+        """Some entries out of counted days, spread over them, at the cost of a dozen calls."""
 
     def list_again(self, day: dt.date, tally: ListingTally, known: Mapping[str, Sequence[Known]]) -> Iterator[Known]:
         """Ids and states of a day, at the least cost; `known`: by conversation, what an earlier listing said."""

@@ -53,7 +53,9 @@ class Transport:
         stats: CallStats,
         patience: Patience,
         connections: int,
+        timeouts: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
     ) -> None:
+        """`timeouts`: seconds for a connection, and for each read."""
         missing = [n for n, v in (("GENESYS_CLIENT_ID", client_id), ("GENESYS_CLIENT_SECRET", client_secret)) if not v]
         if missing:
             raise ConfigurationError(
@@ -68,17 +70,23 @@ class Transport:
         self._stats = stats
         self._patience = patience
         self._http = httpx.Client(
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            timeout=httpx.Timeout(timeouts[1], connect=timeouts[0], pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
             event_hooks={"request": [self._before], "response": [self._after]},
             follow_redirects=False,
         )
-        self._auth = BearerAuth(TokenCache(self._fetch_token))
+        self._tokens = TokenCache(self._fetch_token)
+        self._auth = BearerAuth(self._tokens)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
+
+    def token_lifetime_seconds(self) -> float:
+        """How long the token lives, which is asked for if there is none; raises AuthenticationError."""
+        self._tokens.current()
+        return self._tokens.lifetime_seconds or 0.0
 
     def get_json(self, operation: str, path: str, *, permission: str) -> dict[str, Any]:
         """GET an object; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
