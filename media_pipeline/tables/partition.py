@@ -164,10 +164,14 @@ class Tables:
         try:
             with self._opened(table, day, part) as parquet:
                 for group in range(parquet.num_row_groups):
-                    ids = parquet.read_row_group(group, columns=["recording_id"])
+                    ids = parquet.read_row_group(group, columns=["recording_id"], use_threads=False)
                     matches = pc.equal(ids["recording_id"], recording_id)
                     if pc.any(matches).as_py():
-                        found += parquet.read_row_group(group, columns=columns).filter(matches).to_pylist()
+                        found += (
+                            parquet.read_row_group(group, columns=columns, use_threads=False)
+                            .filter(matches)
+                            .to_pylist()
+                        )
         except TableMissing:
             pass
         return found
