@@ -10,7 +10,7 @@ from media_pipeline.privacy.context import BEFORE_CHARACTERS, WORD, Context, Shi
 from media_pipeline.privacy.emails import email_spans
 from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, settled
 from media_pipeline.privacy.phones import is_international, is_phone, phone_spans
-from media_pipeline.privacy.spoken import Said, is_address_of_a_machine, said_digits
+from media_pipeline.privacy.spoken import NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
 from media_pipeline.privacy.ssn import is_ssn
 
 _DIGITS = re.compile(r"\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d")
@@ -27,6 +27,8 @@ _SSN_BARE = re.compile(
     rf"(?<!{WORD})(?<![.@/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
 )
 _FEWEST_SAID = 7
+_WORD = re.compile(r"[a-z]+")
+_ONE_BY_ONE = re.compile(r"(?<![\w.])\d(?:[\s,]{1,2}\d){6}(?!\w)")
 
 
 def detect(text: str, region: str = "US") -> list[Finding]:
@@ -34,29 +36,44 @@ def detect(text: str, region: str = "US") -> list[Finding]:
 
     `region`: the two letters of the country whose phone numbers are written without their country's code.
     """
-    found = [Finding(start, end, EMAIL_ADDRESS) for start, end in email_spans(text)]
+    words = set(_WORD.findall(text.lower()))
+    found: list[Finding] = []
+    if "@" in text or "at" in words:
+        found += (Finding(start, end, EMAIL_ADDRESS) for start, end in email_spans(text))
     if _DIGITS.search(text):
-        shields = Shields(text)
-        found += (one for one in _written(text, region) if not shields.cover(one.start, one.end))
-    for said in said_digits(text, _FEWEST_SAID):
-        found += _said(text, region, said)
+        found += _written(text, region, found)
+    if not NUMBER_WORDS.isdisjoint(words) or _ONE_BY_ONE.search(text):
+        for said in said_digits(text, _FEWEST_SAID):
+            found += _said(text, region, said)
     return settled(found) if found else []
 
 
-def _written(text: str, region: str) -> Iterator[Finding]:
-    yield from _cards(text)
+def _written(text: str, region: str, found: list[Finding]) -> list[Finding]:
+    shields = Shields(text)
+    numbers = [one for one in (*_cards(text), *_ssns(text)) if not shields.cover(one.start, one.end)]
+
+    def taken(start: int, end: int) -> bool:
+        return shields.cover(start, end) or any(one.start < end and start < one.end for one in (*numbers, *found))
+
+    def is_called(start: int, end: int) -> bool:
+        return context(text, start, end) == "phone"
+
+    phones = []
+    for start, end, certain in phone_spans(text, region, taken, is_called):
+        about = context(text, start, end)
+        if (about == "phone" or (certain and about != "other")) and not taken(start, end):
+            phones.append(Finding(start, end, PHONE_NUMBER))
+    return [*numbers, *phones]
+
+
+def _ssns(text: str) -> Iterator[Finding]:
     for match in _SSN.finditer(text):
-        if is_ssn(_ascii_digits(match[0])) and not is_of_a_thing(
-            text[max(0, match.start() - BEFORE_CHARACTERS) : match.start()]
-        ):
+        before = text[max(0, match.start() - BEFORE_CHARACTERS) : match.start()]
+        if is_ssn(_ascii_digits(match[0])) and not is_of_a_thing(before):
             yield Finding(*match.span(), US_SSN)
     for match in _SSN_BARE.finditer(text):
         if is_ssn(_ascii_digits(match[0])) and context(text, *match.span()) == "ssn":
             yield Finding(*match.span(), US_SSN)
-    for start, end, certain in phone_spans(text, region):
-        about = context(text, start, end)
-        if about == "phone" or (certain and about != "other"):
-            yield Finding(start, end, PHONE_NUMBER)
 
 
 def _cards(text: str) -> Iterator[Finding]:

@@ -44,8 +44,8 @@ _MAIL_WORDS = re.compile(
     r"\be-?mails?\b|\bmail\b|\baddress\b|\bcontact\b|\breach\b|\bwrite to\b|\bsend\b", re.IGNORECASE
 )
 _FREE_MAIL = re.compile(
-    r"\A(?:g ?mail|googlemail|yahoo|hot ?mail|outlook|i ?cloud|aol|msn|live|proton|protonmail|gmx|comcast|verizon|yandex"
-    r"|zoho|fastmail)\Z",
+    r"\A(?:g ?mail|googlemail|yahoo|hot ?mail|outlook|i ?cloud|aol|msn|live|proton|protonmail|gmx|comcast|verizon"
+    r"|yandex|zoho|fastmail)\Z",
     re.IGNORECASE,
 )
 _NOT_A_NAME = frozenset(

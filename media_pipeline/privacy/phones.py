@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import phonenumbers
 from phonenumbers import Leniency, PhoneNumberMatcher, ValidationResult
@@ -37,19 +37,34 @@ _RUN = re.compile(
 )
 _ELSEWHERE = ("GB", "IL", "DE", "FR", "IN", "JP", "AU", "BR", "IT", "ES", "MX", "CN", "CH", "NL", "IE", "NZ")
 """Countries whose national notation is understood when the words before a number call it a phone number."""
+_FEWEST = 7
+_NANP_DIGITS = range(10, 19)
+"""With a country code and an extension."""
 _TYPICAL_MAXIMA = frozenset({"2147483647", "2147483648"})
 """The largest 32-bit integers are also numbers in Dallas."""
 
 
-def phone_spans(text: str, region: str) -> Iterator[tuple[int, int, bool]]:
-    """Candidates as (start, end, certain): certain ones need no words before them. They may overlap."""
+def phone_spans(
+    text: str, region: str, taken: Callable[[int, int], bool], is_called: Callable[[int, int], bool]
+) -> Iterator[tuple[int, int, bool]]:
+    """Candidates as (start, end, certain): certain ones need no words before them. They may overlap.
+
+    `taken`: whether a range is something else. `is_called`: whether words say that a range is a phone number; asked
+    before the rules of several countries are, which cost about a millisecond for each number.
+    """
+    known: list[tuple[int, int]] = []
     for found in _PLUS.finditer(text):
-        if (end := _international(found[0], region)) is not None:
-            yield found.start(), found.start() + end, True
+        if not taken(*found.span()) and (end := _international(found[0], region)) is not None:
+            known.append((found.start(), found.start() + end))
+            yield *known[-1], True
     if region in _NANP_REGIONS:
-        yield from _north_american(text)
+        for start, end, certain in _north_american(text):
+            known.append((start, end))
+            yield start, end, certain
     for found in _RUN.finditer(text):
-        yield from _national(found[0], found.start(), region)
+        start, end = found.span()
+        if not taken(start, end) and not any(first < end and start < last for first, last in known):
+            yield from _national(found[0], start, region, is_called(start, end))
 
 
 def is_phone(digits: str, region: str, context: Context | None) -> bool:
@@ -87,21 +102,23 @@ def _north_american(text: str) -> Iterator[tuple[int, int, bool]]:
             yield found.start(), found.end(), found[1] == "555"
 
 
-def _national(run: str, start: int, region: str) -> Iterator[tuple[int, int, bool]]:
+def _national(run: str, start: int, region: str, is_called: bool) -> Iterator[tuple[int, int, bool]]:
     """What phonenumbers finds in a run of digits: certain in the region's own notation, uncertain in others'."""
     digits = _digits(run)
-    if len(digits) < 7 or digits in _TYPICAL_MAXIMA:
+    if len(digits) < _FEWEST or digits in _TYPICAL_MAXIMA:
         return
-    for match in PhoneNumberMatcher(run, region, leniency=Leniency.STRICT_GROUPING):
-        if match.start == 0 or run[match.start - 1].isspace():  # not the decimals of a number
-            yield start + match.start + _opened(match.raw_string), start + match.end, not _is_count(digits)
-            return
-    for other in (region, *_ELSEWHERE):
-        for match in PhoneNumberMatcher(run, other, leniency=Leniency.VALID):
-            yield start + match.start + _opened(match.raw_string), start + match.end, False
-            return
-    if region in _NANP_REGIONS and _shaped_like_nanp(run, digits):
-        yield start, start + len(run), False
+    if region not in _NANP_REGIONS or len(digits) in _NANP_DIGITS or is_called:
+        for match in PhoneNumberMatcher(run, region, leniency=Leniency.STRICT_GROUPING):
+            if match.start == 0 or run[match.start - 1].isspace():  # not the decimals of a number
+                yield start + match.start + _opened(match.raw_string), start + match.end, not _is_count(digits)
+                return
+    if not is_called:
+        return
+    formatted = digits[0] == "0" or not run.isdecimal()
+    if (formatted and any(_valid(run, other) for other in (region, *_ELSEWHERE))) or (
+        region in _NANP_REGIONS and _shaped_like_nanp(run, digits)
+    ):
+        yield start + _opened(run), start + len(run), False
 
 
 def _opened(number: str) -> bool:

@@ -15,15 +15,11 @@ _TENS = {"twenty": "2", "thirty": "3", "forty": "4", "fourty": "4", "fifty": "5"
 _TENS |= {"eighty": "8", "ninety": "9"}
 _TIMES = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _SCALES = {"hundred": "00", "thousand": "000"}
-_FILLERS = frozenset({"um", "uh", "uhm", "umm", "er", "erm", "ah", "eh", "and", "then", "okay", "ok", "so", "like"})
-_FILLERS |= {"dash", "hyphen", "space", "comma"}
+FILLERS = frozenset({"um", "uh", "uhm", "umm", "er", "erm", "ah", "eh", "and", "then", "okay", "ok", "so", "like"})
+FILLERS |= {"dash", "hyphen", "space", "comma", "yeah", "yes", "yep", "right", "is"}
 _DASHES = frozenset({"dash", "hyphen"})
 _DOTS = frozenset({"dot", "point", "period"})
-_NUMBER = "|".join([*_UNITS, *_TEENS, *_TENS, *_TIMES, *_SCALES])
-_LIKELY = re.compile(
-    rf"\b(?:{_NUMBER})\b[\s,.;\u2010-\u2015-]{{1,4}}\w+|(?<![\w.])\d(?:[\s,]{{1,2}}\d){{6}}(?!\w)", re.IGNORECASE
-)
-"""A text without it has no digits that are said."""
+NUMBER_WORDS = frozenset([*_UNITS, *_TEENS, *_TENS, *_TIMES, *_SCALES])
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|\+")
 _GAP = re.compile(r"[\s,.;\-\u2010-\u2015\u2026'\"]{0,8}")
 _MAX_FILLERS = 2
@@ -70,8 +66,6 @@ class _Token:
 
 def said_digits(text: str, fewest: int) -> Iterator[Said]:
     """Series of at least so many digits, at least one of them a word, or all of them said one by one."""
-    if _LIKELY.search(text) is None:
-        return
     for tokens in _series(text):
         said = _digits_of(tokens)
         if len(said.digits) >= fewest and (said.words or said.pieces == len(said.digits)):
@@ -110,7 +104,7 @@ def _kind(word: str) -> str | None:
         return "number" if len(word) <= _WRITTEN_DIGITS else None
     if word in ("plus", "+"):
         return "sign"
-    return "filler" if word in _FILLERS or word in _DOTS else None
+    return "filler" if word in FILLERS or word in _DOTS else None
 
 
 def _digits_of(tokens: list[_Token]) -> Said:
