@@ -33,9 +33,9 @@ _FILED = (
     "room|flight|ids?|identifier|uuid|guid|key|row|page|port|pid|seed|offset|size|length|range|bytes|epoch|timestamp|unix|"
     "amount|total|price|cost|balance|hash|checksum|md5|sha\\d*|recording|conversation|document|iban|score|student|patient"
 )
-_FILLING = r"""(?:[\s:=#.,'"(\[-]|(?<![^\W_])(?:numbers?|no|num|nr|ids?|codes?|is|was|are|of)(?![^\W_]))*\Z"""
+_FILLING = r"""(?:[\s:=#.,_'"(\[-]|(?:numbers?|no|num|nr|ids?|codes?|is|was|are|of)(?![^\W_]))*\Z"""
 _OF_A_THING = re.compile(rf"(?<![^\W_])(?:{_SHIPPED})s?{_FILLING}", re.IGNORECASE)
-_OF_A_FILE = re.compile(rf"(?<![^\W_])(?:{_FILED}){_FILLING}", re.IGNORECASE)
+_OF_A_FILE = re.compile(rf"(?:(?<![^\W_])(?:{_FILED})|(?-i:(?<=[a-z])I[dD]s?)){_FILLING}", re.IGNORECASE)
 _ONLY_ABOUT = re.compile(r"(?:\b(?:on|for|with|in|to) (?:the|my|your|this|that|his|her) |\barea )\Z", re.IGNORECASE)
 _UNITS = re.compile(
     r"\s?(?:[$€£¥%]|(?:bytes?|[kmgt]i?b|ms|usd|eur|dollars?|euros?|users|items|rows|records|times)\b)", re.IGNORECASE

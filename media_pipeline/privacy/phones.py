@@ -37,6 +37,9 @@ _RUN = re.compile(
 )
 _ELSEWHERE = ("GB", "IL", "DE", "FR", "IN", "JP", "AU", "BR", "IT", "ES", "MX", "CN", "CH", "NL", "IE", "NZ")
 """Countries whose national notation is understood when the words before a number call it a phone number."""
+_DIRECTLY = re.compile(r"(?:\b(?:at|on|is|number|phone|tel|dial|call|text)|:)\W*\Z", re.IGNORECASE)
+_EPOCH_SECONDS = re.compile(r"1[5-9]\d{8}\Z")
+"""From 2017 to 2033: "the call ended at 1732200000"."""
 _FEWEST = 7
 _NANP_DIGITS = range(10, 19)
 """With a country code and an extension."""
@@ -55,7 +58,7 @@ def phone_spans(
     known: list[tuple[int, int]] = []
     for found in _PLUS.finditer(text):
         if not taken(*found.span()) and (end := _international(found[0], region)) is not None:
-            known.append((found.start(), found.start() + end))
+            known.append((found.start() + _opened(found[0][:end]), found.start() + end))
             yield *known[-1], True
     if region in _NANP_REGIONS:
         for start, end, certain in _north_american(text):
@@ -64,7 +67,10 @@ def phone_spans(
     for found in _RUN.finditer(text):
         start, end = found.span()
         if not taken(start, end) and not any(first < end and start < last for first, last in known):
-            yield from _national(found[0], start, region, is_called(start, end))
+            called = is_called(start, end)
+            yield from _national(
+                found[0], start, region, called, _DIRECTLY.search(text, max(0, start - 12), start) is not None
+            )
 
 
 def is_phone(digits: str, region: str, context: Context | None) -> bool:
@@ -102,7 +108,7 @@ def _north_american(text: str) -> Iterator[tuple[int, int, bool]]:
             yield found.start(), found.end(), found[1] == "555"
 
 
-def _national(run: str, start: int, region: str, is_called: bool) -> Iterator[tuple[int, int, bool]]:
+def _national(run: str, start: int, region: str, is_called: bool, directly: bool) -> Iterator[tuple[int, int, bool]]:
     """What phonenumbers finds in a run of digits: certain in the region's own notation, uncertain in others'."""
     digits = _digits(run)
     if len(digits) < _FEWEST or digits in _TYPICAL_MAXIMA:
@@ -116,7 +122,7 @@ def _national(run: str, start: int, region: str, is_called: bool) -> Iterator[tu
         return
     formatted = digits[0] == "0" or not run.isdecimal()
     if (formatted and any(_valid(run, other) for other in (region, *_ELSEWHERE))) or (
-        region in _NANP_REGIONS and _shaped_like_nanp(run, digits)
+        region in _NANP_REGIONS and _shaped_like_nanp(run, digits, directly)
     ):
         yield start + _opened(run), start + len(run), False
 
@@ -126,9 +132,11 @@ def _opened(number: str) -> bool:
     return number.startswith("(") and ")" not in number
 
 
-def _shaped_like_nanp(run: str, digits: str) -> bool:
-    """Seven, ten or eleven digits in one piece: enough where words call it a phone number."""
-    return run.isdecimal() and (len(digits) in (7, 10) or (len(digits) == 11 and digits[0] == "1"))
+def _shaped_like_nanp(run: str, digits: str, directly: bool) -> bool:
+    """Ten or eleven digits in one piece, or seven right behind the words: enough where they say it is a number."""
+    if not run.isdecimal() or _EPOCH_SECONDS.match(digits):
+        return False
+    return len(digits) == 10 or (len(digits) == 11 and digits[0] == "1") or (len(digits) == 7 and directly)
 
 
 def _international(candidate: str, region: str) -> int | None:

@@ -16,13 +16,14 @@ _TENS |= {"eighty": "8", "ninety": "9"}
 _TIMES = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _SCALES = {"hundred": "00", "thousand": "000"}
 FILLERS = frozenset({"um", "uh", "uhm", "umm", "er", "erm", "ah", "eh", "and", "then", "okay", "ok", "so", "like"})
-FILLERS |= {"dash", "hyphen", "space", "comma", "yeah", "yes", "yep", "right", "is"}
+FILLERS |= {"dash", "hyphen", "space", "comma", "yeah", "yes", "yep", "right", "is", "the", "number"}
 _DASHES = frozenset({"dash", "hyphen"})
 _DOTS = frozenset({"dot", "point", "period"})
 NUMBER_WORDS = frozenset([*_UNITS, *_TEENS, *_TENS, *_TIMES, *_SCALES])
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|\+")
 _GAP = re.compile(r"[\s,.;\-\u2010-\u2015\u2026'\"]{0,8}")
-_MAX_FILLERS = 2
+_MAX_FILLERS = 4
+"""'and the number is', between an area code and the rest."""
 _WRITTEN_DIGITS = 4
 """Digits in one piece within digits that are said: "415 five five five"; longer pieces are somebody's own number."""
 
