@@ -8,6 +8,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 SANDBOX_PORT ?= 8099
 DEV_PORT     ?= 3000
+# Of the sandbox's two APIs: platform or guide.
+DIALECT      ?= platform
 
 # uv installs the same pinned, hashed files about ten times faster than pip; it is used when it is there.
 UV := $(shell command -v uv 2>/dev/null)
@@ -39,15 +41,15 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-demo: $(VENV)/.installed ## take a finished day from the sandbox to Parquet and answer an analyst's questions
-	@$(BIN)/media-pipeline demo
+demo: $(VENV)/.installed ## take a finished day from the sandbox to Parquet and answer an analyst's questions (DIALECT=guide)
+	@$(BIN)/media-pipeline demo --dialect $(DIALECT)
 
 # The variables name the sandbox, whatever .env says; the instance's own folder is .dagster.
 dev: $(VENV)/.installed ## sandbox + Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && test -f .dagster/dagster.yaml || cp dagster.yaml.example .dagster/dagster.yaml
 	@$(BIN)/media-pipeline sandbox --port $(SANDBOX_PORT) --transcode-seconds 120 & trap 'kill %1 2>/dev/null' EXIT; \
 	  export DAGSTER_HOME=$(CURDIR)/.dagster MEDIA_ROOT=$(CURDIR)/data/dev MEDIA_SPOOL=$(CURDIR)/.dagster/spool \
-	    GENESYS_DIALECT=guide GENESYS_BASE_URL=http://127.0.0.1:$(SANDBOX_PORT) GENESYS_LOGIN_URL= \
+	    GENESYS_DIALECT=$(DIALECT) GENESYS_BASE_URL=http://127.0.0.1:$(SANDBOX_PORT) GENESYS_LOGIN_URL= \
 	    GENESYS_CLIENT_ID=sandbox-client GENESYS_CLIENT_SECRET=sandbox-secret GENESYS_REQUESTS_PER_MINUTE=3000; \
 	  $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(DEV_PORT)
 

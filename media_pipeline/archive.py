@@ -53,6 +53,14 @@ class Archive:
         settings = self._settings
         return tell_story(self._store, settings.spool, recording_id, day=day, threads=settings.concurrency)
 
+    def day_of(self, recording_id: str) -> dt.date | None:
+        """The newest day whose inventory lists the recording; None when no day does."""
+        tables = Tables(self._store)
+        for day in reversed(all_days(self._store)):
+            if tables.rows_about("recording_inventory", day, recording_id, ["recording_id"]):
+                return day
+        return None
+
 
 def days_of(first: dt.date, last: dt.date) -> list[dt.date]:
     """All days of a range, both ends included; raises ValueError when it ends before it begins."""

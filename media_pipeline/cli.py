@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+
+from media_pipeline.console import ERR as _err
+from media_pipeline.console import OUT as _out
+from media_pipeline.console import explained as _explained
+from media_pipeline.console import given_day as _given_day
+from media_pipeline.console import given_days as _given_days
+from media_pipeline.console import stop as _stop
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,50 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-_out = Console()
-_err = Console(stderr=True)
-
-Day = Annotated[str, typer.Option(metavar="YYYY-MM-DD")]
-
-
-def _stop(sentence: object) -> typer.Exit:
-    from rich.text import Text
-
-    from media_pipeline.printing import printable
-
-    _err.print(Text(printable(str(sentence) or type(sentence).__name__), style="red"))
-    return typer.Exit(2)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """What is wrong with variables or the store as a sentence, and no traceback."""
-    from pyarrow import ArrowException
-
-    from media_pipeline.genesys.errors import GenesysError
-    from media_pipeline.storage.base import StorageError
-
-    try:
-        yield
-    except (GenesysError, StorageError, ValueError, OSError, ArrowException) as error:
-        raise _stop(error) from None
-
-
-def _given_day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise _stop(f"{text!r} is not a day such as 2026-11-20.") from None
-
-
-def _given_days(
-    what: str, date: str | None, first: str | None, last: str | None, every: bool
-) -> tuple[dt.date, dt.date] | None:
-    """The first and the last day; None for all."""
-    if sum([date is not None, first is not None or last is not None, every]) != 1 or (first is None) != (last is None):
-        raise _stop(f"Say what to {what} in one way: --date D, or --from D --to D, or --all.")
-    start, end = date or first, date or last
-    return (_given_day(start), _given_day(end)) if start and end else None
 
 
 @app.command()
@@ -186,6 +146,10 @@ def redact(
 def redact_audio(
     recording_id: Annotated[str, typer.Argument(help="The recording's id at Genesys Cloud.", show_default=False)],
     date: Annotated[str | None, typer.Option(help="Its day, to look nowhere else.", metavar="YYYY-MM-DD")] = None,
+    by_channel: Annotated[
+        bool,
+        typer.Option("--by-channel", help="Silence the segment's channel only: if the audio's are numbered alike."),
+    ] = False,
 ) -> None:
     """Write a copy of a recording in which the redacted segments are silent (uncompressed WAV only).
 
@@ -199,11 +163,75 @@ def redact_audio(
     day = _given_day(date) if date is not None else None
     try:
         with _explained():
-            silenced = Redaction().audio(recording_id, day)
+            silenced = Redaction().audio(recording_id, day, by_channel=by_channel)
     except (CannotSilence, UnreadableError) as error:
         _err.print(printing.printable(f"{error} No copy was written."), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
     printing.show_silenced(_out, silenced)
+
+
+@app.command()
+def doctor(
+    plain: Annotated[bool, typer.Option("--plain", help="One line a check, columns by tabs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Tell whether a day could be exported right now: hosts, credentials, permissions, storage, versions.
+
+    Exit code 0: yes, warnings allowed. 1: something fails. 2: the variables do not name an org and a client.
+    """
+    from contextlib import nullcontext
+
+    from media_pipeline import printing
+    from media_pipeline.doctor.examine import examine
+    from media_pipeline.doctor.screen import plain_lines, report_facts, show_report
+    from media_pipeline.settings import Settings
+
+    with _explained(), nullcontext() if plain or as_json else _err.status("Looking at everything ..."):
+        report = examine(Settings.load())
+    if as_json:
+        typer.echo(printing.as_json(report_facts(report)))
+    elif plain:
+        typer.echo("\n".join(plain_lines(report)))
+    else:
+        show_report(_out, report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def plan(
+    first: Annotated[str, typer.Option("--from", help="First day.", metavar="YYYY-MM-DD", show_default=False)],
+    last: Annotated[str, typer.Option("--to", help="Last day, included.", metavar="YYYY-MM-DD", show_default=False)],
+    against: Annotated[
+        bool | None,
+        typer.Option(
+            "--compare/--anew", help="Compare a kept plan with what came, or plan anew.  [default: by itself]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Tell what a backfill will bring and cost before it is begun; after it, plan against actual.
+
+    Exit code 0: planned, or compared. 1: the space does not suffice. 2: it cannot be planned.
+    """
+    from contextlib import nullcontext
+
+    from media_pipeline import printing
+    from media_pipeline.plan.command import planned
+    from media_pipeline.plan.screen import plan_facts, show_comparison, show_plan
+
+    span = (_given_day(first), _given_day(last))
+    with _explained(), nullcontext() if as_json else _err.status("Planning ...") as status:
+        result = planned(*span, compare_kept=against, told=lambda text: status.update(text) if status else None)
+    if result.unkept:
+        _err.print(printing.printable(f"The plan could not be kept: {result.unkept}"), style="yellow", markup=False)
+    if as_json:
+        typer.echo(printing.as_json(plan_facts(result.plan, result.where, result.comparison)))
+    elif result.comparison is not None:
+        show_comparison(_out, result.comparison)
+    else:
+        show_plan(_out, result.plan, result.where)
+    fits = result.comparison is not None or all(place.suffices for place in result.plan.places)
+    raise typer.Exit(0 if fits else 1)
 
 
 @app.command()
@@ -219,6 +247,10 @@ def sandbox(
     transcode_seconds: Annotated[
         int, typer.Option(help="When recordings that are being prepared become ready; 0 = never.")
     ] = 0,
+    rate_limit: Annotated[int, typer.Option(help="API calls a minute and client; 0 = any number.")] = 0,
+    lacks: Annotated[
+        list[str] | None, typer.Option(help="A permission the client lacks; repeat for more.", metavar="PERMISSION")
+    ] = None,
 ) -> None:
     """Serve a local Genesys Cloud org with calls that speak; nothing leaves this machine."""
     try:
@@ -237,6 +269,8 @@ def sandbox(
                 per_day=per_day,
                 rules=rules,
                 transcode_seconds=transcode_seconds,
+                rate_limit=rate_limit,
+                lacks=tuple(lacks or ()),
                 **chosen,
             )
         )
@@ -248,11 +282,14 @@ def sandbox(
 def demo(
     root: Annotated[Path, typer.Option(help="Where the demo's files go.")] = Path("data/demo"),
     per_day: Annotated[int, typer.Option(help="Recordings of the day.")] = 180,
+    dialect: Annotated[
+        Literal["platform", "guide"], typer.Option(help="Which of the sandbox's two APIs.")
+    ] = "platform",
 ) -> None:
     """Take yesterday from the sandbox to Parquet, and answer what an analyst would ask."""
     from media_pipeline.demo import run_demo
 
-    sys.exit(run_demo(root, per_day, _out))
+    sys.exit(run_demo(root, per_day, _out, dialect))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from pydantic import SecretStr
@@ -27,26 +27,29 @@ from media_pipeline.tables.partition import Tables
 
 CLIENT_ID, CLIENT_SECRET = "sandbox-client", "sandbox-secret"
 STOP_SECONDS = 5
+Dialect = Literal["platform", "guide"]
+DIALECTS: dict[Dialect, str] = {"platform": "the published Platform API v2", "guide": "the guides' endpoints"}
 TRANSCODE_SECONDS = 3600
 """When the sandbox's recordings in preparation become ready; the demo moves its clock on by as much."""
 
 
-def run_demo(root: Path, per_day: int, console: Console) -> int:
+def run_demo(root: Path, per_day: int, console: Console, dialect: Dialect = "platform") -> int:
     """Run the demo below `root`; returns the process's exit code."""
     day = newest_finished_day()
     tables = Tables(LocalStore(root))
     with _sandbox(day, per_day) as url:
         console.print(
-            f"\nSandbox org at {url}: {per_day} recordings on {day}. Exporting the day ...\n", highlight=False
+            f"\nSandbox org at {url}: {per_day} recordings on {day}. Exporting the day by {DIALECTS[dialect]} ...\n",
+            highlight=False,
         )
-        result = _export(day, url, root, console)
+        result = _export(day, url, root, console, dialect)
         console.print(f"\n{judge_day(tables, day).sentence}\n", highlight=False)
         for answer in (_funnel, _reasons, _storage, _speakers):
             console.print(answer(tables, day))
         console.print(_proof(tables, day), highlight=False)
         console.print("An hour later the source has prepared its last file; the same day once more ...\n")
         httpx.put(f"{url}/_sandbox/clock", json={"offset_seconds": TRANSCODE_SECONDS}).raise_for_status()
-        again = _export(day, url, root, console)
+        again = _export(day, url, root, console, dialect)
     verdict = judge_day(tables, day)
     console.print(
         f"\n{verdict.sentence}\n"
@@ -63,12 +66,12 @@ def run_demo(root: Path, per_day: int, console: Console) -> int:
     return 0 if verdict.complete else 1
 
 
-def _export(day: dt.date, url: str, root: Path, console: Console) -> dict[str, Any]:
+def _export(day: dt.date, url: str, root: Path, console: Console, dialect: Dialect) -> dict[str, Any]:
     settings = Settings(
         client_id=CLIENT_ID,
         client_secret=SecretStr(CLIENT_SECRET),
         base_url=url,
-        dialect="guide",
+        dialect=dialect,
         requests_per_minute=0,
         root=str(root),
         spool=root.absolute() / ".spool",
@@ -107,10 +110,13 @@ def _funnel(tables: Tables, day: dt.date) -> Table:
         ("listed by Genesys Cloud", len(inventory)),
         ("in a format we export", int(inventory["codec_supported"].sum())),
         ("stored and verified", int((audio["status"] == "stored").sum())),
-        ("proved by the provider's MD5", int((audio["integrity_basis"] == "source_md5").sum())),
+        *((f"proved by {_BASES[basis]}", count) for basis, count in audio["integrity_basis"].value_counts().items()),
         ("with a transcript", int((transcripts["status"] == "available").sum())),
     ]
     return _table("How much of the day do we have?", ["step", "recordings"], steps)
+
+
+_BASES = {"source_md5": "the provider's MD5", "length_and_range": "length and range, and hashed by us"}
 
 
 def _reasons(tables: Tables, day: dt.date) -> Table:
@@ -121,6 +127,8 @@ def _reasons(tables: Tables, day: dt.date) -> Table:
 
 
 def _storage(tables: Tables, day: dt.date) -> Table:
+    found = tables.read("storage_utilization", day).to_pylist()
+    timed = any(row["duration_seconds"] for row in found)  # the published API does not tell how long a recording is
     rows = [
         (
             row["media_type"],
@@ -129,20 +137,27 @@ def _storage(tables: Tables, day: dt.date) -> Table:
             f"{row['source_bytes'] / 1e6:,.1f}",
             f"{row['stored_bytes'] / 1e6:,.1f}",
             f"{row['compression_ratio']:.2f}" if row["compression_ratio"] else "",
-            f"{row['duration_seconds'] / 60:,.0f}",
+            *([f"{row['duration_seconds'] / 60:,.0f}"] if timed else []),
         )
-        for row in tables.read("storage_utilization", day).to_pylist()
+        for row in found
     ]
-    columns = ["media", "format", "recordings", "MB before", "MB stored", "ratio", "minutes"]
+    columns = ["media", "format", "recordings", "MB before", "MB stored", "ratio", *(["minutes"] if timed else [])]
     return _table("What does it take to keep it?", columns, rows)
 
 
 def _speakers(tables: Tables, day: dt.date) -> Table:
-    said = tables.read("diarized_transcripts", day, ["speaker", "start_ms", "end_ms"]).to_pandas()
+    columns = ["speaker", "participant_purpose", "start_ms", "end_ms"]
+    said = tables.read("diarized_transcripts", day, columns).to_pandas()
     said["minutes"] = (said["end_ms"] - said["start_ms"]) / 60_000
-    totals = said.groupby("speaker")["minutes"].agg(["size", "sum"])
-    rows = [(speaker, int(row["size"]), f"{row['sum']:,.1f}") for speaker, row in totals.iterrows()]
-    return _table("Who speaks how much?", ["speaker", "utterances", "minutes"], rows)
+    said["who"] = said["participant_purpose"].fillna(said["speaker"])
+    totals = said.groupby("who").agg(
+        people=("speaker", "nunique"), said=("minutes", "size"), minutes=("minutes", "sum")
+    )
+    rows = [
+        (who, int(row["people"]) if who == "agent" else "", int(row["said"]), f"{row['minutes']:,.1f}")
+        for who, row in totals.iterrows()
+    ]
+    return _table("Who speaks how much?", ["speaker", "people", "utterances", "minutes"], rows)
 
 
 def _proof(tables: Tables, day: dt.date) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 import dagster as dg
 
+from media_pipeline.archive import Archive
 from media_pipeline.assets.progress import Progress
 from media_pipeline.build import build_definitions
+from media_pipeline.genesys.errors import NotFound
 from media_pipeline.jobs import DAILY_EXPORT
 from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.failures import first_cause
@@ -108,7 +110,13 @@ class RecordingExporter:
 
         genesys = default_resources(self._settings)["genesys"]
         with dg.build_resources({"genesys": genesys}) as resources:
-            return resources.genesys.session.source.day_of(recording_id)
+            try:
+                return resources.genesys.session.source.day_of(recording_id)
+            except NotFound:  # the published API cannot look an id up, but an earlier listing may know it
+                day = Archive(self._settings).day_of(recording_id)
+                if day is None:
+                    raise
+                return day
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

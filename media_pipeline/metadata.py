@@ -66,11 +66,16 @@ def calls(stats: CallStats) -> dict[str, Any]:
         for (operation, status), number in sorted(stats.calls.items())
     ]
     return {
-        "api_calls": sum(number for (operation, _), number in stats.calls.items() if operation != "file"),
+        "api_calls": stats.api_calls(),
         "retries": stats.retries.total(),
         "waited_seconds": round(sum(stats.waited_seconds.values()), 1),
         "calls_by_operation": sample(rows, ["operation", "status", "calls"]),
     }
+
+
+def calls_per_1000(stats: CallStats, recordings: int) -> float:
+    """API calls so far, tokens and all, per 1,000 recordings."""
+    return round(1000 * stats.api_calls() / max(recordings, 1), 1)
 
 
 def outcomes_picture(day: dt.date, files: Mapping[str, int], sizes: Mapping[str, int]) -> dg.MarkdownMetadataValue:

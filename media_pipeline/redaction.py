@@ -87,16 +87,18 @@ class Redaction:
                 outcome.copies_removed += 1
         return outcome
 
-    def audio(self, recording_id: str, day: dt.date | None = None) -> Silenced:
-        """Write copies of a recording's files in which its redacted segments are silent.
+    def audio(self, recording_id: str, day: dt.date | None = None, *, by_channel: bool = False) -> Silenced:
+        """Write copies of a recording's files in which its redacted segments are silent, in all channels.
 
+        `by_channel` leaves the others as they are: a segment's channel is a side of the line, and nothing promises
+        that the audio's channels are numbered alike.
         Raises ValueError when nothing is stored of it or its day is raw, CannotSilence, UnreadableError, StorageError.
         """
         for found in [day] if day else reversed(transcript_days(self._store)):
             rows = self._tables.rows_about("recording_audio", found, recording_id)
             stored = [row for row in rows if row["status"] == STORED]
             if stored:
-                return self._silence(recording_id, found, stored)
+                return self._silence(recording_id, found, stored, by_channel)
         raise ValueError(f"No stored recording {recording_id} with a day of transcripts: see `media-pipeline explain`.")
 
     def _one_day(self, day: dt.date, outcome: Outcome) -> None:
@@ -114,11 +116,15 @@ class Redaction:
         outcome.redacted.append(done)
         self._tell(day, "transcripts_redacted", segments=done.segments, touched=done.touched, sidecars=done.sidecars)
 
-    def _silence(self, recording_id: str, day: dt.date, stored: list[Row]) -> Silenced:
+    def _silence(self, recording_id: str, day: dt.date, stored: list[Row], by_channel: bool) -> Silenced:
         if not is_redacted(self._tables, day):
             raise ValueError(f"The transcripts of {day} are raw: run `media-pipeline redact --date {day}` first.")
         segments = self._tables.rows_about(TABLE, day, recording_id)
-        spans = [Span(row["start_ms"], row["end_ms"], row["channel"]) for row in segments if row[TOTAL_COLUMN]]
+        spans = [
+            Span(row["start_ms"], row["end_ms"], row["channel"] if by_channel else None)
+            for row in segments
+            if row[TOTAL_COLUMN]
+        ]
         copies = []
         for row in stored if spans else ():
             copies.append(write_silenced(self._store, row, silenced_key(row["object_key"]), spans))

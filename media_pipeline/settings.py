@@ -29,6 +29,12 @@ def started_from() -> Path:
     return Path(os.environ.get("PWD") or Path.cwd())
 
 
+def dagster_home() -> Path | None:
+    """Dagster's own variable: the folder of its instance, None where it is not set."""
+    home = os.environ.get("DAGSTER_HOME")
+    return Path(home).expanduser() if home else None
+
+
 @contextmanager
 def environment_of_children(**variables: str) -> Iterator[None]:
     """Processes that are started in this context have these variables besides ours."""

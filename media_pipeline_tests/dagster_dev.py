@@ -118,6 +118,7 @@ def dagster_dev(
     first_day: dt.date | None = None,
     transcode_seconds: int = 0,
     latency_ms: int = 0,
+    dialect: str = "platform",
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[DagsterDev]:
     """Serve an org of `days` days and Dagster's UI for the length of a `with` block; files go below `folder`.
@@ -130,7 +131,7 @@ def dagster_dev(
         port = _free_port()
         command = ["-m", "dagster", "dev", "--workspace", str(REPO / "workspace.yaml")]
         command += ["--host", "127.0.0.1", "--port", str(port)]
-        environment = _environment(folder, sandbox_url, start) | dict(variables or {})
+        environment = _environment(folder, sandbox_url, start, dialect) | dict(variables or {})
         with _process(command, folder / "dagster.log", folder, environment) as process:
             dev = DagsterDev(f"http://127.0.0.1:{port}", folder, sandbox_url)
             until(lambda: _loaded(dev, process), START_SECONDS, lambda: f"No UI. {tail(folder / 'dagster.log')}")
@@ -174,7 +175,7 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
 
 
-def _environment(folder: Path, sandbox_url: str, first_day: dt.date) -> dict[str, str]:
+def _environment(folder: Path, sandbox_url: str, first_day: dt.date, dialect: str) -> dict[str, str]:
     home = folder / "dagster_home"
     home.mkdir(parents=True)
     shutil.copyfile(REPO / "dagster.yaml.example", home / "dagster.yaml")
@@ -183,7 +184,7 @@ def _environment(folder: Path, sandbox_url: str, first_day: dt.date) -> dict[str
         "MEDIA_ROOT": str(folder / "media"),
         "MEDIA_SPOOL": str(folder / "spool"),
         "MEDIA_START_DATE": str(first_day),
-        "GENESYS_DIALECT": "guide",
+        "GENESYS_DIALECT": dialect,
         "GENESYS_BASE_URL": sandbox_url,
         "GENESYS_CLIENT_ID": "sandbox-client",
         "GENESYS_CLIENT_SECRET": SECRET,

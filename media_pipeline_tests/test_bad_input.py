@@ -44,7 +44,6 @@ def test_an_unknown_region_names_the_known_ones(export):
         ({"login_url": "http://login.mypurecloud.com"}, "GENESYS_LOGIN_URL uses http to login.mypurecloud.com"),
         ({"base_url": "api.mypurecloud.com"}, "GENESYS_BASE_URL is not a URL"),
         ({"base_url": "https://user:pw@api.mypurecloud.com"}, "must not carry credentials"),
-        ({"dialect": "platform"}, "GENESYS_DIALECT=platform is not built yet"),
         ({"root": "gs://bucket"}, "is neither a path nor s3://"),
     ],
 )

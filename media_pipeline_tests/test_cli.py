@@ -103,3 +103,11 @@ def test_the_demo_shows_an_analysts_answers_and_fetches_nothing_twice(tmp_path):
         assert answer in first.stdout
     second = run("demo", "--root", "demo", "--per-day", "40", folder=tmp_path)
     assert "0 MB in" in second.stdout
+
+
+def test_the_sandbox_takes_permissions_and_a_rate_as_its_module_does(tmp_path):
+    refused = run("sandbox", "--port", "0", "--lacks", "no:such:permission", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "Unknown permission 'no:such:permission'" in refused.stderr
+    refused = run("sandbox", "--port", "0", "--rate-limit", "-1", folder=tmp_path)
+    assert "rate_limit must be between" in refused.stderr

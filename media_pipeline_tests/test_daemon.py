@@ -82,8 +82,9 @@ def test_a_killed_day_heals_by_itself_and_a_hopeless_one_is_given_up_in_one_mess
 
 def forbid_one_recording_of(day: Any, dev: DagsterDev) -> None:
     truth = httpx.get(f"{dev.sandbox_url}/_sandbox/truth", params={"date": str(day)}).json()
-    (target, *_) = (record["id"] for record in truth if record["kind"] == "ordinary")
-    rules = {"rules": [{"fault": "forbidden", "on": "media", "ids": [target]}]}
+    same_day = (record for record in truth if record["platform"]["date"] == str(day))
+    (target, *_) = (record["id"] for record in same_day if record["kind"] == "ordinary")
+    rules = {"rules": [{"fault": "forbidden", "on": "file", "ids": [target]}]}
     httpx.put(f"{dev.sandbox_url}/_sandbox/rules", json=rules).raise_for_status()
 
 

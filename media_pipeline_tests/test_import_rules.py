@@ -14,6 +14,9 @@ DAGSTER_ROOMS = ["resources", "checks", "assets", "sensors"]
 """Each may import the plain rooms, the modules beside the rooms, and the rooms before it."""
 REPORTS_MAY_IMPORT = {"reports", "resources", "settings", "storage", "tables", "genesys"}
 """The second code location: the same tables and store, none of the first one's assets; of genesys only the errors."""
+COMMANDS = ["doctor", "plan"]
+"""What single commands do: plain Python on top of all plain rooms, for the command line only."""
+COMMANDS_MAY_IMPORT = {*PLAIN_ROOMS, "connection", "settings"} - {"sandbox"}
 IMPORT_BUDGET_SECONDS = 1.5
 
 
@@ -37,6 +40,16 @@ def test_a_plain_room_imports_neither_dagster_nor_a_room_above_it(room):
     for path in (PACKAGE / room).rglob("*.py"):
         assert not {name for name in imports_of(path) if name.split(".")[0].startswith("dagster")}, path
         assert rooms_imported_by(path) <= allowed | {room}, path
+
+
+@pytest.mark.parametrize("room", COMMANDS)
+def test_a_command_is_plain_python_that_nothing_but_the_command_line_imports(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not {name for name in imports_of(path) if name.split(".")[0].startswith("dagster")}, path
+        assert rooms_imported_by(path) <= COMMANDS_MAY_IMPORT | {room}, path
+    for path in PACKAGE.rglob("*.py"):
+        if room not in path.relative_to(PACKAGE).parts and path.name != "cli.py":
+            assert room not in rooms_imported_by(path), path
 
 
 @pytest.mark.parametrize("room", DAGSTER_ROOMS)

@@ -2,9 +2,10 @@
 
 import datetime as dt
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +15,15 @@ from pydantic import Field
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.step import Step, working
 from media_pipeline.checks.archive_intact import ARCHIVE_INTACT, archive_intact_result
-from media_pipeline.metadata import SAMPLE_ROWS, calls, outcomes_picture, sample, schema_metadata, written
+from media_pipeline.metadata import (
+    SAMPLE_ROWS,
+    calls,
+    calls_per_1000,
+    outcomes_picture,
+    sample,
+    schema_metadata,
+    written,
+)
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.base import StorageError
@@ -30,6 +39,11 @@ from media_pipeline.transfer.parallel import ordered_map
 from media_pipeline.transfer.recording import Exporter, Refetch, Result, Task
 from media_pipeline.transfer.sidecar import sidecar, sidecar_key
 from media_pipeline.transfer.spool import Spool
+
+TASKS_ANNOUNCED = 100
+"""Tasks that the source hears of at once: as many links as one request brings."""
+GROUPS_AHEAD = 10
+"""How far ahead: at half a minute a request, 100,000 links take 50 minutes."""
 
 
 class AudioConfig(dg.Config):
@@ -123,10 +137,10 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
 
 def _check_space(step: Step, media: MediaResource) -> None:
     check_space(media.store, Path(media.spool), media.min_available_mb)
-    use = step.session.source.storage_use()
-    if use.available_mb is not None and use.available_mb < media.min_available_mb:
+    left_mb = step.session.source.storage_left_mb()
+    if left_mb is not None and left_mb < media.min_available_mb:
         raise StorageError(
-            f"Genesys Cloud has {use.available_mb:,.0f} MB of recording storage left, less than MEDIA_MIN_AVAILABLE_MB="
+            f"Genesys Cloud has {left_mb:,.0f} MB of recording storage left, less than MEDIA_MIN_AVAILABLE_MB="
             f"{media.min_available_mb}: raise the quota or lower the limit, then run the day again. "
             "Nothing was downloaded."
         )
@@ -150,12 +164,23 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
             ledger.add(result.row)
         return result
 
-    for result in ordered_map(
-        export, _tasks(media.tables, ledger.earlier, step.day), threads=threads, abandon=downloader.abandon
-    ):
+    tasks = _announced(_tasks(media.tables, ledger.earlier, step.day), exporter)
+    for result in ordered_map(export, tasks, threads=threads, abandon=downloader.abandon):
         if not result.reused:
             step.costs.add(result.task.listed, result.effort)
         yield result
+
+
+def _announced(tasks: Iterator[Task], exporter: Exporter) -> Iterator[Task]:
+    """The tasks, each after the source has heard that its link will be needed: some are cheap by the hundred only."""
+    groups: deque[list[Task]] = deque()
+    while group := list(islice(tasks, TASKS_ANNOUNCED)):
+        exporter.source.expect([task.listed for task in group if exporter.will_resolve(task)])
+        groups.append(group)
+        if len(groups) > GROUPS_AHEAD:
+            yield from groups.popleft()
+    for group in groups:
+        yield from group
 
 
 def _tasks(tables: Tables, settled: pa.Table, day: dt.date) -> Iterator[Task]:
@@ -215,6 +240,7 @@ def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]
             "stored_bytes": totals.stored_bytes,
             "fetched_bytes": totals.fetched_bytes,
             "mb_per_second": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
+            "api_calls_of_the_run_per_1000_recordings": calls_per_1000(step.session.stats, totals.statuses.total()),
         }
         | calls(step.stats)
     )

@@ -4,7 +4,7 @@ import dagster as dg
 
 from media_pipeline.assets.step import working
 from media_pipeline.genesys.source import ListingTally
-from media_pipeline.metadata import calls, schema_metadata, written
+from media_pipeline.metadata import calls, calls_per_1000, schema_metadata, written
 from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -38,12 +38,18 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
             return dg.MaterializeResult(
                 metadata=written(media.tables, "recording_inventory", step.day, table.num_rows)
                 | {
+                    "listed_by": tally.basis,
                     "pages": tally.pages,
                     "duplicates_ignored": tally.duplicates,
                     "other_days_ignored": tally.other_days,
                     "entries_without_id": tally.malformed,
                     "no_longer_listed": tally.no_longer_listed,
+                    "conversations_without_recording": tally.without_recording,
+                    "conversations_unreadable": tally.unreadable,
+                    "results_never_asked_for": tally.ignored_results,
+                    "batches_unfinished": tally.unfinished_batches,
                 }
+                | {"api_calls_per_1000_recordings": calls_per_1000(step.stats, table.num_rows)}
                 | calls(step.stats)
             )
 

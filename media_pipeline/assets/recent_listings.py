@@ -12,7 +12,7 @@ from media_pipeline.metadata import calls, sample, schema_metadata
 from media_pipeline.partitions import recent_days
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.tables.arrivals import difference, write_listing
+from media_pipeline.tables.arrivals import difference, known_files, write_listing
 
 FAIL_WINDOW = dt.timedelta(hours=7)
 """Two of the schedule's turns missed."""
@@ -41,13 +41,16 @@ def recent_listings_asset(start_date: dt.date, lookback_days: int, retry: dg.Ret
         """Ids and states of what the source lists now, for each finished day of the look-back.
 
         Genesys Cloud documents up to 48 h until a recording is listed. The sensor late_recordings compares this table
-        with the inventory and runs the days again that differ. Lists only: no media, no transcript.
+        with the inventory and runs the days again that differ. Lists only: no media, no transcript. With the
+        published API, only conversations that are new or had something unsettled are asked about: a few calls a day,
+        but a change to a recording that was exported goes unnoticed.
         """
         now = dt.datetime.now(dt.UTC)
         with working(context, "recent_listings", genesys, media, day=now.date()) as step:
             rows = []
             for day in recent_days(now, start_date, lookback_days):
-                listed = write_listing(media.tables, day, step.session.source.list_day(day, ListingTally()))
+                known = known_files(media.tables, day)
+                listed = write_listing(media.tables, day, step.session.source.list_again(day, ListingTally(), known))
                 rows.append(_compared(media, day, listed))
                 step.audit.emit("day_listed_again", **rows[-1])
             return dg.MaterializeResult(

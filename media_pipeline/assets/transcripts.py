@@ -14,7 +14,7 @@ from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.metadata import calls, schema_metadata, written
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.tables.inventory import listed
+from media_pipeline.tables.inventory import conversations_with_several, listed
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import audio_prefix
 from media_pipeline.tables.redaction import NOTE, is_redacted, uncounted, unredacted
@@ -29,6 +29,7 @@ class _Task:
     files: list[ListedRecording]
     stored: list[Row]
     earlier: TranscriptRows | None
+    alone: bool
     raw: list[Row]
     """Of the earlier segments, what is kept under unredacted/."""
 
@@ -45,6 +46,7 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
             description=description,
             metadata=schema_metadata(table),
             partitions_def=partitions,
+            skippable=True,
         )
 
     @dg.multi_asset(
@@ -69,6 +71,7 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
             )
         ],
         retry_policy=retry,
+        can_subset=True,  # so that +availability_report, say, can be selected; both tables are written all the same
     )
     def transcripts(
         context: dg.AssetExecutionContext, genesys: GenesysResource, media: MediaResource
@@ -92,8 +95,14 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
             described = written(tables, "transcript_status", step.day, status.count) | counts | calls(step.stats)
             segment_facts = written(tables, "diarized_transcripts", step.day, segments.count) | counts
             redacted = transcripts_redacted_result(tables, media.keep_unredacted, media.concurrency)
-        yield dg.MaterializeResult(asset_key="diarized_transcripts", metadata=segment_facts, check_results=[redacted])
-        yield dg.MaterializeResult(asset_key="transcript_status", metadata=described)
+        for table, facts in (("diarized_transcripts", segment_facts), ("transcript_status", described)):
+            if dg.AssetKey(table) in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=table, metadata=facts)
+        if (
+            dg.AssetCheckKey(dg.AssetKey("diarized_transcripts"), TRANSCRIPTS_REDACTED)
+            in context.selected_asset_check_keys
+        ):
+            yield redacted
 
     return transcripts
 
@@ -104,7 +113,7 @@ def _fetched(step: Step, media: MediaResource, threads: int) -> Iterator[tuple[T
     settled = is_redacted(media.tables, step.day)
 
     def work(task: _Task) -> tuple[TranscriptRows, list[Row]]:
-        rows = task.earlier or fetch_transcript(step.session.source, task.files[0])
+        rows = task.earlier or fetch_transcript(step.session.source, task.files[0], alone=task.alone)
         if task.earlier is None:
             status = rows.status
             step.audit.emit(
@@ -138,6 +147,7 @@ def _complete_sidecars(media: MediaResource, task: _Task, rows: TranscriptRows, 
 
 
 def _tasks(tables: Tables, day: dt.date, keep_unredacted: bool) -> Iterator[_Task]:
+    shared = conversations_with_several(tables, day)
     for _, rows in aligned(
         raw=unredacted(tables).rows("diarized_transcripts", day) if keep_unredacted else (),
         inventory=tables.rows("recording_inventory", day),
@@ -154,5 +164,6 @@ def _tasks(tables: Tables, day: dt.date, keep_unredacted: bool) -> Iterator[_Tas
             files=[listed(row) for row in rows["inventory"]],
             stored=[row for row in rows["audio"] if row["status"] == STORED],
             earlier=earlier,
+            alone=rows["inventory"][0]["conversation_id"] not in shared,
             raw=rows["raw"] if earlier is not None else [],
         )

@@ -34,6 +34,8 @@ class TokenCache:
         self._token: str | None = None
         self._renew_at = 0.0
         self._proved = False
+        self.lifetime_seconds: float | None = None
+        """Of the newest token; None before the first."""
 
     def current(self) -> str:
         """A token that is not about to expire."""
@@ -63,6 +65,7 @@ class TokenCache:
         early = min(EARLY_SECONDS, EARLY_SHARE * token.lifetime_seconds)
         self._renew_at = asked_at + token.lifetime_seconds - early
         self._token = token.value
+        self.lifetime_seconds = token.lifetime_seconds
         self._proved = False
         return token.value
 

@@ -131,6 +131,13 @@ class Budget:
                 state.age += 1
             ring.save()
 
+    def usage(self) -> tuple[int, int]:
+        """Calls of the last period by all processes, and how many are allowed in one by now."""
+        with self._ring() as ring:
+            present = now()
+            used = ring.booked_until(present) - ring.booked_until(present - self._period)
+            return used, self._limit_of(ring.state)
+
     def _limit_of(self, state: _State) -> int:
         return min(self._limit, state.allowed or self._limit)
 

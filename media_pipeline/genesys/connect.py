@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from media_pipeline.genesys.endpoints import Endpoints
+from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.guide import GuideSource
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience
+from media_pipeline.genesys.platform import PlatformSource
 from media_pipeline.genesys.source import RecordingSource
-from media_pipeline.genesys.transport import Transport
+from media_pipeline.genesys.transport import CredentialStyle, Transport
+
+CREDENTIAL_STYLES: dict[str, CredentialStyle] = {"platform": "basic", "guide": "form"}
+"""How each dialect shows its credentials when it asks for a token."""
 
 
 def connect(
@@ -20,22 +24,21 @@ def connect(
     stats: CallStats,
     patience: Patience,
     connections: int,
+    hosts: MediaHosts,
 ) -> RecordingSource:
     """A source for the dialect; no request is made yet. Raises ConfigurationError."""
-    if dialect != "guide":
-        raise ConfigurationError(
-            f"GENESYS_DIALECT={dialect} is not built yet: this version speaks the guide dialect only. "
-            "Set GENESYS_DIALECT=guide, or try the whole pipeline on the sandbox with: make demo."
-        )
-    return GuideSource(
-        Transport(
-            endpoints,
-            client_id=client_id,
-            client_secret=client_secret,
-            credential_style="form",
-            pacer=pacer,
-            stats=stats,
-            patience=patience,
-            connections=connections,
-        )
+    if dialect not in CREDENTIAL_STYLES:
+        raise ConfigurationError(f"GENESYS_DIALECT={dialect!r} is not one of {', '.join(CREDENTIAL_STYLES)}.")
+    transport = Transport(
+        endpoints,
+        client_id=client_id,
+        client_secret=client_secret,
+        credential_style=CREDENTIAL_STYLES[dialect],
+        pacer=pacer,
+        stats=stats,
+        patience=patience,
+        connections=connections,
     )
+    if dialect == "guide":
+        return GuideSource(transport)
+    return PlatformSource(transport, hosts, stats, patience, connections=connections)

@@ -6,7 +6,9 @@
     ├── PermissionMissing      403, names the permission               permanent
     ├── NotFound               404
     ├── RateLimited            429 until the retries or the deadline ended
-    ├── ServerError            5xx, timeouts, broken connections until the end
+    ├── ServerError            5xx, timeouts, broken connections, jobs that fail, until the end
+    ├── StillPreparing         202 until the end: not "none"
+    ├── Undeliverable          the recording is known, and there is no link to it
     └── MalformedReply         an answer that is not what the API promises
 
 A permanent error stops a run at once and is never retried. Transfer errors live in `media_pipeline.transfer`.
@@ -63,3 +65,17 @@ class MalformedReply(GenesysError):
     """The reply is not the JSON that the API promises."""
 
     reason = "bad_reply"
+
+
+class StillPreparing(GenesysError):
+    """Genesys Cloud accepted the question and had no answer yet when patience ended."""
+
+    reason = "not_ready"
+
+
+class Undeliverable(GenesysError):
+    """Genesys Cloud knows the recording and gives no link to it; `reason` says why."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason

@@ -6,16 +6,29 @@ These endpoints are not in Genesys Cloud's published API; the published dialect 
 from __future__ import annotations
 
 import datetime as dt
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
-from media_pipeline.genesys.source import FileState, ListedRecording, ListingTally, MediaFile, Segment, StorageUse
+from media_pipeline.genesys.source import (
+    DayCount,
+    FileState,
+    Known,
+    ListedRecording,
+    ListingTally,
+    MediaFile,
+    Sample,
+    Segment,
+    StorageUse,
+)
 from media_pipeline.genesys.transport import Transport
+from media_pipeline.genesys.values import count, number, text, time
 
 PAGE_SIZE = 200
+SAMPLE_PAGES = 3
+MAX_PAGES = 1 << 20
+"""A listing that still goes on there is taken to be endless."""
 MAX_STALE_PAGES = 25
 """Pages in a row without one new recording after which a listing is taken to be endless."""
 
@@ -42,15 +55,18 @@ class GuideSource:
     def storage_use(self) -> StorageUse:
         """Used and allowed MB as the quota call states them."""
         body = self._api.get_json("quota", "/api/v2/recordings/quota", permission="recording:read")
-        used, limit = _number(body.get("storage_used_mb")), _number(body.get("storage_limit_mb"))
+        used, limit = number(body.get("storage_used_mb")), number(body.get("storage_limit_mb"))
         if used is None:
             raise MalformedReply("The quota reply has no storage_used_mb.")
         return StorageUse(used_mb=used, limit_mb=limit, basis="recordings_quota")
 
+    def storage_left_mb(self) -> float | None:
+        """The allowed less the used MB."""
+        return self.storage_use().available_mb
+
     def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
         """Page through the day until an empty page; repeated entities count as duplicates, other days' are left."""
-        start = dt.datetime.combine(day, dt.time(), dt.UTC)
-        query = f"start_time:{_iso(start)} end_time:{_iso(start + dt.timedelta(days=1))}"
+        query = _query(day)
         seen: set[str] = set()
         page, stale_pages = 1, 0
         while entities := self._page(query, page):
@@ -75,18 +91,57 @@ class GuideSource:
                 )
             page += 1
 
+    def count_day(self, day: dt.date) -> DayCount:
+        """Recordings by the number of the last page, found in about 2 log2(pages) calls; one call up to 200 of them."""
+        query, sizes = _query(day), {}
+
+        def size(page: int) -> int:
+            if page not in sizes:
+                sizes[page] = len(self._page(query, page))
+            return sizes[page]
+
+        full, beyond = 0, 1  # the last page known to be full, and one known not to be
+        while size(beyond) == PAGE_SIZE:
+            full, beyond = beyond, beyond * 2
+            if beyond > MAX_PAGES:
+                raise MalformedReply(f"The listing of {day} has no end: page {full} is still full.")
+        while beyond - full > 1:
+            middle = (full + beyond) // 2
+            full, beyond = (middle, beyond) if size(middle) == PAGE_SIZE else (full, middle)
+        return DayCount(day=day, recordings=full * PAGE_SIZE + size(beyond), conversations=None, basis="list_pages")
+
+    def sample(self, days: Sequence[DayCount], most: int) -> Sample:
+        """Every n-th recording of up to three pages, from days that hold some."""
+        holding = [count for count in days if count.entries]
+        chosen = holding[:: max(1, -(-len(holding) // SAMPLE_PAGES))]
+        found = []
+        for turn, counted in enumerate(chosen, 1):
+            page = -(-counted.entries // PAGE_SIZE) * turn // (len(chosen) + 1)
+            entities = map(_listed, self._page(_query(counted.day), max(1, page)))
+            found += [recording for recording in entities if recording is not None]
+        files = found[:: max(1, -(-len(found) // most))]
+        return Sample(entries=len(files), files=files)
+
+    def list_again(self, day: dt.date, tally: ListingTally, known: Mapping[str, Sequence[Known]]) -> Iterator[Known]:
+        """The listing itself: it gives ids and states at five calls per 1,000 recordings."""
+        for listed in self.list_day(day, tally):
+            yield Known(recording_id=listed.recording_id, file_index=listed.file_index, file_state=listed.file_state)
+
+    def expect(self, recordings: Iterable[ListedRecording]) -> None:
+        """Nothing to prepare: links are asked for one by one."""
+
     def resolve(self, recording: ListedRecording) -> MediaFile:
         """Name, type, size, MD5 and a fresh link in one call."""
         body = self._api.get_json("media", _path("media", recording.recording_id), permission="media:view")
         return MediaFile(
-            file_name=_text(body.get("file_name")),
-            content_type=_text(body.get("content_type")),
-            size_bytes=_count(body.get("file_size")),
-            md5=(_text(body.get("md5")) or "").strip().lower() or None,
-            link=_text(body.get("download_url")),
+            file_name=text(body.get("file_name")),
+            content_type=text(body.get("content_type")),
+            size_bytes=count(body.get("file_size")),
+            md5=(text(body.get("md5")) or "").strip().lower() or None,
+            link=text(body.get("download_url")),
         )
 
-    def transcript(self, recording: ListedRecording) -> list[Segment]:
+    def transcript(self, recording: ListedRecording, *, alone: bool = True) -> list[Segment]:
         """Segments in order of time; fields that are missing become `unknown` or None, never a made-up figure."""
         body = self._api.get_json(
             "transcript", _path("recordings", recording.recording_id) + "/transcript", permission="transcript:read"
@@ -100,7 +155,7 @@ class GuideSource:
     def day_of(self, recording_id: str) -> dt.date:
         """The UTC day of the media's created_date."""
         body = self._api.get_json("media", _path("media", recording_id), permission="media:view")
-        created = _time(body.get("created_date"))
+        created = time(body.get("created_date"))
         if created is None:
             raise MalformedReply(
                 f"Genesys Cloud does not say when recording {recording_id!r} was created; name its day."
@@ -120,6 +175,11 @@ class GuideSource:
         return entities
 
 
+def _query(day: dt.date) -> str:
+    start = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return f"start_time:{_iso(start)} end_time:{_iso(start + dt.timedelta(days=1))}"
+
+
 def _path(kind: str, recording_id: str) -> str:
     segment = quote(recording_id, safe="")
     if set(segment) <= {"."}:  # '.' and '..' would be resolved away as path segments
@@ -132,56 +192,29 @@ def _iso(moment: dt.datetime) -> str:
 
 
 def _listed(entity: object) -> ListedRecording | None:
-    if not isinstance(entity, dict) or not (recording_id := _text(entity.get("id"))):
+    if not isinstance(entity, dict) or not (recording_id := text(entity.get("id"))):
         return None
-    status = _text(entity.get("status"))
+    status = text(entity.get("status"))
     return ListedRecording(
         recording_id=recording_id,
-        conversation_id=_text(entity.get("conversation_id")),
-        media_type=_text(entity.get("media_type")),
-        format=(_text(entity.get("format")) or "").strip().lower().lstrip(".") or None,
-        started_at=_time(entity.get("created_time")),
-        duration_seconds=_number(entity.get("duration_seconds")),
+        conversation_id=text(entity.get("conversation_id")),
+        media_type=text(entity.get("media_type")),
+        format=(text(entity.get("format")) or "").strip().lower().lstrip(".") or None,
+        started_at=time(entity.get("created_time")),
+        duration_seconds=number(entity.get("duration_seconds")),
         file_state=_FILE_STATES.get(status.lower() if status else None, "pending"),
     )
 
 
 def _segment(entry: object, recording_id: str) -> Segment:
     entry = entry if isinstance(entry, dict) else {}
-    start, end = _number(entry.get("startOffsetInMilliseconds")), _number(entry.get("endOffsetInMilliseconds"))
+    start, end = number(entry.get("startOffsetInMilliseconds")), number(entry.get("endOffsetInMilliseconds"))
     if start is None or end is None:
         raise MalformedReply(f"The transcript of recording {recording_id!r} has a segment without offsets.")
     return Segment(
         start_ms=round(start),
         end_ms=round(end),
-        text=_text(entry.get("text")) or "",
-        speaker=_text(entry.get("speaker")) or "unknown",
-        confidence=_number(entry.get("confidence")),
+        text=text(entry.get("text")) or "",
+        speaker=text(entry.get("speaker")) or "unknown",
+        confidence=number(entry.get("confidence")),
     )
-
-
-def _text(value: object) -> str | None:
-    """The value as text that UTF-8 can hold: JSON can smuggle in lone surrogates, which become question marks."""
-    if not isinstance(value, str) or not value:
-        return None
-    return value.encode("utf-8", "replace").decode("utf-8")
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _time(value: object) -> dt.datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)

@@ -32,6 +32,8 @@ JITTER_SECONDS = 0.25
 """Waits are 1-2-4-8-16 s, each with up to this share of the first wait on top."""
 LOOK_SECONDS = 0.5
 """How often who waits looks whether something was learned since."""
+NO_API_CALLS = ("file", "transcript_file")
+"""Operations that go to a media host, not to the API, and cost nothing of its budget."""
 TOO_MANY_REQUESTS = HTTPStatus.TOO_MANY_REQUESTS
 
 T = TypeVar("T")
@@ -65,6 +67,11 @@ class CallStats:
         with self._lock:
             self.retries[operation] += 1
             self.waited_seconds[operation] += seconds
+
+    def api_calls(self) -> int:
+        """Calls of the API so far, tokens and all."""
+        with self._lock:
+            return sum(number for (operation, _), number in self.calls.items() if operation not in NO_API_CALLS)
 
     def since(self, earlier: CallStats) -> CallStats:
         """What came on top of an earlier snapshot."""

@@ -6,11 +6,12 @@ No wire format, no HTTP and no table belongs here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-FileState = Literal["available", "pending", "archived", "deleted"]
+FileState = Literal["available", "pending", "archived", "deleted", "error", "undelivered"]
+"""`error`: the source calls the recording broken; `undelivered`: listed as available, but left out of the delivery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +29,40 @@ class ListedRecording:
     file_name: str | None = None
     size_bytes: int | None = None
     md5: str | None = None
+    communication_ids: Sequence[str] | None = None
+    agent_ids: Sequence[str] | None = None
+    queue_ids: Sequence[str] | None = None
 
 
 @dataclass(slots=True)
 class ListingTally:
-    """What a day's listing contained besides the recordings it yielded, and what it no longer contains."""
+    """What a day's listing contained besides the recordings it yielded, and what it no longer contains.
+
+    `malformed` entries have no id, `unreadable` conversations have recordings that we may not see: neither can have a
+    row, and both keep the day from being complete. `without_recording`: conversations in which a recording was
+    started and none exists. `ignored_results`: links that came for recordings never asked for. `unfinished_batches`:
+    batch jobs that were given up. `basis`: how the day was listed.
+    """
 
     pages: int = 0
     duplicates: int = 0
     other_days: int = 0
     malformed: int = 0
     no_longer_listed: int = 0
+    unreadable: int = 0
+    without_recording: int = 0
+    ignored_results: int = 0
+    unfinished_batches: int = 0
+    basis: str = "list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an earlier listing said of one file."""
+
+    recording_id: str
+    file_index: int
+    file_state: FileState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +90,29 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DayCount:
+    """How much a day's listing will bring, found out without listing it; None where the source does not tell."""
+
+    day: dt.date
+    recordings: int | None
+    conversations: int | None
+    basis: str
+
+    @property
+    def entries(self) -> int:
+        """What the source counts: recordings, or conversations with one."""
+        return (self.recordings if self.recordings is not None else self.conversations) or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Some of what days hold, to judge the rest by: so many entries (as a DayCount counts them), and their files."""
+
+    entries: int
+    files: Sequence[ListedRecording]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageUse:
     """Storage in use and its limit (None where the source names none) in MB of 10^6; `basis`: whose figure."""
 
@@ -85,14 +132,35 @@ class RecordingSource(Protocol):
     def storage_use(self) -> StorageUse:
         """The org's recording storage."""
 
+    def storage_left_mb(self) -> float | None:
+        """What is left of the org's own limit; None, without asking, where the source names no limit."""
+
     def list_day(self, day: dt.date, tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of a UTC day, each once, in the source's order; `tally` counts what was passed over."""
 
-    def resolve(self, recording: ListedRecording) -> MediaFile:
-        """Facts and a fresh download link; raises NotFound, PermissionMissing."""
+    def count_day(self, day: dt.date) -> DayCount:
+        """How much `list_day` would bring, in a call or a few."""
 
-    def transcript(self, recording: ListedRecording) -> list[Segment]:
-        """The diarized transcript in order of time; raises NotFound when there is none, PermissionMissing."""
+    def sample(self, days: Sequence[DayCount], most: int) -> Sample:
+        """Some entries out of counted days, spread over them, at the cost of a dozen calls."""
+
+    def list_again(self, day: dt.date, tally: ListingTally, known: Mapping[str, Sequence[Known]]) -> Iterator[Known]:
+        """Ids and states of a day, at the least cost; `known`: by conversation, what an earlier listing said."""
+
+    def expect(self, recordings: Iterable[ListedRecording]) -> None:
+        """Say which recordings will be resolved next, so that many links can be asked for in one call."""
+
+    def resolve(self, recording: ListedRecording) -> MediaFile:
+        """Facts and a link that was not handed out before.
+
+        Raises NotFound, PermissionMissing, Undeliverable, StillPreparing.
+        """
+
+    def transcript(self, recording: ListedRecording, *, alone: bool = True) -> list[Segment]:
+        """The diarized transcript in order of time; `alone`: the conversation has no other recording.
+
+        Raises NotFound when there is none, PermissionMissing.
+        """
 
     def day_of(self, recording_id: str) -> dt.date:
         """The UTC day whose partition a recording belongs to; raises NotFound."""

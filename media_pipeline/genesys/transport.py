@@ -5,6 +5,7 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 import httpx
@@ -20,8 +21,10 @@ from media_pipeline.genesys.errors import (
     PermissionMissing,
     RateLimited,
     ServerError,
+    StillPreparing,
 )
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
+from media_pipeline.genesys.permissions import named_in
 from media_pipeline.genesys.redaction import redact
 
 CONNECT_SECONDS = 10.0
@@ -29,6 +32,8 @@ READ_SECONDS = 30.0
 DEFAULT_TOKEN_SECONDS = 3600.0
 """Assumed when a token reply does not say how long the token lives."""
 
+_ERROR_CHARACTERS = 4_000
+"""Read of a refusal to find the permissions it names."""
 TOKEN = "token"  # noqa: S105  the operation's name
 
 CredentialStyle = Literal["basic", "form"]
@@ -48,7 +53,9 @@ class Transport:
         stats: CallStats,
         patience: Patience,
         connections: int,
+        timeouts: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
     ) -> None:
+        """`timeouts`: seconds for a connection, and for each read."""
         missing = [n for n, v in (("GENESYS_CLIENT_ID", client_id), ("GENESYS_CLIENT_SECRET", client_secret)) if not v]
         if missing:
             raise ConfigurationError(
@@ -63,24 +70,49 @@ class Transport:
         self._stats = stats
         self._patience = patience
         self._http = httpx.Client(
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            timeout=httpx.Timeout(timeouts[1], connect=timeouts[0], pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
             event_hooks={"request": [self._before], "response": [self._after]},
             follow_redirects=False,
         )
-        self._auth = BearerAuth(TokenCache(self._fetch_token))
+        self._tokens = TokenCache(self._fetch_token)
+        self._auth = BearerAuth(self._tokens)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
 
+    def token_lifetime_seconds(self) -> float:
+        """How long the token lives, which is asked for if there is none; raises AuthenticationError."""
+        self._tokens.current()
+        return self._tokens.lifetime_seconds or 0.0
+
     def get_json(self, operation: str, path: str, *, permission: str) -> dict[str, Any]:
         """GET an object; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
+        return self._object(self.call(operation, "GET", path, permission=permission), operation)
 
-        def attempt() -> dict[str, Any]:
-            request = self._http.build_request("GET", self.endpoints.api + path, extensions={"operation": operation})
-            return self._object(self._judged(self._send(request, self._auth), operation, permission))
+    def call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        permission: str,
+        body: object = None,
+        accepted: tuple[int, ...] = (200,),
+    ) -> Any:
+        """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing."""
+
+        def attempt() -> Any:
+            request = self._http.build_request(
+                method,
+                self.endpoints.api + path,
+                content=None if body is None else json.dumps(body).encode(),
+                headers=None if body is None else {"Content-Type": "application/json"},
+                extensions={"operation": operation},
+            )
+            return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted))
 
         return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
@@ -104,7 +136,7 @@ class Transport:
                     "GENESYS_CLIENT_SECRET, that the OAuth client is of the type Client Credentials, and that "
                     "GENESYS_REGION is its org's region."
                 )
-            return self._object(self._judged(response, TOKEN, "none"))
+            return self._object(self._parsed(self._judged(response, TOKEN, "none")), TOKEN)
 
         body = self._patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
@@ -129,9 +161,11 @@ class Transport:
                 )
             ) from None
 
-    def _judged(self, response: httpx.Response, operation: str, permission: str) -> httpx.Response:
+    def _judged(
+        self, response: httpx.Response, operation: str, permission: str, accepted: tuple[int, ...] = (200,)
+    ) -> httpx.Response:
         status = response.status_code
-        if status == httpx.codes.OK:
+        if status in accepted:
             return response
         what = f"'{operation}' (HTTP {status}{self._said(response)})"
         if status == httpx.codes.UNAUTHORIZED:
@@ -139,13 +173,19 @@ class Transport:
                 f"Genesys Cloud refused a fresh token for {what}. Check that the OAuth client is active in this org."
             )
         if status == httpx.codes.FORBIDDEN:
+            named = named_in(response.text[:_ERROR_CHARACTERS]) or permission
             raise PermissionMissing(
-                f"The OAuth client may not call {what}. Give one of its roles the permission {permission} "
+                f"The OAuth client may not call {what}. Give one of its roles the permission {named} "
                 "for the division of the recording."
             )
         if status == httpx.codes.NOT_FOUND:
             raise NotFound(
                 f"Genesys Cloud does not know what {what} asked for; check the id, the base URL and the dialect."
+            )
+        if status == httpx.codes.ACCEPTED:
+            raise TryAgain(
+                StillPreparing(f"Genesys Cloud was still preparing its answer to {what}; run the day again later."),
+                retry_after_seconds=retry_after_seconds(response.headers),
             )
         if status == httpx.codes.TOO_MANY_REQUESTS:
             error: GenesysError = RateLimited(
@@ -157,19 +197,21 @@ class Transport:
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
         raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
 
-    def _object(self, response: httpx.Response) -> dict[str, Any]:
+    def _parsed(self, response: httpx.Response) -> Any:
         try:
-            body = response.json()
+            return response.json()
         except ValueError:
-            body = None
-        if not isinstance(body, dict):
             kind = response.headers.get("Content-Type", "no content type").split(";")[0]
             raise TryAgain(
                 MalformedReply(
                     f"Genesys Cloud answered '{response.request.extensions['operation']}' with {self._clean(kind)} "
-                    "instead of a JSON object; is a proxy or login page in between?"
+                    "instead of JSON; is a proxy or login page in between?"
                 )
-            )
+            ) from None
+
+    def _object(self, body: Any, operation: str) -> dict[str, Any]:
+        if not isinstance(body, dict):
+            raise MalformedReply(f"Genesys Cloud answered '{operation}' with JSON that is not an object.")
         return body
 
     def _message(self, response: httpx.Response) -> str:

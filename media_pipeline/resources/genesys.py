@@ -69,6 +69,7 @@ class GenesysResource(dg.ConfigurableResource):
             client_secret = client_secret or settings.client_secret.get_secret_value()
         stats, patience = CallStats(), Patience(self.first_wait_seconds, self.deadline_seconds)
         pacer = self._pacer(client_id, endpoints.api)
+        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
         source = connect(
             endpoints,
             dialect=self.dialect,
@@ -78,8 +79,8 @@ class GenesysResource(dg.ConfigurableResource):
             stats=stats,
             patience=patience,
             connections=self.concurrency,
+            hosts=hosts,
         )
-        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
         return Session(source, MediaHttp(hosts, stats), patience, stats)
 
     def _pacer(self, client_id: str, api: str) -> Pacer:

@@ -44,10 +44,10 @@ class ObjectWriter(Protocol):
     def write(self, data: bytes) -> int:
         """Append bytes."""
 
-    def commit(self, *, sha256: str | None = None) -> int:
+    def commit(self, *, sha256: str | None = None, soon: bool = False) -> int:
         """Publish what was written, durably, replacing an older object; returns its size in bytes.
 
-        `sha256` as for `ObjectStore.publish`.
+        `sha256` and `soon` as for `ObjectStore.publish`.
         """
 
 
@@ -62,12 +62,17 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Publish a small object; one that is not durable may be torn after a power cut, never by a kill."""
 
-    def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
+    def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         """Make a finished local file an object, durably, replacing an older one; returns its size in bytes.
 
         The file is gone when this returns, and still there when it raises; a process killed in between may leave the
         file beside its object. `sha256` is that of the *source* in hex, kept with the object where the place can.
+        With `soon`, a power cut (no kill) may take the object away whole until `flush` or, with others following, for a
+        second.
         """
+
+    def flush(self) -> None:
+        """Return when everything published so far is durable."""
 
     def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
         """The same unless the key is taken; False, and the file stays, when it is. At most 5 GB."""

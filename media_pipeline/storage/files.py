@@ -7,10 +7,13 @@ import errno
 import io
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 COPY_BYTES = 1024 * 1024
+SOON_SECONDS = 1.0
+"""How long a name may wait for its folder's fsync: each costs as much as that of a short recording's bytes."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
@@ -24,11 +27,27 @@ class Folders:
         """Return when the names given in this folder so far are durable."""
         self._syncs.setdefault(folder, _Sync()).run(folder)
 
+    def sync_soon(self, folder: str) -> None:
+        """The same if that is due after a second; else leave it to the next call, or to `flush`."""
+        sync = self._syncs.setdefault(folder, _Sync())
+        sync.is_waiting = True
+        if time.monotonic() >= sync.due:
+            sync.run(folder)
+
+    def flush(self) -> None:
+        """Return when all names given so far are durable."""
+        for folder, sync in list(self._syncs.items()):
+            if sync.is_waiting:
+                sync.run(folder)
+
 
 class _Sync:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._begun = self._done = 0
+        self.is_waiting = False
+        """Whether there are names that the last fsync may not have seen."""
+        self.due = 0.0
 
     def run(self, folder: str) -> None:
         begun = self._begun
@@ -37,18 +56,29 @@ class _Sync:
                 return
             self._begun += 1
             number = self._begun
-            sync_folder(folder)
-            self._done = number
+            self.is_waiting = False
+            try:
+                sync_folder(folder)
+            except BaseException:
+                self.is_waiting = True
+                raise
+            self._done, self.due = number, time.monotonic() + SOON_SECONDS
 
 
 class NoHardLinks(Exception):
     """This file system cannot give a file a second name."""
 
 
-def place(temporary: str, target: str, folders: Folders) -> None:
-    """Give a synced file its final name durably, replacing what has it; raises OSError (EXDEV between file systems)."""
+def place(temporary: str, target: str, folders: Folders, *, soon: bool = False) -> None:
+    """Give a synced file its final name durably, or soon so, replacing what has it; raises OSError (EXDEV between file
+    systems).
+    """
     rename(temporary, target)
-    folders.sync(target.rpartition("/")[0])
+    folder = target.rpartition("/")[0]
+    if soon:
+        folders.sync_soon(folder)
+    else:
+        folders.sync(folder)
 
 
 def rename(temporary: str, target: str) -> None:

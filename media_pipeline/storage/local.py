@@ -60,12 +60,12 @@ class LocalStore:
             writer.write(data)
             writer.commit(durable=durable)
 
-    def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
+    def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         target = f"{self.url}/{checked_key(key)}"
         size = _synced(path)
         with _explained(self.root):
             try:
-                place(str(path), target, self._folders)
+                place(str(path), target, self._folders, soon=soon)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
@@ -73,6 +73,10 @@ class LocalStore:
                     place(str(copy), target, self._folders)
                 path.unlink()
         return size
+
+    def flush(self) -> None:
+        with _explained(self.root):
+            self._folders.flush()
 
     def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
         target = self.root / checked_key(key)
@@ -238,11 +242,11 @@ class _FileWriter:
         self._size += len(data)
         return len(data)
 
-    def commit(self, *, sha256: str | None = None, durable: bool = True) -> int:
+    def commit(self, *, sha256: str | None = None, soon: bool = False, durable: bool = True) -> int:
         with _explained(self._root):
             if durable:
                 os.fsync(self._file.fileno())
-                place(self._name, self._target, self._folders)
+                place(self._name, self._target, self._folders, soon=soon)
             else:
                 rename(self._name, self._target)
         self._committed = True

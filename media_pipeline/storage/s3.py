@@ -56,11 +56,14 @@ class S3Store:
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         self.upload(io.BytesIO(data), self._full(key))
 
-    def publish(self, path: Path, key: str, *, sha256: str | None = None) -> int:
+    def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         with path.open("rb") as file:
             size = self.upload(file, self._full(key), sha256)
         path.unlink()
         return size
+
+    def flush(self) -> None:
+        """Nothing is to be done: S3 acknowledges what is durable."""
 
     def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
         full_key, size = self._full(key), path.stat().st_size
@@ -241,5 +244,5 @@ class _UploadWriter:
         with self._store._spooling():
             return int(self._file.write(data))
 
-    def commit(self, *, sha256: str | None = None) -> int:
+    def commit(self, *, sha256: str | None = None, soon: bool = False) -> int:
         return self._store.upload(self._file, self._full_key, sha256)

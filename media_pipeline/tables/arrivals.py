@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from media_pipeline.genesys.source import ListedRecording
+from media_pipeline.genesys.source import Known
 from media_pipeline.tables.inventory import DELETED
 from media_pipeline.tables.inventory import TABLE as INVENTORY
 from media_pipeline.tables.partition import TableMissing, Tables, aligned, sorted_table
@@ -35,7 +35,17 @@ class Difference:
         return f"{self.day}: " + (", ".join(f"{n} {kind}" for kind, n in sorted(self.counts.items())) or "unchanged")
 
 
-def write_listing(tables: Tables, day: dt.date, listed: Iterable[ListedRecording]) -> int:
+def known_files(tables: Tables, day: dt.date) -> dict[str, list[Known]]:
+    """What the day's inventory says of each conversation's files; nothing when it was never exported."""
+    known: dict[str, list[Known]] = {}
+    for row in tables.rows(INVENTORY, day, ["conversation_id", *_COLUMNS]):
+        conversation_id = row.pop("conversation_id")
+        if conversation_id is not None:
+            known.setdefault(conversation_id, []).append(Known(**row))
+    return known
+
+
+def write_listing(tables: Tables, day: dt.date, listed: Iterable[Known]) -> int:
     """Record ids and states of a day as the source lists them now; returns their number."""
     table = sorted_table(TABLE, ({name: getattr(recording, name) for name in _COLUMNS} for recording in listed))
     with tables.writer(TABLE, day) as writer:

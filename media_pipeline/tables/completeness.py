@@ -6,13 +6,14 @@ import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
 
-from media_pipeline.tables.inventory import malformed_entries
+from media_pipeline.tables.inventory import malformed_entries, unreadable_conversations
 from media_pipeline.tables.partition import Tables, aligned
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 
 MISSING_TABLE = "missing table "
 WITHOUT_ID = "listed without an id"
+UNREADABLE = "conversations whose recordings may not be seen (recording:recording:view for their division)"
 WITHOUT_OUTCOME = "without exactly one outcome"
 SAMPLE = 20
 """Names given at most; counts are exact."""
@@ -72,6 +73,8 @@ def judge_day(tables: Tables, day: dt.date) -> Verdict:
         return verdict
     for _ in range(malformed_entries(tables, day)):
         verdict.add(WITHOUT_ID)
+    for _ in range(unreadable_conversations(tables, day)):
+        verdict.add(UNREADABLE)
     sizes = tables.store.sizes(audio_prefix(day), OBJECT_SUFFIX)
     outcome_columns = ["recording_id", "file_index", "status", "reason", "object_key", "stored_size_bytes"]
     for recording_id, rows in aligned(

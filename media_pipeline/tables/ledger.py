@@ -91,6 +91,7 @@ class Ledger:
         if not lines:
             return
         try:
+            self._store.flush()  # the rows' objects go before them
             self._store.put(f"{ledger_prefix(self._day)}{self._run}.{time.time_ns()}.jsonl", b"".join(lines))
         except StorageError:
             with self._lock:

@@ -117,6 +117,7 @@ class Tables:
             except BaseException:
                 writer.abandon()
                 raise
+            self.store.flush()  # no table before the objects it tells of
             sink.commit()
         pa.default_memory_pool().release_unused()  # Arrow would keep it for the run's life
 

@@ -48,6 +48,11 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+def plan_key(first: dt.date, last: dt.date) -> str:
+    """The plan of a backfill of these days, both included."""
+    return f"plans/{first}_{last}.json"
+
+
 def lease_key(day: dt.date) -> str:
     """The object that says which run works on a day."""
     return f"leases/date={day}.json"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 UTC_MS = pa.timestamp("ms", tz="UTC")
+IDS = pa.list_(pa.field("element", pa.string()))
+"""`element` is what Parquet calls it, whatever Arrow does."""
 
 
 def _column(name: str, kind: pa.DataType, description: str, *, required: bool = False) -> pa.Field:
@@ -18,7 +20,9 @@ _FILE_NAME = _column("file_name", pa.string(), "File name as the source gives it
 _MEDIA_TYPE = _column("media_type", pa.string(), "call, screen, chat, email or message.")
 _FORMAT = _column("format", pa.string(), "Lower-case format without a dot; null where the source has none.")
 _REASON = _column("reason", pa.string(), "Why the status is what it is; null when stored.")
-_FILE_STATE = _column("file_state", pa.string(), "available, pending, archived or deleted.", required=True)
+_FILE_STATE = _column(
+    "file_state", pa.string(), "available, pending, archived, deleted, error or undelivered.", required=True
+)
 
 RECORDING_INVENTORY = pa.schema(
     [
@@ -28,12 +32,17 @@ RECORDING_INVENTORY = pa.schema(
         _MEDIA_TYPE,
         _FORMAT,
         _column("codec_supported", pa.bool_(), "Whether the format is one of MEDIA_CODECS.", required=True),
-        _column("started_at", UTC_MS, "Creation time; its UTC day is the partition."),
-        _column("duration_seconds", pa.float64(), "Length in seconds as the source states it."),
+        _column(
+            "started_at", UTC_MS, "Creation (guide) or conversation start (platform); its UTC day is the partition."
+        ),
+        _column("duration_seconds", pa.float64(), "Length in seconds where the source states it."),
         _FILE_STATE,
         _FILE_NAME,
         _column("size_bytes", pa.int64(), "Size in bytes, where the listing gives it."),
         _column("md5", pa.string(), "MD5 in hex, where the listing gives it."),
+        _column("communication_ids", IDS, "The customer's voice sessions, which transcripts belong to."),
+        _column("agent_ids", IDS, "User ids of the conversation's agents, sorted; null if unknown."),
+        _column("queue_ids", IDS, "Ids of the conversation's queues, sorted; null if unknown."),
     ]
 )
 
@@ -76,8 +85,10 @@ DIARIZED_TRANSCRIPTS = pa.schema(
         _column("segment_index", pa.int32(), "0, 1, ... in order of time.", required=True),
         _column("start_ms", pa.int64(), "Start in ms from the recording's start.", required=True),
         _column("end_ms", pa.int64(), "End in ms from the recording's start.", required=True),
-        _column("speaker", pa.string(), "Diarized speaker; `unknown` when missing.", required=True),
-        _column("channel", pa.int32(), "Audio channel, where the source says."),
+        _column(
+            "speaker", pa.string(), "Diarized speaker, a user id where known; `unknown` when missing.", required=True
+        ),
+        _column("channel", pa.int32(), "Side of the line: 0 external (customer), 1 internal; null if unknown."),
         _column("participant_purpose", pa.string(), "customer, agent, ...; where the source says."),
         _column(
             "text", pa.string(), "What was said; [PHONE_NUMBER] and the like where it was redacted.", required=True
@@ -144,7 +155,7 @@ EXPORT_RUNS = pa.schema(
         _column("step", pa.string(), "The asset that did the work.", required=True),
         _column("recording_id", pa.string(), "Set in rows about one recording; null in rows about calls."),
         _column("file_index", pa.int32(), "With recording_id: which of its files."),
-        _column("operation", pa.string(), "Set in rows about calls: token, list, quota, media, file, transcript."),
+        _column("operation", pa.string(), "Set in rows about calls: token, list, media, batch, file and the like."),
         _column(
             "http_status", pa.int32(), "With operation: the reply's status, 0 for none; null in the row of its retries."
         ),

@@ -76,6 +76,9 @@ class Connection:
     def _opened(self) -> socket.socket:
         self._http.connect()
         sock: socket.socket = self._http.sock
+        if isinstance(sock, ssl.SSLSocket):  # its reads would try again for ever
+            sock.settimeout(LOOK_SECONDS)
+            return sock
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", LOOK_SECONDS, 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", READ_SECONDS, 0))

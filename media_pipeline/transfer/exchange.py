@@ -72,7 +72,6 @@ class Exchange:
             self.status: int = self._parser.get_status_code()
             if self.status >= 200:
                 break
-        self.keeps_alive: bool = self._parser.should_keep_alive()
         length = self.headers.get("content-length")
         self._left = int(length) if length is not None else None
         if self.status in (204, 304) or self._left == 0:
@@ -83,6 +82,10 @@ class Exchange:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
         self.headers.add(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        self.keeps_alive: bool = self._parser.should_keep_alive()  # with the message's end it is forgotten
 
     def on_body(self, piece: bytes) -> None:
         """Called by the parser."""
@@ -157,7 +160,7 @@ class Exchange:
         for _ in range(READ_SECONDS // LOOK_SECONDS):
             try:
                 return self._sock.recv_into(room, 0, flags)
-            except (BlockingIOError, ssl.SSLWantReadError):
+            except (BlockingIOError, TimeoutError):
                 continue
             except (OSError, ValueError) as error:
                 raise Broken(type(error).__name__) from None

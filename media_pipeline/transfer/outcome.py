@@ -37,6 +37,15 @@ REASONS: dict[str, tuple[str, str]] = {
         FAILED,
         "The OAuth client may not read this recording; grant the permission, then run the day again.",
     ),
+    "not_delivered": (
+        FAILED,
+        "Listed but not delivered: grant recording:recording:viewSensitiveData (calls with card or personal data), or "
+        "recording:recording:view for the recording's division, then run the day again.",
+    ),
+    "source_error": (
+        FAILED,
+        "The source calls the recording broken (fileState ERROR); run the day again later, then ask Genesys support.",
+    ),
     "not_media": (
         FAILED,
         "The download link answered with a document instead of media, twice; run the day again later.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from media_pipeline.genesys.errors import GenesysError, PermissionMissing
-from media_pipeline.genesys.source import ListedRecording, MediaFile, RecordingSource
+from media_pipeline.genesys.source import FileState, ListedRecording, MediaFile, RecordingSource
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.transfer.adopt import adopted
 from media_pipeline.transfer.download import Downloader
@@ -19,6 +19,16 @@ from media_pipeline.transfer.outcome import EMPTY, STORED, UNAVAILABLE, Effort, 
 
 Refetch = Literal["nothing", "absent", "everything"]
 """What is asked for again although an earlier run settled it: nothing, what had no file, or all of it."""
+
+REASON_OF_STATE: dict[FileState, str | None] = {
+    "available": None,
+    "pending": "not_ready",
+    "archived": "archived",
+    "deleted": "deleted",
+    "error": "source_error",
+    "undelivered": "not_delivered",
+}
+"""Why nothing is fetched for a recording that the listing calls so."""
 
 Row = dict[str, Any]
 
@@ -54,9 +64,18 @@ class Exporter:
     refetch: Refetch = "nothing"
     only: Collection[str] = ()
 
+    def will_resolve(self, task: Task) -> bool:
+        """Whether `export` is going to ask the source for a link."""
+        listed = task.listed
+        fetched = task.codec_supported and REASON_OF_STATE[listed.file_state] is None
+        return fetched and self._wanted(task) and not self._settled(task)
+
+    def _wanted(self, task: Task) -> bool:
+        return not self.only or task.listed.recording_id in self.only
+
     def export(self, task: Task) -> Result:
         """Settle one recording; only errors that stop the whole run are raised (credentials, storage)."""
-        wanted = not self.only or task.listed.recording_id in self.only
+        wanted = self._wanted(task)
         if task.earlier is not None and (not wanted or self._settled(task)):
             return Result(task, task.earlier, Effort(), reused=True)
         effort = Effort()
@@ -85,7 +104,10 @@ class Exporter:
         if earlier["status"] == STORED:
             size = self.present(earlier["object_key"])
             return size is not None and size == earlier["stored_size_bytes"]
-        unchanged = earlier["listed_state"] == task.listed.file_state
+        state = task.listed.file_state
+        unchanged = earlier["listed_state"] == state
+        if state == "available" and earlier["reason"] in ("archived", "deleted"):
+            return False  # it was gone when its link was asked for, and is listed as there again
         return earlier["status"] in (EMPTY, UNAVAILABLE) and unchanged and self.refetch == "nothing"
 
     def _adopted(self, task: Task, media: MediaFile, effort: Effort) -> Stored | None:
@@ -114,13 +136,12 @@ def _refuse_without_bytes(media: MediaFile) -> None:
 
 def _refuse_what_cannot_be_fetched(task: Task) -> None:
     listed = task.listed
-    waiting = listed.file_state == "pending"
-    if not task.codec_supported and not (waiting and listed.format is None):
+    reason = REASON_OF_STATE[listed.file_state]
+    # A recording without a file has no format yet: that must not pass as a format nobody wants.
+    if not task.codec_supported and not (reason and listed.format is None):
         raise Ending("codec")
-    if waiting:
-        raise Ending("not_ready")
-    if listed.file_state != "available":
-        raise Ending(listed.file_state)
+    if reason:
+        raise Ending(reason)
 
 
 def _stored_row(task: Task, stored: Stored) -> Row:

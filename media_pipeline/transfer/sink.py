@@ -77,16 +77,16 @@ class GzipSink:
         return self._md5.hexdigest(), self._sha256.hexdigest()
 
     def publish(self) -> int:
-        """Give the object its final name; returns its size in bytes."""
+        """Give the object its final name, durable with the store's next flush at the latest; its size in bytes."""
         rest, index = self._blocks.finish()
         self._keep([rest])
         sha256 = self._sha256.hexdigest()
         if self._partial is None:
             with self._store.writer(self._key) as writer:
                 writer.write(b"".join(self._pieces))
-                size = writer.commit(sha256=sha256)
+                size = writer.commit(sha256=sha256, soon=True)
         else:
-            size = self._store.publish(Path(self._partial.path), self._key, sha256=sha256)
+            size = self._store.publish(Path(self._partial.path), self._key, sha256=sha256, soon=True)
             self._partial.published()
         # After the object, and not synced: a reader that meets an older or a torn index notices, and rebuilds it.
         self._store.put(self._key + INDEX_SUFFIX, index.encode(), durable=False)

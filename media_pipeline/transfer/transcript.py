@@ -26,10 +26,13 @@ class TranscriptRows:
         return replace(self, segments=redact_segments(self.segments))
 
 
-def fetch_transcript(source: RecordingSource, listed: ListedRecording) -> TranscriptRows:
-    """Ask for a transcript; every answer becomes a status, only errors that stop the whole run are raised."""
+def fetch_transcript(source: RecordingSource, listed: ListedRecording, *, alone: bool = True) -> TranscriptRows:
+    """Ask for a transcript; every answer becomes a status, only errors that stop the whole run are raised.
+
+    `alone`: the conversation has no other recording.
+    """
     try:
-        segments = source.transcript(listed)
+        segments = source.transcript(listed, alone=alone)
     except NotFound:
         return TranscriptRows(_status(listed, UNAVAILABLE, "no_transcript"))
     except PermissionMissing:

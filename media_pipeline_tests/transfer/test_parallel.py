@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from media_pipeline.transfer.parallel import WINDOW_ITEMS, ordered_map
+from media_pipeline.transfer.parallel import FIRST_THREADS, WINDOW_ITEMS, ordered_map
 
 
 def test_results_come_in_the_order_of_the_items_whoever_finishes_first():
@@ -55,3 +55,49 @@ def test_the_first_error_is_raised_and_what_is_not_begun_never_begins():
         list(ordered_map(work, range(1000), threads=2, abandon=abandoned.set))
     assert abandoned.is_set()
     assert len(begun) < 50
+
+
+def most_at_once(threads: int) -> int:
+    lock, at_work, most = threading.Lock(), 0, 0
+
+    def work(_: int) -> None:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.05)
+        with lock:
+            at_work -= 1
+
+    list(ordered_map(work, range(300), threads=threads))
+    return most
+
+
+def test_threads_join_while_the_cores_are_idle():
+    assert most_at_once(32) == 32
+    assert most_at_once(3) == 3
+
+
+def test_few_threads_work_while_they_keep_the_cores_busy(monkeypatch):
+    monkeypatch.setattr("media_pipeline.transfer.parallel.time.process_time", lambda: time.monotonic() * 1_000)
+    assert most_at_once(32) == FIRST_THREADS
+
+
+def test_an_error_of_the_items_is_raised_in_its_turn():
+    def items():
+        yield from range(3)
+        raise OSError("torn")
+
+    done = []
+    with pytest.raises(OSError, match="torn"):
+        for result in ordered_map(lambda n: n, items(), threads=2):
+            done.append(result)
+    assert done == [0, 1, 2]
+
+
+def test_leaving_early_ends_the_threads():
+    before = threading.active_count()
+    results = ordered_map(lambda n: n, range(10_000), threads=8)
+    assert next(results) == 0
+    results.close()
+    assert threading.active_count() == before

@@ -1,0 +1,105 @@
+"""Which permission each published operation needs, in one place: for errors, for the doctor, for the README.
+
+Source: "Requires ANY / ALL permissions" of the official Python SDK's docs (GENESYS_API.md, sources D and S). The OAuth
+client needs a role with these for every division whose recordings are exported.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+VIEW = "recording:recording:view"
+SENSITIVE = "recording:recording:viewSensitiveData"
+DETAILS = "analytics:conversationDetail:view"
+SPEECH = "speechAndTextAnalytics:data:view"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """What a part of the product needs: its operations as they are counted, and permissions, `any` or `all` of them."""
+
+    name: str
+    operations: tuple[str, ...]
+    permissions: tuple[str, ...]
+    needs: Literal["any", "all"] = "all"
+    without: str
+
+    @property
+    def sentence(self) -> str:
+        """The permissions as a person would list them."""
+        return (" or " if self.needs == "any" else " and ").join(self.permissions) or "none"
+
+
+FEATURES = (
+    Feature(
+        name="list a day",
+        operations=("availability", "job_submit", "job_state", "job_results", "query"),
+        permissions=(DETAILS,),
+        without="no day can be exported",
+    ),
+    Feature(
+        name="recordings and their links",
+        operations=("batch_submit", "batch_state", "metadata"),
+        permissions=(VIEW,),
+        without="no day can be exported",
+    ),
+    Feature(
+        name="recordings with sensitive data (PCI, PII)",
+        operations=(),
+        permissions=(SENSITIVE,),
+        without="such recordings are listed but not delivered, and their day is not complete",
+    ),
+    Feature(
+        name="transcripts",
+        operations=("transcript_url",),
+        permissions=(VIEW, SPEECH),
+        without="transcripts are `forbidden`; the day is complete without them",
+    ),
+    Feature(
+        name="dates of deletion (retention sweep)",
+        operations=("retention",),
+        permissions=(VIEW,),
+        without="recordings that will be deleted before they are exported are not warned of",
+    ),
+    Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
+    Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
+)
+"""Every feature of the platform dialect."""
+
+_NAME = re.compile(r"\b[A-Za-z]+:[A-Za-z]+:(?:[A-Za-z]+\b|\*)")
+_MOST_NAMED = 5
+
+
+GUIDE_FEATURES = (
+    Feature(
+        name="list a day",
+        operations=("list", "quota"),
+        permissions=("recording:read",),
+        without="no day can be exported",
+    ),
+    Feature(
+        name="recordings and their links",
+        operations=("media",),
+        permissions=("media:view",),
+        without="no day can be exported",
+    ),
+    Feature(
+        name="transcripts",
+        operations=("transcript",),
+        permissions=("transcript:read",),
+        without="transcripts are `forbidden`; the day is complete without them",
+    ),
+)
+"""The guides' names for what their endpoints need; no endpoint of theirs tells what a client has."""
+
+
+def needed_for(operation: str) -> str:
+    """The permissions of the feature that makes this call, in words; `none` where none is listed."""
+    return next((feature.sentence for feature in FEATURES if operation in feature.operations), "none")
+
+
+def named_in(text: str) -> str:
+    """The permissions that a refusal names, in words; empty when it names none."""
+    return " or ".join(list(dict.fromkeys(_NAME.findall(text)))[:_MOST_NAMED])

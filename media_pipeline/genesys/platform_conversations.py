@@ -1,0 +1,187 @@
+"""The conversations of a UTC day in which a recording was started: analytics job, or query while the lake lags (L1-L5).
+
+The job's `interval` matches conversations with activity in it; `startOfDayIntervalMatching` is not set, because it
+promises those that started *after* the day's beginning, and one that started with its first millisecond must not be
+lost. Conversations that started on another day are counted and left to that day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, ServerError
+from media_pipeline.genesys.permissions import needed_for
+from media_pipeline.genesys.platform_facts import Conversation, conversation_of
+from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter, turns
+from media_pipeline.genesys.source import ListingTally
+from media_pipeline.genesys.transport import Transport
+from media_pipeline.genesys.values import count, text, time
+
+JOBS = "/api/v2/analytics/conversations/details/jobs"
+QUERY = "/api/v2/analytics/conversations/details/query"
+JOB_PAGE = 1_000
+QUERY_PAGE = 100
+WALL = 100_000
+"""A query pages no further than this; "Pagination may not exceed 100000 results."."""
+SHORTEST_SLICE = dt.timedelta(seconds=1)
+JOB_ATTEMPTS = 2
+"""A job that fails, expires or is cancelled is submitted once more."""
+RECORDED = {
+    "order": "asc",
+    "orderBy": "conversationStart",
+    "segmentFilters": [
+        {
+            "type": "and",
+            "predicates": [{"type": "dimension", "dimension": "recording", "operator": "matches", "value": "true"}],
+        }
+    ],
+}
+
+Page = list[Any]
+
+
+class DayConversations:
+    """Finds a day's conversations, each once, a page in memory at a time."""
+
+    def __init__(self, api: Transport, waiter: Waiter) -> None:
+        self._api = api
+        self._waiter = waiter
+
+    def of(self, day: dt.date, tally: ListingTally) -> Iterator[Conversation]:
+        """Conversations that started on the day; `tally` counts pages and what was passed over."""
+        seen: set[str] = set()
+        for page in self._pages(day, tally):
+            tally.pages += 1
+            for entry in page:
+                conversation = conversation_of(entry)
+                if conversation is None:
+                    tally.malformed += 1
+                elif conversation.id in seen:
+                    tally.duplicates += 1
+                else:
+                    seen.add(conversation.id)
+                    if conversation.started_at.date() == day:
+                        yield conversation
+                    else:
+                        tally.other_days += 1
+
+    def _pages(self, day: dt.date, tally: ListingTally) -> Iterator[Page]:
+        start = dt.datetime.combine(day, dt.time(), dt.UTC)
+        end = start + dt.timedelta(days=1)
+        if self._available_until() >= end:
+            tally.basis = "analytics_job"
+            return self._of_job(start, end)
+        tally.basis = "analytics_query"
+        return self._of_query(start, end)
+
+    def _available_until(self) -> dt.datetime:
+        """Up to when the data lake is complete, by its own clock; the beginning of time when it does not say."""
+        body = self._api.get_json("availability", f"{JOBS}/availability", permission=needed_for("availability"))
+        return time(body.get("dataAvailabilityDate")) or dt.datetime.min.replace(tzinfo=dt.UTC)
+
+    def _of_job(self, start: dt.datetime, end: dt.datetime) -> Iterator[Page]:
+        for attempts_left in reversed(range(JOB_ATTEMPTS)):
+            try:
+                yield from self._results(self._fulfilled(start, end))
+                return
+            except (_JobBroken, NotFound) as error:  # 404: it expired while its pages were read
+                if attempts_left == 0:
+                    raise ServerError(
+                        f"The analytics job that lists {start.date()} did not work out, twice "
+                        f"({str(error).rstrip('.')}). Run the day again later."
+                    ) from None
+
+    def _fulfilled(self, start: dt.datetime, end: dt.datetime) -> str:
+        reply = self._api.call(
+            "job_submit",
+            "POST",
+            JOBS,
+            permission=needed_for("job_submit"),
+            body=RECORDED | {"interval": interval_of(start, end)},
+            accepted=(200, 202),
+        )
+        job_id = text(reply.get("jobId")) if isinstance(reply, dict) else None
+        if job_id is None:
+            raise MalformedReply("The reply to an analytics job has no jobId.")
+        state = "none"
+        for _ in turns(self._waiter, JOB_DEADLINES):
+            body = self._api.call(
+                "job_state",
+                "GET",
+                f"{JOBS}/{quote(job_id, safe='')}",
+                permission=needed_for("job_state"),
+                accepted=(200, 202),
+            )
+            state = (text(body.get("state")) if isinstance(body, dict) else None) or "none"
+            if state == "FULFILLED":
+                return job_id
+            if state in ("FAILED", "CANCELLED", "EXPIRED"):
+                raise _JobBroken(f"it ended as {state}")
+        raise _JobBroken(f"it was still {state} at the deadline")
+
+    def _results(self, job_id: str) -> Iterator[Page]:
+        cursor = None
+        known: set[str] = set()
+        while True:
+            after = "" if cursor is None else f"&cursor={quote(cursor, safe='')}"
+            body = self._api.get_json(
+                "job_results",
+                f"{JOBS}/{quote(job_id, safe='')}/results?pageSize={JOB_PAGE}{after}",
+                permission=needed_for("job_results"),
+            )
+            yield _conversations(body)
+            cursor = text(body.get("cursor"))
+            if cursor is None:
+                return
+            if cursor in known:
+                raise MalformedReply("The results of an analytics job repeat themselves: the same cursor came twice.")
+            known.add(cursor)
+
+    def _of_query(self, start: dt.datetime, end: dt.datetime) -> Iterator[Page]:
+        """Pages of an interval; halves of it, recursively, where it holds more than can be paged through."""
+        number, total = 1, 0
+        while number == 1 or (number - 1) * QUERY_PAGE < total:
+            body = self._api.call(
+                "query",
+                "POST",
+                QUERY,
+                permission=needed_for("query"),
+                body=RECORDED
+                | {"interval": interval_of(start, end), "paging": {"pageSize": QUERY_PAGE, "pageNumber": number}},
+            )
+            if not isinstance(body, dict):
+                raise MalformedReply("The reply to a conversation query is not an object.")
+            total = count(body.get("totalHits")) or 0
+            if total >= WALL:
+                if end - start <= SHORTEST_SLICE:
+                    raise MalformedReply(f"Genesys Cloud counts {total} conversations within one second.")
+                middle = start + (end - start) / 2
+                middle = middle.replace(microsecond=middle.microsecond // 1000 * 1000)
+                yield from self._of_query(start, middle)
+                yield from self._of_query(middle, end)
+                return
+            page = _conversations(body)
+            if not page:
+                return
+            yield page
+            number += 1
+
+
+class _JobBroken(GenesysError):
+    """A job ended without results."""
+
+
+def _conversations(body: dict[str, Any]) -> Page:
+    """The page's entries; a field that is left out means none."""
+    page = body.get("conversations", [])
+    if not isinstance(page, list):
+        raise MalformedReply("A page of conversations has no list of them.")
+    return page
+
+
+def interval_of(start: dt.datetime, end: dt.datetime) -> str:
+    """The span as analytics queries want it."""
+    return "/".join(m.isoformat(timespec="milliseconds").replace("+00:00", "Z") for m in (start, end))

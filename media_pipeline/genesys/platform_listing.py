@@ -1,0 +1,180 @@
+"""A day's recordings: conversations in, one row per recorded file out, in as few calls as there are (R5, R6, R3).
+
+A batch request names conversations only and so finds out which recordings there are. Metadata is asked for (one call a
+conversation) only where a recording came without a link. A recording that is left out while others of its conversation
+are delivered cannot be noticed here; a sweep over the retention query (R7) finds those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from urllib.parse import quote
+
+from media_pipeline.genesys.errors import MalformedReply, NotFound, PermissionMissing, StillPreparing
+from media_pipeline.genesys.permissions import needed_for
+from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Wanted
+from media_pipeline.genesys.platform_facts import Conversation, file_state_of, format_of, media_type_of
+from media_pipeline.genesys.platform_links import Links
+from media_pipeline.genesys.source import FileState, Known, ListedRecording, ListingTally
+from media_pipeline.genesys.transport import Transport
+from media_pipeline.genesys.values import items, text
+
+BATCHES_AHEAD = 20
+"""Batches under way while a day is listed: with half a minute each, 100,000 conversations take 25 minutes."""
+SETTLED_STATES = ("available", "archived", "deleted")
+"""A conversation whose files are all in one of these is not asked about again by a later listing."""
+
+Metadata = list[dict[str, object]]
+
+
+def recording_metadata(api: Transport, conversation_id: str) -> Metadata:
+    """The recordings of one conversation and their states (R3)."""
+    reply = api.call(
+        "metadata",
+        "GET",
+        f"/api/v2/conversations/{quote(conversation_id, safe='')}/recordingmetadata",
+        permission=needed_for("metadata"),
+    )
+    if not isinstance(reply, list):
+        raise MalformedReply(f"The recordings of conversation {conversation_id!r} are not a list.")
+    return items(reply)
+
+
+def state_of(found: dict[str, object], *, finished: bool) -> FileState:
+    """The state of a recording without a link; while its batch is not finished, it may still come."""
+    state = file_state_of(text(found.get("fileState")))
+    return "pending" if state == "undelivered" and not finished else state
+
+
+class Recordings:
+    """Finds the recordings of conversations; links it learns on the way are kept by `links`."""
+
+    def __init__(self, api: Transport, batches: Batches, links: Links) -> None:
+        self._api = api
+        self._batches = batches
+        self._links = links
+
+    def of(self, conversations: Iterable[Conversation], tally: ListingTally) -> Iterator[ListedRecording]:
+        """Every recording of the conversations, each once; the first conversation that has it keeps it."""
+        seen: set[str] = set()
+        for chunk, delivery in self._delivered(conversations, tally):
+            self._links.learn(delivery)
+            for conversation in chunk:
+                found = list(self._listed(conversation, delivery, tally))
+                others = seen & {listed.recording_id for listed in found}
+                tally.duplicates += len(others)
+                for listed in found:
+                    if listed.recording_id not in others:
+                        seen.add(listed.recording_id)
+                        yield listed
+
+    def again(
+        self, conversations: Iterable[Conversation], known: Mapping[str, Sequence[Known]], tally: ListingTally
+    ) -> Iterator[Known]:
+        """Ids and states, asking only about conversations that are new or have something unsettled.
+
+        Costs a batch item for each of those, and metadata for those known to have something unsettled.
+        """
+        settled: list[Known] = []
+
+        def to_ask() -> Iterator[Conversation]:
+            for conversation in conversations:
+                earlier = known.get(conversation.id, ())
+                if earlier and all(one.file_state in SETTLED_STATES for one in earlier):
+                    settled.extend(earlier)
+                else:
+                    yield conversation
+
+        for chunk, delivery in self._delivered(to_ask(), tally):
+            for conversation in chunk:
+                if conversation.id in known:
+                    found = self._listed(conversation, delivery, tally)
+                else:
+                    found = _delivered_files(conversation, delivery)
+                for listed in found:
+                    yield Known(
+                        recording_id=listed.recording_id, file_index=listed.file_index, file_state=listed.file_state
+                    )
+            yield from settled
+            settled.clear()
+        yield from settled
+
+    def _delivered(
+        self, conversations: Iterable[Conversation], tally: ListingTally
+    ) -> Iterator[tuple[list[Conversation], Delivery]]:
+        under_way: list[tuple[list[Conversation], Job]] = []
+        unread = iter(conversations)
+        while True:
+            while len(under_way) < BATCHES_AHEAD and (chunk := list(islice(unread, BATCH_ITEMS))):
+                job = self._batches.submit([Wanted(conversation.id) for conversation in chunk])
+                under_way.append((chunk, job))
+            if not under_way:
+                return
+            ready, delivery = self._batches.first_of([job for _, job in under_way])
+            (chunk,) = (chunk for chunk, job in under_way if job is ready)
+            under_way = [(chunk, job) for chunk, job in under_way if job is not ready]
+            tally.ignored_results += delivery.ignored
+            tally.unfinished_batches += not delivery.finished
+            yield chunk, delivery
+
+    def _listed(self, conversation: Conversation, delivery: Delivery, tally: ListingTally) -> Iterator[ListedRecording]:
+        found = list(_delivered_files(conversation, delivery))
+        yield from found
+        delivered = {listed.recording_id for listed in found}
+        refused = {recording for owner, recording in delivery.refused if owner == conversation.id}
+        for partial in sorted(refused & delivered):  # one of its files is missing
+            files = sum(listed.recording_id == partial for listed in found)
+            yield _listed_file(conversation, partial, index=files, state="undelivered")
+        if found and refused <= delivered and delivery.finished:
+            return
+        try:
+            metadata = recording_metadata(self._api, conversation.id)
+        except (PermissionMissing, NotFound, StillPreparing):
+            tally.unreadable += 1
+            return
+        if not metadata and not found:
+            tally.without_recording += 1
+        for entry in metadata:
+            recording_id = text(entry.get("id"))
+            if recording_id is None:
+                tally.malformed += 1
+            elif recording_id not in delivered:
+                yield _listed_file(
+                    conversation,
+                    recording_id,
+                    media_type=media_type_of(text(entry.get("media"))),
+                    state=state_of(entry, finished=delivery.finished),
+                )
+
+
+def _delivered_files(conversation: Conversation, delivery: Delivery) -> Iterator[ListedRecording]:
+    for recording_id, files in delivery.of_conversation(conversation.id):
+        for index, file in enumerate(files):
+            yield _listed_file(conversation, recording_id, index=index, file=file)
+
+
+def _listed_file(
+    conversation: Conversation,
+    recording_id: str,
+    *,
+    index: int = 0,
+    file: DeliveredFile | None = None,
+    media_type: str | None = None,
+    state: FileState = "available",
+) -> ListedRecording:
+    """One row; the duration stays open: the API states it for transcodes only, and a session's is not the file's."""
+    content_type = file.content_type if file else None
+    return ListedRecording(
+        recording_id=recording_id,
+        conversation_id=conversation.id,
+        file_index=index,
+        media_type=media_type or media_type_of(conversation.media_type, content_type),
+        format=format_of(content_type),
+        started_at=conversation.started_at,
+        duration_seconds=None,
+        file_state=state,
+        communication_ids=conversation.communication_ids,
+        agent_ids=conversation.agent_ids,
+        queue_ids=conversation.queue_ids,
+    )

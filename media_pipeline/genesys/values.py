@@ -1,0 +1,41 @@
+"""Single values out of foreign JSON: the wanted type, or None; never an error, never a guess."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+
+
+def text(value: object) -> str | None:
+    """The value as text that UTF-8 can hold: JSON can smuggle in lone surrogates, which become question marks."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def number(value: object) -> float | None:
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def count(value: object) -> int | None:
+    """A whole number from 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def time(value: object) -> dt.datetime | None:
+    """An ISO 8601 time in UTC; without a zone it is taken to be UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def items(value: object) -> list[dict[str, object]]:
+    """The objects of a list; nothing where there is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

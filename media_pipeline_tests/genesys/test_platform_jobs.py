@@ -1,0 +1,251 @@
+"""Batches, links and listings against an API of a few lines: what no sandbox would do or in no time."""
+
+import datetime as dt
+import threading
+from collections import Counter
+
+import pytest
+
+from media_pipeline.genesys.errors import MalformedReply, ServerError
+from media_pipeline.genesys.pacing import Patience
+from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
+from media_pipeline.genesys.platform_conversations import DayConversations
+from media_pipeline.genesys.platform_links import MOST_AHEAD, Links
+from media_pipeline.genesys.platform_polling import Pace, Waiter
+from media_pipeline.genesys.source import ListingTally
+
+DAY = dt.date(2026, 11, 20)
+
+
+class Api:
+    """Answers each operation with a function of method, path and body; counts calls."""
+
+    def __init__(self, **answers):
+        self.answers, self.calls = answers, Counter()
+
+    def call(self, operation, method, path, *, permission, body=None, accepted=(200,)):
+        self.calls[operation] += 1
+        return self.answers[operation](path, body)
+
+    def get_json(self, operation, path, *, permission):
+        return self.call(operation, "GET", path, permission=permission)
+
+
+def waiter():
+    return Waiter(Patience(first_wait_seconds=0.001, deadline_seconds=0.05))
+
+
+def results(*names, **more):
+    listed = [{"conversationId": c, "recordingId": r, "resultUrl": u, "contentType": "audio/wav"} for c, r, u in names]
+    return {"status": "Completed", "results": listed, "expectedResultCount": len(listed)} | more
+
+
+def collected(*states, wanted=("c",)):
+    replies = iter(states)
+    api = Api(batch_submit=lambda *_: {"id": "job"}, batch_state=lambda *_: next(replies))
+    batches = Batches(api, waiter())
+    return batches.collect(batches.submit([Wanted(each) for each in wanted])), api
+
+
+def test_files_of_a_recording_keep_their_places_when_results_change_theirs():
+    one, two = ("c", "r", "https://s3/a?X-Amz-Signature=9"), ("c", "r", "https://s3/b?X-Amz-Signature=1")
+    for order in ((one, two), (two, one), (one, two, one)):
+        delivery, _ = collected(results(*order))
+        assert [file.link for file in delivery.files["c", "r"]] == [one[2], two[2]]
+
+
+def test_results_never_asked_for_are_counted_and_left():
+    delivery, _ = collected(results(("c", "r", "https://s3/a"), ("other", "r", "https://s3/b")))
+    assert list(delivery.files) == [("c", "r")]
+    assert delivery.ignored == 1
+    api = Api(batch_submit=lambda *_: {"id": "j"}, batch_state=lambda *_: results(("c", "x", "u"), ("c", "r", "v")))
+    batches = Batches(api, waiter())
+    delivery = batches.collect(batches.submit([Wanted("c", "r")]))
+    assert (list(delivery.files), delivery.ignored) == ([("c", "r")], 1)
+
+
+def test_a_batch_that_completes_with_less_than_it_announced_is_asked_once_more():
+    short, whole = results(("c", "r", "u"), expectedResultCount=2), results(("c", "r", "u"), ("c", "s", "v"))
+    delivery, api = collected(short, whole)
+    assert len(delivery.files) == 2
+    assert api.calls["batch_state"] == 2
+    delivery, api = collected(short, short)
+    assert (len(delivery.files), delivery.finished) == (1, True)
+
+
+def test_a_batch_that_never_completes_gives_what_it_has():
+    stuck = results(("c", "r", "u"), status="InProgress", expectedResultCount=9)
+    delivery, _ = collected(*[stuck] * 1000)
+    assert (list(delivery.files), delivery.finished) == ([("c", "r")], False)
+
+
+def test_an_error_of_an_item_is_kept_without_its_secrets():
+    error = {"conversationId": "c", "recordingId": "r", "errorMsg": "No https://s3/a?X-Amz-Signature=topsecret"}
+    delivery, _ = collected({"status": "Completed", "results": [error, {"conversationId": "c"}, "nonsense"]})
+    assert "topsecret" not in delivery.refused["c", "r"]
+    assert delivery.refused["c", ""]
+
+
+def test_links_never_show_in_a_repr():
+    delivery, _ = collected(results(("c", "r", "https://s3/a?topsecret")))
+    assert "topsecret" not in repr(delivery)
+
+
+class FakeBatches:
+    """Every recording has one file; links are numbered by batch."""
+
+    def __init__(self, expires="600"):
+        self.submitted, self.expires, self.fail = [], expires, None
+
+    def submit(self, wanted):
+        if self.fail:
+            raise self.fail
+        self.submitted.append([item.recording_id for item in wanted])
+        now = Waiter(Patience()).now()
+        return Job(str(len(self.submitted)), tuple(wanted), now, Pace(now, now, 0.0))
+
+    def collect(self, job):
+        delivery = Delivery(job.submitted, finished=True)
+        for item in job.wanted:
+            if not item.recording_id.startswith("gone"):
+                link = f"https://s3/{item.recording_id}?job={job.id}&X-Amz-Expires={self.expires}"
+                delivery.add((item.conversation_id, item.recording_id), DeliveredFile(link, "audio/wav"))
+        return delivery
+
+
+def keys(count):
+    return [("c", f"r{number:04}") for number in range(count)]
+
+
+def links_of(batches):
+    return Links(batches, waiter(), lambda: 3600.0)
+
+
+def test_what_is_expected_is_asked_for_a_hundred_at_a_time():
+    batches = FakeBatches()
+    links = links_of(batches)
+    links.expect(keys(250))
+    assert [len(batch) for batch in batches.submitted] == [100, 100]
+    assert all(isinstance(links.take(key, 0), DeliveredFile) for key in keys(250))
+    assert [len(batch) for batch in batches.submitted] == [100, 100, 50]
+
+
+def test_what_a_listing_learned_is_not_asked_for():
+    batches = FakeBatches()
+    links = links_of(batches)
+    links.learn(batches.collect(batches.submit([Wanted(*key) for key in keys(100)])))
+    links.expect(keys(100))
+    assert all(isinstance(links.take(key, 0), DeliveredFile) for key in keys(100))
+    assert len(batches.submitted) == 1
+
+
+def test_a_link_is_handed_out_once():
+    batches = FakeBatches()
+    links = links_of(batches)
+    first, second = links.take(("c", "r"), 0), links.take(("c", "r"), 0)
+    assert first.link != second.link
+
+
+def test_no_more_is_asked_ahead_than_can_be_used():
+    batches = FakeBatches()
+    links_of(batches).expect(keys(5_000))
+    assert sum(map(len, batches.submitted)) == MOST_AHEAD
+
+
+def test_links_that_die_before_their_use_make_the_look_ahead_shorter():
+    batches = FakeBatches(expires="0")
+    links = links_of(batches)
+    for start in range(0, 2_000, 100):
+        links.expect(keys(2_000)[start : start + 100])
+        for key in keys(2_000)[start : start + 100]:
+            assert isinstance(links.take(key, 0), DeliveredFile)
+    assert min(map(len, batches.submitted)) <= 10
+
+
+def test_what_a_batch_leaves_out_is_told_from_what_it_brings():
+    links = links_of(FakeBatches())
+    links.expect([("c", "gone")])
+    assert isinstance(links.take(("c", "gone"), 0), Delivery)
+
+
+def test_an_error_reaches_all_who_wait_and_the_next_ask_anew():
+    batches = FakeBatches()
+    links = links_of(batches)
+    batches.fail = ServerError("down")
+    links.expect(keys(100))
+    for key in keys(2):
+        with pytest.raises(ServerError, match="down"):
+            links.take(key, 0)
+    batches.fail = None
+    assert isinstance(links.take(keys(1)[0], 0), DeliveredFile)
+
+
+def test_many_threads_share_batches():
+    batches = FakeBatches()
+    links = links_of(batches)
+    taken, wanted = [], keys(400)
+    links.expect(wanted)
+
+    def work(part):
+        taken.extend(links.take(key, 0).link for key in wanted[part::8])
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(set(taken)) == 400
+    assert [len(batch) for batch in batches.submitted] == [100] * 4
+
+
+def test_a_listing_over_the_wall_is_sliced_and_lists_everything_once():
+    """15,000 conversations counted tenfold, all in the day's last minute; each is found by every slice it touches."""
+    midnight = dt.datetime.combine(DAY, dt.time(), dt.UTC)
+    start_of = {f"c{n}": midnight + dt.timedelta(hours=23, minutes=59, milliseconds=n * 4) for n in range(15_000)}
+
+    def query(_path, body):
+        start, end = (dt.datetime.fromisoformat(each) for each in body["interval"].split("/"))
+        found = [c for c, at in start_of.items() if start < at + dt.timedelta(seconds=5) and at < end]
+        number, size = body["paging"]["pageNumber"], body["paging"]["pageSize"]
+        assert number * size <= 100_000
+        page = found[(number - 1) * size : number * size]
+        shown = [{"conversationId": c, "conversationStart": start_of[c].isoformat()} for c in page]
+        return {"conversations": shown, "totalHits": len(found) * 10}  # as if there were ten times as many
+
+    api = Api(availability=lambda *_: {"dataAvailabilityDate": "2026-11-20T12:00:00.000Z"}, query=query)
+    tally = ListingTally()
+    found = [c.id for c in DayConversations(api, waiter()).of(DAY, tally)]
+    assert sorted(found) == sorted(start_of)
+    assert tally.duplicates > 0
+    assert tally.basis == "analytics_query"
+
+
+def test_a_cursor_that_comes_twice_ends_the_listing_with_an_error():
+    api = Api(
+        availability=lambda *_: {"dataAvailabilityDate": "2026-11-22T00:00:00.000Z"},
+        job_submit=lambda *_: {"jobId": "j"},
+        job_state=lambda *_: {"state": "FULFILLED"},
+        job_results=lambda *_: {"conversations": [], "cursor": "again"},
+    )
+    with pytest.raises(MalformedReply, match="repeat themselves"):
+        list(DayConversations(api, waiter()).of(DAY, ListingTally()))
+
+
+def test_conversations_of_other_days_are_counted_and_left():
+    entries = [
+        {"conversationId": "before", "conversationStart": "2026-11-19T23:59:59.999Z"},
+        {"conversationId": "first", "conversationStart": "2026-11-20T00:00:00.000Z"},
+        {"conversationId": "first", "conversationStart": "2026-11-20T00:00:00.000Z"},
+        {"conversationId": "last", "conversationStart": "2026-11-20T23:59:59.999Z"},
+        {"conversationId": "after", "conversationStart": "2026-11-21T00:00:00.000Z"},
+        {"conversationStart": "2026-11-20T10:00:00.000Z"},
+    ]
+    api = Api(
+        availability=lambda *_: {"dataAvailabilityDate": "2026-11-21T00:00:00.000Z"},
+        job_submit=lambda *_: {"jobId": "j"},
+        job_state=lambda *_: {"state": "FULFILLED"},
+        job_results=lambda *_: {"conversations": entries},
+    )
+    tally = ListingTally()
+    assert [c.id for c in DayConversations(api, waiter()).of(DAY, tally)] == ["first", "last"]
+    assert (tally.other_days, tally.duplicates, tally.malformed) == (2, 1, 1)
