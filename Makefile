@@ -65,6 +65,7 @@ bench: $(VENV)/.installed-dev ## the measurements behind the README's figures
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/long_recording.py
 	@$(BIN)/python benchmarks/bgzf.py
+	@$(BIN)/python -m benchmarks.privacy
 	@$(MAKE) --no-print-directory bench-throughput
 
 # Needs Debian's nginx-light, and for the others beside ours: gcc libisal-dev libssl-dev curl isal pigz aria2.

@@ -28,7 +28,7 @@ class Archive:
     ) -> Verification:
         """Verify the days of a span, both included, or all; see verify_days. Raises ValueError without any day."""
         known = all_days(self._store)
-        days = known if span is None else _days(*span)
+        days = known if span is None else days_of(*span)
         if not known:
             raise ValueError(
                 f"Nothing was exported under MEDIA_ROOT={self._store.url} yet: there is nothing to verify."
@@ -62,7 +62,8 @@ class Archive:
         return None
 
 
-def _days(first: dt.date, last: dt.date) -> list[dt.date]:
+def days_of(first: dt.date, last: dt.date) -> list[dt.date]:
+    """All days of a range, both ends included; raises ValueError when it ends before it begins."""
     if last < first:
         raise ValueError(f"The range ends ({last}) before it begins ({first}); swap the two days.")
     return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]

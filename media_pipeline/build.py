@@ -85,6 +85,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             codecs=list(settings.codecs),
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
+            keep_unredacted=settings.keep_unredacted,
             concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(

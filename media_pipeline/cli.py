@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+
+from media_pipeline.console import ERR as _err
+from media_pipeline.console import OUT as _out
+from media_pipeline.console import explained as _explained
+from media_pipeline.console import given_day as _given_day
+from media_pipeline.console import given_days as _given_days
+from media_pipeline.console import stop as _stop
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,40 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-_out = Console()
-_err = Console(stderr=True)
-
-Day = Annotated[str, typer.Option(metavar="YYYY-MM-DD")]
-
-
-def _stop(sentence: object) -> typer.Exit:
-    from rich.text import Text
-
-    from media_pipeline.printing import printable
-
-    _err.print(Text(printable(str(sentence) or type(sentence).__name__), style="red"))
-    return typer.Exit(2)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """What is wrong with variables or the store as a sentence, and no traceback."""
-    from pyarrow import ArrowException
-
-    from media_pipeline.genesys.errors import GenesysError
-    from media_pipeline.storage.base import StorageError
-
-    try:
-        yield
-    except (GenesysError, StorageError, ValueError, OSError, ArrowException) as error:
-        raise _stop(error) from None
-
-
-def _given_day(text: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        raise _stop(f"{text!r} is not a day such as 2026-11-20.") from None
 
 
 @app.command()
@@ -109,12 +79,9 @@ def verify(
     from media_pipeline.archive import Archive
     from media_pipeline.progress_bar import OneBar
 
-    if sum([date is not None, first is not None or last is not None, every]) != 1 or (first is None) != (last is None):
-        raise _stop("Say what to verify in one way: --date D, or --from D --to D, or --all.")
+    span = _given_days("verify", date, first, last, every)
     if seed is not None and sample is None:
         raise _stop("--seed chooses the objects of a --sample N: give both.")
-    start, end = date or first, date or last
-    span = (_given_day(start), _given_day(end)) if start and end else None
     with _explained():
         archive = Archive()
         with nullcontext() if as_json else OneBar(_err) as bar:
@@ -149,6 +116,58 @@ def explain(
     else:
         _err.print(printing.printable(story.searched_sentence), style="red", markup=False, highlight=False)
     raise typer.Exit(0 if story.days else 1)
+
+
+@app.command()
+def redact(
+    date: Annotated[str | None, typer.Option(help="One day, UTC.", metavar="YYYY-MM-DD")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day of a range.", metavar="YYYY-MM-DD")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day of it, included.", metavar="YYYY-MM-DD")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every day that has transcripts.")] = False,
+    drop: Annotated[bool, typer.Option("--drop-unredacted", help="Remove the days' copies under unredacted/.")] = False,
+) -> None:
+    """Redact transcripts and sidecars of days that were written before this version's redaction.
+
+    Days that are up to date are not touched. Exit code 1: a run works on some of the days; run this again afterwards.
+    """
+    from media_pipeline import printing
+    from media_pipeline.redaction import Redaction
+
+    span = _given_days("redact", date, first, last, every)
+    with _explained(), _err.status("Looking for raw days ...") as status:
+        outcome = Redaction().days(
+            span, drop_unredacted=drop, progress=lambda day: status.update(f"Redacting {day} ...")
+        )
+    printing.show_redaction(_out, outcome)
+    raise typer.Exit(1 if outcome.held else 0)
+
+
+@app.command()
+def redact_audio(
+    recording_id: Annotated[str, typer.Argument(help="The recording's id at Genesys Cloud.", show_default=False)],
+    date: Annotated[str | None, typer.Option(help="Its day, to look nowhere else.", metavar="YYYY-MM-DD")] = None,
+    by_channel: Annotated[
+        bool,
+        typer.Option("--by-channel", help="Silence the segment's channel only: if the audio's are numbered alike."),
+    ] = False,
+) -> None:
+    """Write a copy of a recording in which the redacted segments are silent (uncompressed WAV only).
+
+    The copy lies at redacted/<object key>; the recording stays as it is. Exit code 1: its format cannot be silenced.
+    """
+    from media_pipeline import printing
+    from media_pipeline.privacy.silence import CannotSilence
+    from media_pipeline.redaction import Redaction
+    from media_pipeline.storage.ranges import UnreadableError
+
+    day = _given_day(date) if date is not None else None
+    try:
+        with _explained():
+            silenced = Redaction().audio(recording_id, day, by_channel=by_channel)
+    except (CannotSilence, UnreadableError) as error:
+        _err.print(printing.printable(f"{error} No copy was written."), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+    printing.show_silenced(_out, silenced)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What verify and explain show: for a person in 80 columns, or as JSON. Whatever came from outside is escaped."""
+"""What verify, explain and redact show: for a person in 80 columns, or as JSON. What came from outside is escaped."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from media_pipeline.audit.attempts import ONLY_COSTS, SETTLED, Attempt
 from media_pipeline.audit.story import DayStory, FileStory, Story
+from media_pipeline.redaction import Outcome, Silenced
 from media_pipeline.tables.partition import Row
 from media_pipeline.tables.verification import Verification
 from media_pipeline.transfer.outcome import STORED
@@ -64,6 +65,26 @@ def show_verification(out: Console, result: Verification) -> None:
     if result.seed is not None:
         _line(out, f"The sample's seed is {result.seed}: --seed {result.seed} draws the same again.")
     _line(out, result.sentence)
+
+
+def show_redaction(out: Console, outcome: Outcome) -> None:
+    """A line for each day that was redacted or left, and a closing sentence."""
+    for done in outcome.redacted:
+        _line(out, f"{done.day}: {done.touched:,} of {done.segments:,} segments redacted, {done.sidecars:,} sidecars.")
+    for day in outcome.held:
+        _line(out, f"{day}: a run works on it; it was left as it is.")
+    sentence = f"{len(outcome.redacted)} day(s) redacted, {outcome.already} already were."
+    if outcome.copies_removed:
+        sentence += f" The unredacted copies of {outcome.copies_removed} day(s) were removed."
+    _line(out, sentence)
+
+
+def show_silenced(out: Console, silenced: Silenced) -> None:
+    """Where the copies are, and how many stretches are silent."""
+    if not silenced.copies:
+        _line(out, "Nothing was redacted in its transcript, if it has one: there is nothing to silence, and no copy.")
+    for copy in silenced.copies:
+        _line(out, f"{copy.key}: {silenced.spans} stretch(es) silent, {copy.source_size_bytes:,} bytes, verified.")
 
 
 def story_facts(story: Story) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class MediaResource(dg.ConfigurableResource):
     codecs: list[str] = Field(["wav", "mp3", "aac", "ogg"], description="Exported formats.")
     min_available_mb: int = Field(1024, description="Space gate in MB of 10^6 bytes.")
     sidecars: bool = Field(True, description="Whether metadata JSON lies beside each object.")
+    keep_unredacted: bool = Field(False, description="Whether transcripts are also kept as they were, apart.")
     concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)

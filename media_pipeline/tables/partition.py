@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from media_pipeline.storage.base import ObjectStore, ObjectWriter
-from media_pipeline.tables.paths import table_key
+from media_pipeline.tables.paths import TABLES_FOLDER, table_key
 from media_pipeline.tables.schemas import TABLES
 
 Row = dict[str, Any]
@@ -98,17 +98,18 @@ class _AsFile(io.RawIOBase):
 
 
 class Tables:
-    """The tables below one MEDIA_ROOT."""
+    """The tables below one MEDIA_ROOT; those in another folder have the same schemas."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, folder: str = TABLES_FOLDER) -> None:
         self.store = store
+        self.folder = folder
 
     @contextmanager
     def writer(
         self, table: str, day: dt.date, *, part: str = "part-0", note: dict[str, str] | None = None
     ) -> Iterator[TableWriter]:
         """Replace a day when the context is left without an error; `note` goes into the file's metadata."""
-        with self.store.writer(table_key(table, day, part)) as sink:
+        with self.store.writer(table_key(table, day, part, self.folder)) as sink:
             writer = TableWriter(TABLES[table], sink, note or {})
             try:
                 yield writer
@@ -129,7 +130,7 @@ class Tables:
 
     def exists(self, table: str, day: dt.date) -> bool:
         """Whether the day was ever written."""
-        file = self.store.open(table_key(table, day))
+        file = self.store.open(table_key(table, day, folder=self.folder))
         if file is None:
             return False
         file.close()
@@ -178,7 +179,7 @@ class Tables:
 
     @contextmanager
     def _opened(self, table: str, day: dt.date, part: str = "part-0") -> Iterator[pq.ParquetFile]:
-        file = self.store.open(table_key(table, day, part))
+        file = self.store.open(table_key(table, day, part, self.folder))
         if file is None:
             raise TableMissing(
                 f"The table {table} has no {day} under {self.store.url}: materialize {table} for that day first."

@@ -13,14 +13,24 @@ _DIGEST_CHARACTERS = 16
 _PLAIN = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 
-def table_key(table: str, day: dt.date, part: str = "part-0") -> str:
+TABLES_FOLDER = "tables"
+UNREDACTED_FOLDER = "unredacted"
+"""Beside all that is shared: so that a bucket's policy can keep it from everybody who reads the rest."""
+
+
+def table_key(table: str, day: dt.date, part: str = "part-0", folder: str = TABLES_FOLDER) -> str:
     """The Parquet file of one table's day."""
-    return f"tables/{table}/date={day}/{part}.parquet"
+    return f"{folder}/{table}/date={day}/{part}.parquet"
 
 
 def audio_prefix(day: dt.date) -> str:
     """The folder of a day's objects, with a trailing slash."""
     return f"audio/date={day}/"
+
+
+def silenced_key(object_key: str) -> str:
+    """Where the copy of an object lies in which redacted segments are silent."""
+    return f"redacted/{object_key}"
 
 
 def report_key(day: dt.date, name: str) -> str:

@@ -90,9 +90,15 @@ DIARIZED_TRANSCRIPTS = pa.schema(
         ),
         _column("channel", pa.int32(), "Side of the line: 0 external (customer), 1 internal; null if unknown."),
         _column("participant_purpose", pa.string(), "customer, agent, ...; where the source says."),
-        _column("text", pa.string(), "What was said.", required=True),
+        _column(
+            "text", pa.string(), "What was said; [PHONE_NUMBER] and the like where it was redacted.", required=True
+        ),
         _column("confidence", pa.float64(), "0..1; null when missing."),
         _column("pii_redacted", pa.int32(), "How many spans were redacted in the text.", required=True),
+        _column("pii_credit_card", pa.int32(), "Of these, payment card numbers.", required=True),
+        _column("pii_email_address", pa.int32(), "Of these, e-mail addresses.", required=True),
+        _column("pii_phone_number", pa.int32(), "Of these, phone numbers.", required=True),
+        _column("pii_us_ssn", pa.int32(), "Of these, US Social Security numbers.", required=True),
     ]
 )
 

@@ -11,7 +11,16 @@ Row = dict[str, Any]
 
 SIDECAR_SUFFIX = ".json"
 _FROM_AUDIO = ("file_name", "object_key", "content_type", "source_size_bytes", "stored_size_bytes", "md5", "sha256")
-_FROM_SEGMENTS = ("start_ms", "end_ms", "speaker", "channel", "participant_purpose", "text", "confidence")
+_FROM_SEGMENTS = (
+    "start_ms",
+    "end_ms",
+    "speaker",
+    "channel",
+    "participant_purpose",
+    "text",
+    "confidence",
+    "pii_redacted",
+)
 
 
 def sidecar_key(object_key: str) -> str:

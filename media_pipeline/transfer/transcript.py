@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from media_pipeline.genesys.errors import GenesysError, NotFound, PermissionMissing
 from media_pipeline.genesys.source import ListedRecording, RecordingSource, Segment
+from media_pipeline.privacy.segments import COUNT_COLUMNS, redact_segments
 
 AVAILABLE, UNAVAILABLE, FORBIDDEN, FAILED = "available", "unavailable", "forbidden", "failed"
 
@@ -19,6 +20,10 @@ class TranscriptRows:
 
     status: Row
     segments: list[Row] = field(default_factory=list)
+
+    def redacted(self) -> TranscriptRows:
+        """The same without personal data."""
+        return replace(self, segments=redact_segments(self.segments))
 
 
 def fetch_transcript(source: RecordingSource, listed: ListedRecording, *, alone: bool = True) -> TranscriptRows:
@@ -62,5 +67,5 @@ def _segment(listed: ListedRecording, index: int, segment: Segment) -> Row:
         "participant_purpose": segment.participant_purpose,
         "text": segment.text,
         "confidence": segment.confidence,
-        "pii_redacted": 0,
+        **dict.fromkeys(COUNT_COLUMNS, 0),
     }

@@ -1,0 +1,141 @@
+"""Finds phone numbers, e-mail addresses, payment cards and US Social Security numbers in text, written or said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from media_pipeline.privacy.cards import MAX_DIGITS, MIN_DIGITS, card_windows, is_card
+from media_pipeline.privacy.context import BEFORE_CHARACTERS, WORD, Context, Shields, context, is_of_a_thing
+from media_pipeline.privacy.emails import email_spans
+from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, settled
+from media_pipeline.privacy.phones import is_international, is_phone, phone_spans
+from media_pipeline.privacy.spoken import NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
+from media_pipeline.privacy.ssn import is_ssn
+
+_DIGITS = re.compile(r"\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d")
+"""A text without three digits near each other has no number that is written."""
+_CARD_RUN = re.compile(
+    rf"(?<!{WORD})(?<![.@#-])(?<!\d[/:])\d+(?:(?:[\s.\u2010-\u2015-]|\s[\u2010-\u2015-]\s)\d+)*(?!{WORD}|@|[-./]\d)"
+)
+_GROUP = re.compile(r"\d+")
+_SSN = re.compile(
+    rf"(?<!{WORD})(?<![.@#/-])(?<!\d\s)\d{{3}}([-.\s\u2010-\u2015]|\s[-\u2010-\u2015]\s)\d{{2}}\1\d{{4}}"
+    rf"(?!{WORD}|@|[-./]\d|\s\d{{1,4}}(?!\d))"
+)
+_SSN_BARE = re.compile(
+    rf"(?<!{WORD})(?<![.@/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
+)
+_FEWEST_SAID = 7
+_WORD = re.compile(r"[a-z]+")
+_ONE_BY_ONE = re.compile(r"(?<![\w.])\d(?:[\s,]{1,2}\d){6}(?!\w)")
+
+
+def detect(text: str, region: str = "US") -> list[Finding]:
+    """Findings sorted by place, without overlaps; ranges are half-open, in code points of the text as it was given.
+
+    `region`: the two letters of the country whose phone numbers are written without their country's code.
+    """
+    words = set(_WORD.findall(text.lower()))
+    found: list[Finding] = []
+    if "@" in text or "at" in words:
+        found += (Finding(start, end, EMAIL_ADDRESS) for start, end in email_spans(text))
+    if _DIGITS.search(text):
+        found += _written(text, region, found)
+    if not NUMBER_WORDS.isdisjoint(words) or _ONE_BY_ONE.search(text):
+        for said in said_digits(text, _FEWEST_SAID):
+            found += _said(text, region, said)
+    return settled(found) if found else []
+
+
+def _written(text: str, region: str, found: list[Finding]) -> list[Finding]:
+    shields = Shields(text)
+    numbers = [one for one in (*_cards(text), *_ssns(text)) if not shields.cover(one.start, one.end)]
+
+    def taken(start: int, end: int) -> bool:
+        return shields.cover(start, end) or any(one.start < end and start < one.end for one in (*numbers, *found))
+
+    def is_called(start: int, end: int) -> bool:
+        return context(text, start, end) == "phone"
+
+    phones = []
+    for start, end, certain in phone_spans(text, region, taken, is_called):
+        about = context(text, start, end)
+        if (about == "phone" or (certain and about != "other")) and not taken(start, end):
+            phones.append(Finding(start, end, PHONE_NUMBER))
+    return [*numbers, *phones]
+
+
+def _ssns(text: str) -> Iterator[Finding]:
+    for match in _SSN.finditer(text):
+        before = text[max(0, match.start() - BEFORE_CHARACTERS) : match.start()]
+        if is_ssn(_ascii_digits(match[0])) and not is_of_a_thing(before):
+            yield Finding(*match.span(), US_SSN)
+    for match in _SSN_BARE.finditer(text):
+        if is_ssn(_ascii_digits(match[0])) and context(text, *match.span()) == "ssn":
+            yield Finding(*match.span(), US_SSN)
+
+
+def _cards(text: str) -> Iterator[Finding]:
+    for run in _CARD_RUN.finditer(text):
+        if sum(map(str.isdecimal, run[0])) < MIN_DIGITS:
+            continue
+        groups = [(run.start() + group.start(), run.start() + group.end()) for group in _GROUP.finditer(run[0])]
+        for first, last in card_windows([_ascii_digits(text[start:end]) for start, end in groups]):
+            start, end = groups[first][0], groups[last - 1][1]
+            if first and last - first == 1 and text[start - 1] == ".":
+                continue  # the decimals of a number
+            if not is_of_a_thing(text[max(0, start - BEFORE_CHARACTERS) : start]):
+                yield Finding(start, end, CREDIT_CARD)
+
+
+def _said(text: str, region: str, said: Said) -> Iterator[Finding]:
+    """The first reading that fits all digits, or, with words that say so, the digits behind those words."""
+    if is_address_of_a_machine(said):
+        return
+    start, end = said.spans[0][0], said.spans[-1][1]
+    about = context(text, start, end)
+    if about == "other" and not is_card(said.digits):
+        return
+    if said.plus is not None and is_international(said.digits):
+        yield Finding(said.plus, end, PHONE_NUMBER)
+    elif is_card(said.digits):
+        yield Finding(start, end, CREDIT_CARD)
+    elif is_ssn(said.digits) and (about == "ssn" or said.dashes == [3, 5]):
+        yield Finding(start, end, US_SSN)
+    elif about != "card" and about != "ssn" and is_phone(said.digits, region, about):
+        yield Finding(start, end, PHONE_NUMBER)
+    else:
+        yield from _parts(said, region, about)
+
+
+def _parts(said: Said, region: str, about: Context | None) -> Iterator[Finding]:
+    """Within more digits than a number has: what is said right before or after it may be digits, too."""
+    digits, first = said.digits, 0
+    while first < len(digits):
+        for length in (*range(MAX_DIGITS, MIN_DIGITS - 1, -1), 11, 10, 9):
+            part = digits[first : first + length]
+            place = said.range(first, first + length) if len(part) == length else None
+            if place is None:
+                continue
+            if length >= MIN_DIGITS:
+                kind = CREDIT_CARD if is_card(part) and (about == "card" or first == 0) else None
+            elif length == 9:
+                kind = US_SSN if about == "ssn" and is_ssn(part) and first == 0 else None
+            else:
+                kind = PHONE_NUMBER if about == "phone" and _ten(part) and is_phone(part, region, about) else None
+            if kind:
+                yield Finding(*place, kind)
+                first += length
+                break
+        else:
+            first += 1
+
+
+def _ten(digits: str) -> bool:
+    national = digits[1:] if len(digits) == 11 and digits[0] == "1" else digits
+    return len(national) == 10 and national[0] not in "01" and national[3] not in "01"
+
+
+def _ascii_digits(text: str) -> str:
+    return "".join(str(int(character)) for character in text if character.isdecimal())
