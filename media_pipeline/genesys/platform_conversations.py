@@ -18,7 +18,7 @@ from media_pipeline.genesys.platform_facts import Conversation, conversation_of
 from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter, turns
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, text, time
+from media_pipeline.genesys.values import compact, count, text, time
 
 JOBS = "/api/v2/analytics/conversations/details/jobs"
 QUERY = "/api/v2/analytics/conversations/details/query"
@@ -52,17 +52,17 @@ class DayConversations:
 
     def of(self, day: dt.date, tally: ListingTally) -> Iterator[Conversation]:
         """Conversations that started on the day; `tally` counts pages and what was passed over."""
-        seen: set[str] = set()
+        seen: set[str | int] = set()
         for page in self._pages(day, tally):
             tally.pages += 1
             for entry in page:
                 conversation = conversation_of(entry)
                 if conversation is None:
                     tally.malformed += 1
-                elif conversation.id in seen:
+                elif (short := compact(conversation.id)) in seen:
                     tally.duplicates += 1
                 else:
-                    seen.add(conversation.id)
+                    seen.add(short)
                     if conversation.started_at.date() == day:
                         yield conversation
                     else:

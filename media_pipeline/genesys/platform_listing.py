@@ -18,7 +18,7 @@ from media_pipeline.genesys.platform_facts import Conversation, file_state_of, f
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.source import FileState, Known, ListedRecording, ListingTally
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import items, text
+from media_pipeline.genesys.values import compact, items, text
 
 BATCHES_AHEAD = 20
 """Batches under way while a day is listed: with half a minute each, 100,000 conversations take 25 minutes."""
@@ -57,17 +57,15 @@ class Recordings:
 
     def of(self, conversations: Iterable[Conversation], tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of the conversations, each once; the first conversation that has it keeps it."""
-        seen: set[str] = set()
+        seen: set[str | int] = set()
         for chunk, delivery in self._delivered(conversations, tally):
             self._links.learn(delivery)
             for conversation in chunk:
-                found = list(self._listed(conversation, delivery, tally))
-                others = seen & {listed.recording_id for listed in found}
+                found = [(compact(each.recording_id), each) for each in self._listed(conversation, delivery, tally)]
+                others = seen & {short for short, _ in found}
                 tally.duplicates += len(others)
-                for listed in found:
-                    if listed.recording_id not in others:
-                        seen.add(listed.recording_id)
-                        yield listed
+                seen |= {short for short, _ in found}
+                yield from (listed for short, listed in found if short not in others)
 
     def again(
         self, conversations: Iterable[Conversation], known: Mapping[str, Sequence[Known]], tally: ListingTally

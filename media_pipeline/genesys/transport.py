@@ -6,9 +6,11 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, Literal
 
 import httpx
+import msgspec
 
 from media_pipeline.genesys.auth import BearerAuth, Token, TokenCache
 from media_pipeline.genesys.endpoints import Endpoints
@@ -190,8 +192,10 @@ class Transport:
         raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
 
     def _parsed(self, response: httpx.Response) -> Any:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return msgspec.json.decode(response.content)
         try:
-            return response.json()
+            return response.json()  # takes what msgspec refuses: half surrogate pairs, NaN, other encodings
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type").split(";")[0]
             raise TryAgain(
