@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from media_pipeline.genesys.platform_batches import DeliveredFile, Key
 
-HELD_BYTES = 32_000_000
-"""Memory for links: about 110,000 of them; beyond, the oldest batches go, which die first, and are asked for anew."""
+HELD_BYTES = 24_000_000
+"""Memory for links: about 85,000 of them; beyond, the oldest batches go, which die first, and are asked for anew."""
 LINK_BYTES = 170
 """What a link costs besides its deflated text; measured over 100,000."""
 _KEY_BYTES = 16

@@ -16,9 +16,10 @@ from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_facts import Conversation, file_state_of, format_of, media_type_of
 from media_pipeline.genesys.platform_links import Links
+from media_pipeline.genesys.seen import Seen
 from media_pipeline.genesys.source import FileState, Known, ListedRecording, ListingTally
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import compact, items, text
+from media_pipeline.genesys.values import items, text
 
 BATCHES_AHEAD = 20
 """Batches under way while a day is listed: with half a minute each, 100,000 conversations take 25 minutes."""
@@ -57,15 +58,17 @@ class Recordings:
 
     def of(self, conversations: Iterable[Conversation], tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of the conversations, each once; the first conversation that has it keeps it."""
-        seen: set[str | int] = set()
+        seen = Seen()
         for chunk, delivery in self._delivered(conversations, tally):
             self._links.learn(delivery)
             for conversation in chunk:
-                found = [(compact(each.recording_id), each) for each in self._listed(conversation, delivery, tally)]
-                others = seen & {short for short, _ in found}
+                found = list(self._listed(conversation, delivery, tally))
+                ids = {listed.recording_id for listed in found}
+                others = {recording_id for recording_id in ids if recording_id in seen}
                 tally.duplicates += len(others)
-                seen |= {short for short, _ in found}
-                yield from (listed for short, listed in found if short not in others)
+                for recording_id in ids - others:
+                    seen.add(recording_id)
+                yield from (listed for listed in found if listed.recording_id not in others)
 
     def again(
         self, conversations: Iterable[Conversation], known: Mapping[str, Sequence[Known]], tally: ListingTally

@@ -6,6 +6,7 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -95,8 +96,12 @@ class Transport:
         permission: str,
         body: object = None,
         accepted: tuple[int, ...] = (200,),
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
     ) -> Any:
-        """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing."""
+        """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
+
+        `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
+        """
 
         def attempt() -> Any:
             request = self._http.build_request(
@@ -106,7 +111,7 @@ class Transport:
                 headers=None if body is None else {"Content-Type": "application/json"},
                 extensions={"operation": operation},
             )
-            return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted))
+            return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
         return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
@@ -191,9 +196,9 @@ class Transport:
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
         raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
 
-    def _parsed(self, response: httpx.Response) -> Any:
+    def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            return msgspec.json.decode(response.content)
+            return decode(response.content)
         try:
             return response.json()  # takes what msgspec refuses: half surrogate pairs, NaN, other encodings
         except ValueError:

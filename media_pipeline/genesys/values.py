@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
-
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
 
 def text(value: object) -> str | None:
     """The value as text that UTF-8 can hold: JSON can smuggle in lone surrogates, which become question marks."""
     if not isinstance(value, str) or not value:
         return None
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
 def number(value: object) -> float | None:
@@ -42,10 +38,3 @@ def time(value: object) -> dt.datetime | None:
 def items(value: object) -> list[dict[str, object]]:
     """The objects of a list; nothing where there is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def compact(identifier: str) -> str | int:
-    """An id for sets of very many: a UUID as its number, half the memory; anything else as it is."""
-    if _UUID.fullmatch(identifier):
-        return int(identifier.replace("-", ""), 16)
-    return identifier

@@ -14,8 +14,8 @@ import pyarrow as pa
 from media_pipeline.tables.partition import BATCH_ROWS, Row, rows_of
 from media_pipeline.tables.schemas import TABLES
 
-RUN_ROWS = 10_000
-MERGE_ROWS = 500
+RUN_ROWS = 5_000
+MERGE_ROWS = 100
 """Of each run, held as Python objects while runs are merged."""
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
 
