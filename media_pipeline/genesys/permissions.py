@@ -57,6 +57,12 @@ FEATURES = (
         permissions=(VIEW, SPEECH),
         without="transcripts are `forbidden`; the day is complete without them",
     ),
+    Feature(
+        name="when recordings are deleted",
+        operations=("retention",),
+        permissions=(VIEW,),
+        without="the weekly retention sweep fails; days are exported all the same",
+    ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
 )

@@ -1,4 +1,4 @@
-"""Links held in little memory: 100,000 of them in about 30 MB, whatever their length; who gets which is not decided here.
+"""Links held in little memory, about 280 bytes each whatever their length; who gets which is not decided here.
 
 Links of one batch differ in the path and the signature only; host, credential and security token (1,000 characters of
 1,500) repeat. Each is deflated with the batch's first link as dictionary, to 120 bytes in 10 us. The dictionaries of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 
+
 def text(value: object) -> str | None:
     """The value as text that UTF-8 can hold: JSON can smuggle in lone surrogates, which become question marks."""
     if not isinstance(value, str) or not value:

@@ -116,7 +116,11 @@ def settled_rows(store: ObjectStore, folder: Path, day: dt.date) -> pa.Table:
         return RECORDING_AUDIO.empty_table()
     newest = table.group_by(["recording_id", "file_index"]).aggregate([(_ORDER.name, "max")])[f"{_ORDER.name}_max"]
     # the order is the row's number, so that it can be taken as an index
-    return table.take(newest).drop_columns([_ORDER.name]).sort_by([("recording_id", "ascending"), ("file_index", "ascending")])
+    return (
+        table.take(newest)
+        .drop_columns([_ORDER.name])
+        .sort_by([("recording_id", "ascending"), ("file_index", "ascending")])
+    )
 
 
 def _lines(store: ObjectStore, folder: Path, day: dt.date) -> Iterator[Row]:

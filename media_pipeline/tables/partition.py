@@ -26,6 +26,8 @@ BATCH_ROWS = 1_000
 ROW_GROUP_BYTES = 1024 * 1024
 """Rows held as Arrow before they are written as a row group. A reader decodes whole row groups, several tables at a
 time: with larger ones a run's memory grows with the day."""
+
+
 class TableMissing(Exception):
     """A day of a table that is needed does not exist yet."""
 

@@ -26,13 +26,18 @@ class SortedRows:
     def __init__(self, table: str, rows: Iterable[Row], key: tuple[str, str] = ("recording_id", "file_index")) -> None:
         self._key = key
         self._runs: list[bytes] = []
+        self._count = 0
         unread, schema = iter(rows), TABLES[table]
         while batches := _batches(unread, schema):
+            self._count += sum(batch.num_rows for batch in batches)
             run = pa.Table.from_batches(batches, schema).sort_by([(name, "ascending") for name in key])
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, schema, options=_COMPRESSED) as writer:
                 writer.write_table(run, max_chunksize=MERGE_ROWS)
             self._runs.append(sink.getvalue().to_pybytes())
+
+    def __len__(self) -> int:
+        return self._count
 
     def __iter__(self) -> Iterator[Row]:
         first, second = self._key
