@@ -52,6 +52,10 @@ def _batches(unread: Iterator[Row], schema: pa.Schema) -> list[pa.RecordBatch]:
 
 
 def _rows_of_run(run: bytes) -> Iterator[Row]:
+    for batch in _batches_of_run(run):
+        yield from rows_of(pa.Table.from_batches([batch]))
+
+
+def _batches_of_run(run: bytes) -> Iterator[pa.RecordBatch]:
     with pa.ipc.open_stream(run) as reader:
-        for batch in reader:
-            yield from rows_of(pa.Table.from_batches([batch]))
+        yield from reader
