@@ -1,17 +1,20 @@
 """retention_sweep: what the source deletes before it is exported, by its own list, and the order of work after it."""
 
 import datetime as dt
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import dagster as dg
 import httpx
 import pytest
 
 from media_pipeline.genesys import platform_retention
-from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.permissions import SENSITIVE
-from media_pipeline.genesys.platform_retention import retained
-from media_pipeline.genesys.source import RetentionTally
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import running
 from media_pipeline.sensors.incomplete_days import NAME
@@ -19,7 +22,7 @@ from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.deadlines import due_first, soonest_deletions
 from media_pipeline.tables.partition import Tables
 from media_pipeline_tests.daemon import QUIET, Daemon
-from media_pipeline_tests.harness import DAY, Org
+from media_pipeline_tests.harness import DAY, Org, variables_for
 
 DAYS = [DAY - dt.timedelta(days=n) for n in range(5, -1, -1)]
 CHECK = "exported_before_deletion"
@@ -203,6 +206,35 @@ def test_a_broken_sweep_leaves_the_table_and_the_spool_as_they_were_and_the_next
     assert rows(tables) == after, "again is the same"
 
 
+def test_a_killed_sweep_leaves_the_last_table_and_the_next_one_is_whole(daemon, org, tables, tmp_path):
+    sweep(daemon)
+    before = rows(tables)
+    org.break_with({"fault": "stall", "on": ["retention"], "times": 1, "seconds": 60})
+    variables = variables_for(org.url, tmp_path) | {
+        "GENESYS_DIALECT": "platform",
+        "MEDIA_START_DATE": str(DAYS[0]),
+        "DAGSTER_HOME": str(tmp_path),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+    command = [Path(sys.executable).with_name("dagster"), "asset", "materialize", "-m", "media_pipeline.definitions"]
+    with subprocess.Popen(
+        [*command, "--select", "retention_sweep"], env=variables, cwd=tmp_path, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (left := list((tmp_path / "spool").glob("retention-*"))) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    org.sandbox.restore()
+    assert len(left) == 1
+    assert rows(tables) == before
+    sweep(daemon)
+    assert rows(tables) == before
+    assert left[0].exists(), "it may be that of a sweep at work"
+    os.utime(left[0], (0, 0))
+    sweep(daemon)
+    assert not left[0].exists()
+
+
 def test_a_client_that_may_not_see_recordings_is_told_the_permission(daemon, org):
     org.sandbox.state.permissions -= {"recording:recording:view"}
     failed, _ = sweep(daemon, raise_on_error=False)
@@ -266,43 +298,6 @@ def test_the_schedule_is_off_and_the_sweep_is_no_part_of_the_export(daemon):
     assert "retention_sweep" not in str(
         daemon.definitions.resolve_job_def("daily_export").asset_layer.executable_asset_keys
     )
-
-
-class Lists:
-    """Answers the retention query with given pages."""
-
-    def __init__(self, *pages):
-        self.pages, self.asked = list(pages), []
-
-    def get_json(self, operation, path, *, permission):
-        self.asked.append(path)
-        return self.pages[(len(self.asked) - 1) % len(self.pages)]
-
-
-def page(cursor, *entities):
-    return {"entities": list(entities), "nextUri": f"https://elsewhere.example/x?cursor={cursor}"}
-
-
-@pytest.mark.parametrize("length", [1, 2, 5, 30])
-def test_a_list_that_goes_round_in_circles_ends(length):
-    api = Lists(*(page(number) for number in range(length)))
-    with pytest.raises(MalformedReply, match="repeats itself"):
-        list(retained(api, 0, 1_000, RetentionTally()))
-    assert len(api.asked) <= 4 * length + 4
-    assert not any("elsewhere" in path for path in api.asked), "only the cursor is taken from the reply"
-
-
-def test_entries_without_ids_or_time_are_counted_and_a_next_page_without_a_cursor_is_refused():
-    good = {"conversationId": "c", "recordingId": "r", "creationTime": "2026-11-20T10:00:00.000Z", "deleteDate": "soon"}
-    tally = RetentionTally()
-    api = Lists({"entities": [good, {"recordingId": "r"}, 7, good | {"creationTime": "x"}]})
-    (found,) = retained(api, 0, 10, tally)
-    assert found.delete_date is None
-    assert (tally.malformed, tally.entries, tally.complete) == (3, 4, True)
-    with pytest.raises(MalformedReply, match="without a cursor"):
-        list(retained(Lists({"entities": [], "nextUri": "/x?pageNumber=2"}), 0, 10, RetentionTally()))
-    with pytest.raises(MalformedReply, match="no list"):
-        list(retained(Lists({"entities": None}), 0, 10, RetentionTally()))
 
 
 def test_the_admin_clock_moves_the_list(daemon, org):
