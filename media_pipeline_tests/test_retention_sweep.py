@@ -25,8 +25,6 @@ from media_pipeline_tests.daemon import QUIET, Daemon
 from media_pipeline_tests.harness import DAY, Org, variables_for
 
 DAYS = [DAY - dt.timedelta(days=n) for n in range(5, -1, -1)]
-CHECK = "exported_before_deletion"
-KEPT_EXPIRING = dt.timedelta(days=5)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def rows(tables):
 
 def expiring(org, day):
     """Recordings that the org deletes five days after they were created."""
-    return {i for i, record in org.truth(day).items() if (deleted(record) - created(record)) < dt.timedelta(days=6)}
+    return {i for i, one in org.truth(day).items() if deleted(one) - created(one) < dt.timedelta(days=6)}
 
 
 def created(record):
@@ -138,7 +136,6 @@ def test_a_withheld_recording_shows_up_with_the_permission_it_takes(daemon, org,
         daemon.run(day=day)
     check, _ = sweep(daemon)
     shown = {row["recording_id"]: row for day in rows(tables).values() for row in day}
-    assert set(sensitive) <= set(shown)
     assert {(shown[i]["status"], shown[i]["reason"]) for i in sensitive} <= {
         ("failed", "not_delivered"),
         ("withheld", None),
