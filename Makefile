@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-rate bench-throughput kills format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ bench-throughput: $(VENV)/.installed-dev ## the engine's throughput beside other
 
 bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share of the limit used, share refused (three minutes)
 	@$(BIN)/python -m benchmarks.rate_budget
+
+bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
+	@$(BIN)/python -m benchmarks.platform_listing
 
 kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200

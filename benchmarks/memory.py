@@ -120,14 +120,14 @@ def _made(folder: Path) -> Path:
 
 def _measured(day: Day, date: dt.date, home: Path) -> Cost:
     print(f"Measuring {day} ...", file=sys.stderr, flush=True)
-    with _sandbox(day, date) as url:
-        return _run(url, date, home)
+    with sandbox(day, date) as url:
+        return run(url, date, home)
 
 
 @contextlib.contextmanager
-def _sandbox(day: Day, date: dt.date) -> Iterator[str]:
-    """A sandbox with this one day; gives its URL."""
-    numbers = {"--port": 0, "--days": 1, "--per-day": day.recordings, "--huge-mb": day.huge_mb}
+def sandbox(day: Day, date: dt.date, *, days: int = 1) -> Iterator[str]:
+    """A sandbox with this day, and as many before it as `days` says less one; gives its URL."""
+    numbers = {"--port": 0, "--days": days, "--per-day": day.recordings, "--huge-mb": day.huge_mb}
     command = [sys.executable, "-m", "media_pipeline.sandbox", "--bodies", "tiny", "--end", str(date)]
     command += [str(part) for option in numbers.items() for part in option]
     with _started(command, START_SECONDS, stdout=subprocess.PIPE) as process:
@@ -175,15 +175,20 @@ def _signalled(process: _Process, number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _run(url: str, date: dt.date, home: Path) -> Cost:
+def run(url: str, date: dt.date, home: Path, assets: Sequence[str] = ASSETS, *, dialect: str = "guide") -> Cost:
     """The contract's command in a clean environment. Its exit code says whether the day is complete, which it is not:
     the sandbox always has recordings that are still processed."""
     command = [str(Path(sys.executable).with_name("dagster")), "asset", "materialize"]
-    command += ["-m", "media_pipeline.definitions", "--select", ",".join(ASSETS), "--partition", str(date)]
+    command += ["-m", "media_pipeline.definitions", "--select", ",".join(assets), "--partition", str(date)]
     with (home / "output.txt").open("wb") as output:
         began = time.monotonic()
         with _started(
-            command, RUN_SECONDS, stdout=output, stderr=output, cwd=home, env=_environment(url, date, home)
+            command,
+            RUN_SECONDS,
+            stdout=output,
+            stderr=output,
+            cwd=home,
+            env=_environment(url, date, home) | {"GENESYS_DIALECT": dialect},
         ) as process:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)

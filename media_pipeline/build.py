@@ -13,13 +13,19 @@ from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
+from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, relist_job, verify_sample_job
+from media_pipeline.jobs import daily_export_job, relist_job, sweep_retention_job, verify_sample_job
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
-from media_pipeline.schedules import daily_export_schedule, relist_schedule, verify_sample_schedule
+from media_pipeline.schedules import (
+    daily_export_schedule,
+    relist_schedule,
+    sweep_retention_schedule,
+    verify_sample_schedule,
+)
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
 from media_pipeline.sensors.late_recordings import late_recordings_sensor
@@ -39,7 +45,7 @@ def build_definitions(
     """Definitions for the given settings (default: the environment's), with resources replaced by name."""
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
-    job, relist, verify = daily_export_job(), relist_job(), verify_sample_job()
+    job, relist, verify, sweep = daily_export_job(), relist_job(), verify_sample_job(), sweep_retention_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -49,9 +55,15 @@ def build_definitions(
             *report_assets(partitions),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
+            retention_sweep_asset(settings.start_date, retry),
         ],
-        jobs=[job, relist, verify],
-        schedules=[daily_export_schedule(job), relist_schedule(relist), verify_sample_schedule(verify)],
+        jobs=[job, relist, verify, sweep],
+        schedules=[
+            daily_export_schedule(job),
+            relist_schedule(relist),
+            verify_sample_schedule(verify),
+            sweep_retention_schedule(sweep),
+        ],
         sensors=[
             incomplete_days_sensor(job, *watched),
             late_recordings_sensor(job, *watched),

@@ -1,5 +1,5 @@
-"""The jobs: daily_export (one run exports one day, in one process), relist_recent_days (lists only) and verify_sample
-(reads the archive only)."""
+"""The jobs: daily_export (one run exports one day, in one process), relist_recent_days (lists only), verify_sample
+(reads the archive only) and sweep_retention (reads the list of what the source keeps)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 DAILY_EXPORT = "daily_export"
 RELIST_RECENT_DAYS = "relist_recent_days"
 VERIFY_SAMPLE = "verify_sample"
+SWEEP_RETENTION = "sweep_retention"
 MAX_RUNTIME_SECONDS = 6 * 3600
 """A hung run dies after this long and is repeated; the longest honest day (100,000 calls at 5 a second) takes 5.6 h."""
 MAX_RELIST_SECONDS = 2 * 3600
 MAX_VERIFY_SECONDS = 3600
+MAX_SWEEP_SECONDS = 6 * 3600
+"""60,000 calls at 5 a second take 3 h 20 min, and days under way share the budget."""
 
 
 def daily_export_job() -> UnresolvedAssetJobDefinition:
@@ -46,4 +49,14 @@ def verify_sample_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets("archive_sample"),
         description="Re-read a random sample of the archive and compare it with the tables.",
         tags={"dagster/max_runtime": str(MAX_VERIFY_SECONDS)},
+    )
+
+
+def sweep_retention_job() -> UnresolvedAssetJobDefinition:
+    """The weekly job that asks until when the source keeps its recordings."""
+    return dg.define_asset_job(
+        SWEEP_RETENTION,
+        selection=dg.AssetSelection.assets("retention_sweep"),
+        description="Read the source's retention list and say what it deletes before it is exported.",
+        tags={"dagster/max_runtime": str(MAX_SWEEP_SECONDS)},
     )

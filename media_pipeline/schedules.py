@@ -1,4 +1,5 @@
-"""daily_export_schedule (each finished day), relist_recent_days_schedule (what came late), verify_sample_schedule."""
+"""daily_export_schedule (each finished day), relist_recent_days_schedule (what came late), verify_sample_schedule,
+sweep_retention_schedule (what dies when)."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ RELIST_CRON = "40 */3 * * *"
 """Every three hours, for a lateness of up to 48: a list of 7 days of 1,000 recordings costs about 40 calls."""
 VERIFY_CRON = "10 5 * * *"
 """When the night's export is done, on most days."""
+SWEEP_CRON = "25 7 * * 0"
+"""Sunday morning, when few calls are listed and none is urgent: 200 calls per 100,000 recordings kept at the source."""
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
 
@@ -50,4 +53,15 @@ def verify_sample_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefi
         cron_schedule=VERIFY_CRON,
         execution_timezone="UTC",
         description="Re-reads a random sample of the archive; the check archive_sample_verified says what it found.",
+    )
+
+
+def sweep_retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """One run a week, on Sunday at 07:25 UTC."""
+    return dg.ScheduleDefinition(
+        name="sweep_retention_schedule",
+        job=job,
+        cron_schedule=SWEEP_CRON,
+        execution_timezone="UTC",
+        description="Asks until when the source keeps its recordings; the check exported_before_deletion judges.",
     )

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.space import BYTES_PER_MB, check_space
+from media_pipeline.tables.deadlines import due_first
 from media_pipeline.tables.drift import find_drift
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.ledger import Ledger
@@ -109,7 +110,8 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
 
         Objects lie under audio/date=.../; plain gunzip restores the exact source bytes. Every listed recording gets
         one row: stored, unsupported, empty, unavailable, pending, quarantined or failed, with a reason. What an
-        earlier run settled is not asked for again.
+        earlier run settled is not asked for again. What the source deletes within two days, by the last sweep, goes
+        first.
         """
         with working(context, "recording_audio", genesys, media) as step:
             started = time.monotonic()
@@ -164,18 +166,37 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
             ledger.add(result.row)
         return result
 
-    tasks = _announced(_tasks(media.tables, ledger.earlier, step.day), exporter)
-    for result in ordered_map(export, tasks, threads=threads, abandon=downloader.abandon):
+    def results(tasks: Iterator[Task]) -> Iterator[Result]:
+        """Rows are written in order of the key, so what is deleted first is taken first by a pass of its own."""
+        announced = _announced(tasks, exporter, early)
+        return ordered_map(
+            lambda task: early.pop(_key(task), None) or export(task),
+            announced,
+            threads=threads,
+            abandon=downloader.abandon,
+        )
+
+    early: dict[tuple[str, int], Result] = {}
+    due = due_first(media.tables, step.day, dt.datetime.now(dt.UTC))
+    if due:
+        dying = (task for task in _tasks(media.tables, ledger.earlier, step.day) if task.listed.recording_id in due)
+        early = {_key(result.task): result for result in list(results(dying))}
+    for result in results(_tasks(media.tables, ledger.earlier, step.day)):
         if not result.reused:
             step.costs.add(result.task.listed, result.effort)
         yield result
 
 
-def _announced(tasks: Iterator[Task], exporter: Exporter) -> Iterator[Task]:
+def _key(task: Task) -> tuple[str, int]:
+    return task.listed.recording_id, task.listed.file_index
+
+
+def _announced(tasks: Iterator[Task], exporter: Exporter, done: Collection[tuple[str, int]]) -> Iterator[Task]:
     """The tasks, each after the source has heard that its link will be needed: some are cheap by the hundred only."""
     groups: deque[list[Task]] = deque()
     while group := list(islice(tasks, TASKS_ANNOUNCED)):
-        exporter.source.expect([task.listed for task in group if exporter.will_resolve(task)])
+        needed = (task for task in group if _key(task) not in done and exporter.will_resolve(task))
+        exporter.source.expect([task.listed for task in needed])
         groups.append(group)
         if len(groups) > GROUPS_AHEAD:
             yield from groups.popleft()

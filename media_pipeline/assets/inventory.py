@@ -33,10 +33,10 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
         with working(context, "recording_inventory", genesys, media) as step:
             tally = ListingTally()
             listed = step.session.source.list_day(step.day, tally)
-            table = write_inventory(media.tables, step.day, listed, tally, media.codecs)
-            step.audit.emit("inventory_listed", recordings=table.num_rows, pages=tally.pages)
+            rows = write_inventory(media.tables, step.day, listed, tally, media.codecs)
+            step.audit.emit("inventory_listed", recordings=rows, pages=tally.pages)
             return dg.MaterializeResult(
-                metadata=written(media.tables, "recording_inventory", step.day, table.num_rows)
+                metadata=written(media.tables, "recording_inventory", step.day, rows)
                 | {
                     "listed_by": tally.basis,
                     "pages": tally.pages,
@@ -49,7 +49,7 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
                     "results_never_asked_for": tally.ignored_results,
                     "batches_unfinished": tally.unfinished_batches,
                 }
-                | {"api_calls_per_1000_recordings": calls_per_1000(step.stats, table.num_rows)}
+                | {"api_calls_per_1000_recordings": calls_per_1000(step.stats, rows)}
                 | calls(step.stats)
             )
 

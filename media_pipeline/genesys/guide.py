@@ -18,6 +18,8 @@ from media_pipeline.genesys.source import (
     ListedRecording,
     ListingTally,
     MediaFile,
+    Retained,
+    RetentionTally,
     Sample,
     Segment,
     StorageUse,
@@ -151,6 +153,10 @@ class GuideSource:
             raise MalformedReply(f"The transcript of recording {recording.recording_id!r} has no list of segments.")
         parsed = [_segment(entry, recording.recording_id) for entry in segments]
         return sorted(parsed, key=lambda s: (s.start_ms, s.end_ms))
+
+    def retained(self, older_than_days: int, max_pages: int, tally: RetentionTally) -> Iterator[Retained] | None:
+        """The guides know no such list."""
+        return None
 
     def day_of(self, recording_id: str) -> dt.date:
         """The UTC day of the media's created_date."""

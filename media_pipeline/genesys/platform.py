@@ -20,6 +20,7 @@ from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
 from media_pipeline.genesys.platform_polling import Waiter
+from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
     DayCount,
@@ -28,6 +29,8 @@ from media_pipeline.genesys.source import (
     ListedRecording,
     ListingTally,
     MediaFile,
+    Retained,
+    RetentionTally,
     Sample,
     Segment,
     StorageUse,
@@ -121,6 +124,10 @@ class PlatformSource:
     def transcript(self, recording: ListedRecording, *, alone: bool = True) -> list[Segment]:
         """The recording's transcript, or its communication's where there is no other recording."""
         return segments_of(self._documents.of(recording, alone=alone))
+
+    def retained(self, older_than_days: int, max_pages: int, tally: RetentionTally) -> Iterator[Retained] | None:
+        """The retention query (R7), page by page."""
+        return retained(self._api, older_than_days, max_pages, tally)
 
     def day_of(self, recording_id: str) -> dt.date:
         """Not to be found out: the published API knows recordings by their conversation only; raises NotFound."""

@@ -175,7 +175,7 @@ def _delivery(job: Job, reply: dict[str, Any], *, finished: bool) -> Delivery:
             delivery.add((conversation_id, recording_id), DeliveredFile(link, text(result.get("contentType"))))
         else:
             delivery.refused[conversation_id, recording_id or ""] = redact(said or "neither a link nor an error")
-    for files in delivery.files.values():
+    for files in (files for files in delivery.files.values() if len(files) > 1):
         files.sort(key=lambda file: (_path(file.link), file.content_type or ""))
     return delivery
 

@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, ServerError
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_facts import Conversation, conversation_of
 from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter, turns
+from media_pipeline.genesys.seen import Seen
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, text, time
@@ -41,6 +44,17 @@ RECORDED = {
 }
 
 Page = list[Any]
+"""Conversations as plain objects, or as the JSON they came as (msgspec.Raw)."""
+
+
+class _Results(msgspec.Struct):
+    """A page of results whose conversations are decoded one by one: 1,000 at once take 20 MB and more."""
+
+    conversations: list[msgspec.Raw] = []
+    cursor: object = None
+
+
+_RESULTS = msgspec.json.Decoder(_Results)
 
 
 class DayConversations:
@@ -52,11 +66,11 @@ class DayConversations:
 
     def of(self, day: dt.date, tally: ListingTally) -> Iterator[Conversation]:
         """Conversations that started on the day; `tally` counts pages and what was passed over."""
-        seen: set[str] = set()
+        seen = Seen()
         for page in self._pages(day, tally):
             tally.pages += 1
             for entry in page:
-                conversation = conversation_of(entry)
+                conversation = conversation_of(_decoded(entry))
                 if conversation is None:
                     tally.malformed += 1
                 elif conversation.id in seen:
@@ -127,13 +141,22 @@ class DayConversations:
         known: set[str] = set()
         while True:
             after = "" if cursor is None else f"&cursor={quote(cursor, safe='')}"
-            body = self._api.get_json(
+            body = self._api.call(
                 "job_results",
+                "GET",
                 f"{JOBS}/{quote(job_id, safe='')}/results?pageSize={JOB_PAGE}{after}",
                 permission=needed_for("job_results"),
+                decode=_RESULTS.decode,
             )
-            yield _conversations(body)
-            cursor = text(body.get("cursor"))
+            if isinstance(body, _Results):
+                cursor = text(body.cursor)
+                yield body.conversations
+            elif isinstance(body, dict):
+                cursor = text(body.get("cursor"))
+                yield _conversations(body)
+            else:
+                raise MalformedReply("A page of an analytics job's results is not an object.")
+            del body
             if cursor is None:
                 return
             if cursor in known:
@@ -172,6 +195,15 @@ class DayConversations:
 
 class _JobBroken(GenesysError):
     """A job ended without results."""
+
+
+def _decoded(entry: Any) -> object:
+    if not isinstance(entry, msgspec.Raw):
+        return entry
+    try:
+        return msgspec.json.decode(entry)
+    except (msgspec.DecodeError, ValueError):  # bytes that are no UTF-8
+        return None
 
 
 def _conversations(body: dict[str, Any]) -> Page:

@@ -7,21 +7,18 @@ behalf of all. Nothing here is ever written to disk or shown.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from urllib.parse import parse_qs, urlsplit
 
 from media_pipeline.genesys.errors import GenesysError
 from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Key, Wanted
+from media_pipeline.genesys.platform_held import HeldLinks
 from media_pipeline.genesys.platform_polling import Waiter
 
-HELD_BYTES = 128_000_000
-"""Memory for links: 60,000 to 100,000 of them; beyond, the oldest go, which die first."""
-LINK_OVERHEAD_BYTES = 900
-"""What a link costs besides its text; measured over 100,000."""
 MARGIN_SECONDS = 60.0
 MARGIN_SHARE = 0.1
 """A link is not handed out in the last min(60 s, 10 %) of its life: the request has to arrive."""
@@ -33,17 +30,7 @@ REFUSALS = 3
 REMEMBERED = 5_000
 MOST_AHEAD = 1_000
 """Links asked for before they are needed; halved whenever one died unused."""
-
-
-@dataclass(slots=True)
-class _Held:
-    files: dict[int, DeliveredFile]
-    signed_after: float
-    best_before: float
-
-    @property
-    def size(self) -> int:
-        return sum(_size(file) for file in self.files.values())
+_EXPIRES = re.compile(r"[?&]X-Amz-Expires=([0-9]{1,9})(?=[&#]|$)")
 
 
 @dataclass(slots=True)
@@ -67,8 +54,7 @@ class Links:
         self._ask_lifetime = lifetime_seconds
         self._lifetime: float | None = None
         self._lock = threading.Lock()
-        self._held: OrderedDict[Key, _Held] = OrderedDict()
-        self._held_bytes = 0
+        self._held = HeldLinks()
         self._requests: dict[Key, _Request] = {}
         self._open: _Request | None = None
         self._later: dict[Key, None] = {}
@@ -87,15 +73,14 @@ class Links:
         stated = {key: [_stated_lifetime(file.link) for file in files] for key, files in delivery.files.items()}
         silent = any(seconds is None for lives in stated.values() for seconds in lives)
         default = self._lifetime_seconds() if silent else 0.0
+        alike: dict[float, dict[Key, list[DeliveredFile]]] = {}
+        for key, files in delivery.files.items():
+            life = min(default if seconds is None else seconds for seconds in stated[key])
+            alike.setdefault(life, {})[key] = files
         with self._lock:
-            for key, files in delivery.files.items():
-                lives = min(default if seconds is None else seconds for seconds in stated[key])
-                best_before = delivery.signed_after + lives - min(MARGIN_SECONDS, MARGIN_SHARE * lives)
-                self._drop(key)
-                held = self._held[key] = _Held(dict(enumerate(files)), delivery.signed_after, best_before)
-                self._held_bytes += held.size
-            while self._held_bytes > HELD_BYTES:
-                self._drop(next(iter(self._held)))
+            for life, found in alike.items():
+                best_before = delivery.signed_after + life - min(MARGIN_SECONDS, MARGIN_SHARE * life)
+                self._held.add(found, delivery.signed_after, best_before)
 
     def expect(self, keys: Iterable[Key]) -> None:
         """These will be taken soon: ask for full batches at once, unless as many as can be used in time are under way.
@@ -144,26 +129,24 @@ class Links:
         return request.delivery
 
     def _taken(self, key: Key, file_index: int) -> DeliveredFile | None:
-        held = self._held.get(key)
-        if held is None or not self._is_held(key):
-            self._drop(key)
+        life = self._held.life_of(key)
+        if life is None:
             return None
-        file = held.files.pop(file_index, None)
+        if not self._is_good(life):
+            self._held.drop(key)
+            return None
+        file = self._held.take(key, file_index)
         if file is not None:
-            self._held_bytes -= _size(file)
-            self._hand_out(key, file_index, held.signed_after)
-        if not held.files:
-            self._drop(key)
+            self._hand_out(key, file_index, life[0])
         return file
 
     def _is_held(self, key: Key) -> bool:
-        held = self._held.get(key)
-        return held is not None and held.best_before > self._waiter.now() and held.signed_after > self._refused_until
+        life = self._held.life_of(key)
+        return life is not None and self._is_good(life)
 
-    def _drop(self, key: Key) -> None:
-        held = self._held.pop(key, None)
-        if held is not None:
-            self._held_bytes -= held.size
+    def _is_good(self, life: tuple[float, float]) -> bool:
+        signed_after, best_before = life
+        return best_before > self._waiter.now() and signed_after > self._refused_until
 
     def _hand_out(self, key: Key, file_index: int, signed_after: float) -> None:
         self._handed_out[key, file_index] = signed_after
@@ -238,14 +221,7 @@ class Links:
         return self._lifetime
 
 
-def _size(file: DeliveredFile) -> int:
-    return len(file.link) + LINK_OVERHEAD_BYTES
-
-
 def _stated_lifetime(link: str) -> float | None:
     """Seconds a presigned S3 link says it lives, whatever any clock says; None when it does not say."""
-    try:
-        stated = parse_qs(urlsplit(link).query).get("X-Amz-Expires", [""])[0]
-    except ValueError:
-        return None
-    return float(stated) if stated.isdecimal() else None
+    stated = _EXPIRES.search(link)
+    return float(stated[1]) if stated else None

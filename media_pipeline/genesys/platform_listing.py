@@ -16,6 +16,7 @@ from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_facts import Conversation, file_state_of, format_of, media_type_of
 from media_pipeline.genesys.platform_links import Links
+from media_pipeline.genesys.seen import Seen
 from media_pipeline.genesys.source import FileState, Known, ListedRecording, ListingTally
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import items, text
@@ -57,17 +58,17 @@ class Recordings:
 
     def of(self, conversations: Iterable[Conversation], tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of the conversations, each once; the first conversation that has it keeps it."""
-        seen: set[str] = set()
+        seen = Seen()
         for chunk, delivery in self._delivered(conversations, tally):
             self._links.learn(delivery)
             for conversation in chunk:
                 found = list(self._listed(conversation, delivery, tally))
-                others = seen & {listed.recording_id for listed in found}
+                ids = {listed.recording_id for listed in found}
+                others = {recording_id for recording_id in ids if recording_id in seen}
                 tally.duplicates += len(others)
-                for listed in found:
-                    if listed.recording_id not in others:
-                        seen.add(listed.recording_id)
-                        yield listed
+                for recording_id in ids - others:
+                    seen.add(recording_id)
+                yield from (listed for listed in found if listed.recording_id not in others)
 
     def again(
         self, conversations: Iterable[Conversation], known: Mapping[str, Sequence[Known]], tally: ListingTally

@@ -66,6 +66,27 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retained:
+    """A recording the source keeps, and until when by its retention policies; times UTC, None where it is silent."""
+
+    conversation_id: str
+    recording_id: str
+    created_at: dt.datetime
+    delete_date: dt.datetime | None
+    archive_date: dt.datetime | None
+
+
+@dataclass(slots=True)
+class RetentionTally:
+    """What a retention list contained; not `complete` when it was left before its end."""
+
+    pages: int = 0
+    entries: int = 0
+    malformed: int = 0
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFile:
     """Where one recording's bytes are and what the source says of them; the link is a secret."""
 
@@ -161,6 +182,9 @@ class RecordingSource(Protocol):
 
         Raises NotFound when there is none, PermissionMissing.
         """
+
+    def retained(self, older_than_days: int, max_pages: int, tally: RetentionTally) -> Iterator[Retained] | None:
+        """All recordings kept for more days than this, of all days, in the source's order; None: it does not tell."""
 
     def day_of(self, recording_id: str) -> dt.date:
         """The UTC day whose partition a recording belongs to; raises NotFound."""

@@ -6,9 +6,12 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import httpx
+import msgspec
 
 from media_pipeline.genesys.auth import BearerAuth, Token, TokenCache
 from media_pipeline.genesys.endpoints import Endpoints
@@ -101,8 +104,12 @@ class Transport:
         permission: str,
         body: object = None,
         accepted: tuple[int, ...] = (200,),
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
     ) -> Any:
-        """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing."""
+        """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
+
+        `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
+        """
 
         def attempt() -> Any:
             request = self._http.build_request(
@@ -112,7 +119,7 @@ class Transport:
                 headers=None if body is None else {"Content-Type": "application/json"},
                 extensions={"operation": operation},
             )
-            return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted))
+            return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
         return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
@@ -197,9 +204,11 @@ class Transport:
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
         raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
 
-    def _parsed(self, response: httpx.Response) -> Any:
+    def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return decode(response.content)
         try:
-            return response.json()
+            return response.json()  # takes what msgspec refuses: half surrogate pairs, NaN, other encodings
         except ValueError:
             kind = response.headers.get("Content-Type", "no content type").split(";")[0]
             raise TryAgain(

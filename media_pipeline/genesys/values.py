@@ -10,7 +10,7 @@ def text(value: object) -> str | None:
     """The value as text that UTF-8 can hold: JSON can smuggle in lone surrogates, which become question marks."""
     if not isinstance(value, str) or not value:
         return None
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
 def number(value: object) -> float | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from media_pipeline.genesys.source import Known
 from media_pipeline.tables.inventory import DELETED
 from media_pipeline.tables.inventory import TABLE as INVENTORY
-from media_pipeline.tables.partition import TableMissing, Tables, aligned, sorted_table
+from media_pipeline.tables.partition import TableMissing, Tables, aligned
+from media_pipeline.tables.sorting import SortedRows
 
 TABLE = "recent_listings"
 _COLUMNS = ["recording_id", "file_index", "file_state"]
@@ -47,10 +48,8 @@ def known_files(tables: Tables, day: dt.date) -> dict[str, list[Known]]:
 
 def write_listing(tables: Tables, day: dt.date, listed: Iterable[Known]) -> int:
     """Record ids and states of a day as the source lists them now; returns their number."""
-    table = sorted_table(TABLE, ({name: getattr(recording, name) for name in _COLUMNS} for recording in listed))
-    with tables.writer(TABLE, day) as writer:
-        writer.add_table(table)
-    return int(table.num_rows)
+    rows = SortedRows(TABLE, ({name: getattr(recording, name) for name in _COLUMNS} for recording in listed))
+    return tables.write(TABLE, day, rows)
 
 
 def difference(tables: Tables, day: dt.date) -> Difference | None:

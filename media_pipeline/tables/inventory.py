@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from media_pipeline.genesys.source import ListedRecording, ListingTally
-from media_pipeline.tables.partition import KEY_ORDER, Row, TableMissing, Tables, sorted_table
+from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.schemas import RECORDING_INVENTORY
+from media_pipeline.tables.sorting import SortedRows
 
 TABLE = "recording_inventory"
 DELETED = "deleted"
@@ -22,39 +20,24 @@ UNREADABLE_NOTE = "unreadable_conversations"
 
 def write_inventory(
     tables: Tables, day: dt.date, listed: Iterable[ListedRecording], tally: ListingTally, codecs: Collection[str]
-) -> pa.Table:
-    """Replace a day's inventory, sorted by key; returns it.
+) -> int:
+    """Replace a day's inventory, sorted by key; returns the number of its rows.
 
     What an earlier listing had and this one has no more stays, as `deleted`: the source forgets, the archive does not.
     """
-    table = sorted_table(TABLE, (_row(recording, codecs) for recording in listed))
-    gone = _no_longer_listed(tables, day, table)
-    if gone.num_rows:
-        table = pa.concat_tables([table, gone]).sort_by(KEY_ORDER)
-    tally.no_longer_listed = gone.num_rows
-    with tables.writer(
-        TABLE, day, note={MALFORMED_NOTE: str(tally.malformed), UNREADABLE_NOTE: str(tally.unreadable)}
-    ) as writer:
-        writer.add_table(table)
-    return table
-
-
-def _no_longer_listed(tables: Tables, day: dt.date, now: pa.Table) -> pa.Table:
-    """Rows of the earlier inventory whose recording the new listing does not have."""
-    try:
-        known = tables.read(TABLE, day, ["recording_id"])["recording_id"]
-    except TableMissing:
-        return RECORDING_INVENTORY.empty_table()
-    missing = pc.invert(pc.is_in(known, now["recording_id"].combine_chunks()))
-    if not pc.any(missing).as_py():
-        return RECORDING_INVENTORY.empty_table()
-    gone = tables.read(TABLE, day).filter(missing)
-    for field in RECORDING_INVENTORY:  # a table of an earlier version may lack columns
-        if field.name not in gone.schema.names:
-            gone = gone.append_column(field, pa.nulls(gone.num_rows, field.type))
-    gone = gone.select(RECORDING_INVENTORY.names).cast(RECORDING_INVENTORY)
-    states = pa.repeat(pa.scalar(DELETED), gone.num_rows)
-    return gone.set_column(gone.schema.get_field_index("file_state"), RECORDING_INVENTORY.field("file_state"), states)
+    now = SortedRows(TABLE, (_row(recording, codecs) for recording in listed))
+    note = {MALFORMED_NOTE: str(tally.malformed), UNREADABLE_NOTE: str(tally.unreadable)}
+    gone = 0
+    with tables.writer(TABLE, day, note=note) as writer:
+        for _, rows in aligned(now=now, earlier=tables.rows(TABLE, day)):
+            for row in rows["now"]:
+                writer.add(row)
+            for row in rows["earlier"] if not rows["now"] else ():
+                gone += 1
+                # a table of an earlier version may lack columns
+                writer.add({name: row.get(name) for name in RECORDING_INVENTORY.names} | {"file_state": DELETED})
+    tally.no_longer_listed = gone
+    return writer.count
 
 
 def malformed_entries(tables: Tables, day: dt.date) -> int:

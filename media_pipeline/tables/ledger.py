@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from media_pipeline.storage.base import ObjectStore, StorageError, root_name
-from media_pipeline.tables.partition import BATCH_ROWS, KEY_ORDER, Row
+from media_pipeline.tables.partition import BATCH_ROWS, Row
 from media_pipeline.tables.paths import ledger_prefix, safe_name, table_key
 from media_pipeline.tables.schemas import RECORDING_AUDIO
 
@@ -117,7 +117,11 @@ def settled_rows(store: ObjectStore, folder: Path, day: dt.date) -> pa.Table:
         return RECORDING_AUDIO.empty_table()
     newest = table.group_by(["recording_id", "file_index"]).aggregate([(_ORDER.name, "max")])[f"{_ORDER.name}_max"]
     # the order is the row's number, so that it can be taken as an index
-    return table.take(newest).drop_columns([_ORDER.name]).sort_by(KEY_ORDER)
+    return (
+        table.take(newest)
+        .drop_columns([_ORDER.name])
+        .sort_by([("recording_id", "ascending"), ("file_index", "ascending")])
+    )
 
 
 def _lines(store: ObjectStore, folder: Path, day: dt.date) -> Iterator[Row]:

@@ -7,7 +7,7 @@ import heapq
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -26,11 +26,6 @@ BATCH_ROWS = 1_000
 ROW_GROUP_BYTES = 1024 * 1024
 """Rows held as Arrow before they are written as a row group. A reader decodes whole row groups, several tables at a
 time: with larger ones a run's memory grows with the day."""
-ROW_GROUP_ROWS = 5_000
-"""The same for a table that is written whole."""
-
-
-KEY_ORDER = [("recording_id", "ascending"), ("file_index", "ascending")]
 
 
 class TableMissing(Exception):
@@ -56,11 +51,6 @@ class TableWriter:
             self._to_arrow()
             if sum(batch.nbytes for batch in self._batches) >= ROW_GROUP_BYTES:
                 self._to_parquet()
-
-    def add_table(self, table: pa.Table) -> None:
-        """Append a whole table."""
-        self.count += table.num_rows
-        self._parquet.write_table(table.cast(self._schema), row_group_size=ROW_GROUP_ROWS)
 
     def close(self) -> None:
         """Write what is left and the footer."""
@@ -192,15 +182,6 @@ def rows_of(table: pa.Table) -> Iterator[Row]:
     """A table row by row, a batch of Python objects at a time."""
     for batch in table.to_batches(BATCH_ROWS):
         yield from batch.to_pylist()
-
-
-def sorted_table(table: str, rows: Iterable[Row]) -> pa.Table:
-    """Rows in any order as one Arrow table sorted by key, held as Python objects a batch at a time."""
-    schema, batches = TABLES[table], []
-    unread = iter(rows)
-    while batch := list(islice(unread, BATCH_ROWS)):
-        batches.append(pa.RecordBatch.from_pylist(batch, schema=schema))
-    return pa.Table.from_batches(batches, schema).sort_by(KEY_ORDER)
 
 
 def aligned(**streams: Iterable[Row]) -> Iterator[tuple[str, dict[str, list[Row]]]]:

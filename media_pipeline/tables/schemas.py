@@ -48,6 +48,24 @@ RECORDING_INVENTORY = pa.schema(
 
 RECENT_LISTINGS = pa.schema([_RECORDING_ID, _FILE_INDEX, _FILE_STATE])
 
+RECORDING_DEADLINES = pa.schema(
+    [
+        _RECORDING_ID,
+        _column("conversation_id", pa.string(), "Id of its conversation.", required=True),
+        _column("created_at", UTC_MS, "When the recording was created; its UTC day is the partition.", required=True),
+        _column("delete_date", UTC_MS, "When the source will delete it; null when no policy says so."),
+        _column("archive_date", UTC_MS, "When the source archived it, or will; null when it does not."),
+        _column(
+            "status",
+            pa.string(),
+            "Why it is not here: not_exported (nor is its day), withheld (others of its conversation were delivered), "
+            "never_listed, or the status of recording_audio.",
+            required=True,
+        ),
+        _column("reason", pa.string(), "That of recording_audio; null without a row there."),
+    ]
+)
+
 RECORDING_AUDIO = pa.schema(
     [
         _RECORDING_ID,
@@ -171,6 +189,7 @@ EXPORT_RUNS = pa.schema(
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": RECORDING_INVENTORY,
     "recent_listings": RECENT_LISTINGS,
+    "recording_deadlines": RECORDING_DEADLINES,
     "recording_audio": RECORDING_AUDIO,
     "diarized_transcripts": DIARIZED_TRANSCRIPTS,
     "transcript_status": TRANSCRIPT_STATUS,
