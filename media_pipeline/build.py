@@ -9,17 +9,24 @@ import dagster as dg
 
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
+from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
+from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, relist_job, verify_sample_job
+from media_pipeline.jobs import daily_export_job, interactions_job, relist_job, verify_sample_job
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
-from media_pipeline.schedules import daily_export_schedule, relist_schedule, verify_sample_schedule
+from media_pipeline.schedules import (
+    daily_export_schedule,
+    interactions_schedule,
+    relist_schedule,
+    verify_sample_schedule,
+)
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
 from media_pipeline.sensors.late_recordings import late_recordings_sensor
@@ -40,6 +47,7 @@ def build_definitions(
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
     job, relist, verify = daily_export_job(), relist_job(), verify_sample_job()
+    interactions = interactions_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -47,11 +55,18 @@ def build_definitions(
             audio_asset(partitions, retry),
             transcript_assets(partitions, retry),
             *report_assets(partitions),
+            interaction_media_asset(partitions, retry),
+            recording_thumbnails_asset(partitions, retry),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
         ],
-        jobs=[job, relist, verify],
-        schedules=[daily_export_schedule(job), relist_schedule(relist), verify_sample_schedule(verify)],
+        jobs=[job, interactions, relist, verify],
+        schedules=[
+            daily_export_schedule(job),
+            interactions_schedule(interactions),
+            relist_schedule(relist),
+            verify_sample_schedule(verify),
+        ],
         sensors=[
             incomplete_days_sensor(job, *watched),
             late_recordings_sensor(job, *watched),

@@ -1,4 +1,4 @@
-"""The dialect of Genesys Cloud's published Platform API v2: one RecordingSource out of the platform_* modules.
+"""The dialect of Genesys Cloud's published Platform API v2: one OrgSource out of the platform_* modules.
 
 Operation codes (L1, R5, ...) are those of GENESYS_API.md. A recording is known by its conversation's and its own id; it
 belongs to the UTC day of its conversation's start, the one clock every route has.
@@ -22,6 +22,7 @@ from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
     FileState,
+    InteractionMedia,
     Known,
     ListedRecording,
     ListingTally,
@@ -50,7 +51,7 @@ REASONS: dict[FileState, tuple[str, str]] = {
 
 
 class PlatformSource:
-    """RecordingSource over the published API; safe to use from threads."""
+    """OrgSource over the published API; safe to use from threads."""
 
     def __init__(
         self, api: Transport, hosts: MediaHosts, stats: CallStats, patience: Patience, *, connections: int
@@ -107,6 +108,31 @@ class PlatformSource:
     def transcript(self, recording: ListedRecording, *, alone: bool = True) -> list[Segment]:
         """The recording's transcript, or its communication's where there is no other recording."""
         return segments_of(self._documents.of(recording, alone=alone))
+
+    def media_of(self, interaction_id: str, recordings: Sequence[ListedRecording]) -> list[InteractionMedia]:
+        """The recordings that the listing knows, with links by batch: no call an interaction.
+
+        The published API has no list of an interaction's media; its recordings are what a day's listing finds. Whoever
+        says first which are needed (`expect`) gets a hundred links with a request.
+        """
+        return [self._media_object(recording) for recording in recordings]
+
+    def _media_object(self, recording: ListedRecording) -> InteractionMedia:
+        link, reason = None, None
+        if recording.file_state == "available":
+            try:
+                link = self.resolve(recording).link
+            except GenesysError as error:
+                if error.permanent and not isinstance(error, PermissionMissing):
+                    raise
+                reason = error.reason
+        return InteractionMedia(
+            media_type=recording.media_type,
+            recording_id=recording.recording_id,
+            file_index=recording.file_index,
+            link=link,
+            reason=reason,
+        )
 
     def day_of(self, recording_id: str) -> dt.date:
         """Not to be found out: the published API knows recordings by their conversation only; raises NotFound."""
