@@ -81,7 +81,7 @@ def interaction_media_asset(partitions: dg.PartitionsDefinition, retry: dg.Retry
         judged by content: the first 64 KB, of the archive's object where it is stored, else of the source. A place is
         host and path, never a link that opens it. An interaction that cannot be seen keeps the rows of its recordings.
         """
-        with working(context, "interaction_media", genesys, media) as step:
+        with working(context, "interaction_media", genesys, media, work=GROUP) as step:
             day, totals = day_of_interactions(media.tables, step.day), _Totals()
             tasks = (
                 _Task(interaction_id, [_known(row) for row in rows], earlier)

@@ -79,7 +79,7 @@ def recording_thumbnails_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
         may not take more than 30 s and 1 GiB, and deleted. Every media object has a row: made, failed with a reason,
         or not_needed. What an earlier run settled is not fetched again.
         """
-        with working(context, "recording_thumbnails", genesys, media) as step:
+        with working(context, "recording_thumbnails", genesys, media, work=GROUP) as step:
             if missing := decoder_missing():
                 raise StorageError(missing)
             media.tables.read("interaction_media", step.day, ["media_id"])  # says what to materialize when missing

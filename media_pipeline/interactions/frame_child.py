@@ -26,6 +26,8 @@ BLANK_MEAN = 6.0
 """Mean grey below which a frame is black, whatever little is in it; 16 is the black of limited range, as 0 here."""
 JPEG_QUALITY = "3"
 """Of FFmpeg's 2 (best) to 31."""
+FILLED_SHARE = 0.75
+"""Of the memory it may have; the largest frames take 5 % each."""
 TORN_PACKETS = 200
 """So many broken packets in a row, and the rest is not looked at."""
 
@@ -46,7 +48,19 @@ def main(arguments: list[str]) -> None:
             facts, jpeg = thumbnail(film, DEMUXERS[name], (width, height), most_pixels)
     except MemoryError:
         facts, jpeg = {"reason": "too_large"}, b""
+    if facts.get("reason") == "corrupt" and _filled(address_bytes):
+        facts = {"reason": "too_large"}
     sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + jpeg)
+
+
+def _filled(address_bytes: int) -> bool:
+    """Whether memory ran short: H.264's decoder calls a frame it found no room for invalid."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
+            peak_kb = next(int(line.split()[1]) for line in status if line.startswith("VmPeak:"))
+    except (OSError, StopIteration):  # not Linux
+        return False
+    return peak_kb * 1024 > address_bytes * FILLED_SHARE
 
 
 def thumbnail(film: IO[bytes], demuxer: str, size: tuple[int, int], most_pixels: int) -> tuple[dict[str, Any], bytes]:

@@ -52,9 +52,9 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
-def lease_key(day: dt.date) -> str:
-    """The object that says which run works on a day."""
-    return f"leases/date={day}.json"
+def lease_key(day: dt.date, work: str = "") -> str:
+    """The object that says which run works on a day: exports it, or does other work that keeps out of its way."""
+    return f"leases/date={day}{work and '.' + work}.json"
 
 
 def safe_name(identifier: str) -> str:
