@@ -9,19 +9,22 @@ import dagster as dg
 
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
+from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
+from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, relist_job, sweep_retention_job, verify_sample_job
+from media_pipeline.jobs import daily_export_job, interactions_job, relist_job, sweep_retention_job, verify_sample_job
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
 from media_pipeline.schedules import (
     daily_export_schedule,
+    interactions_schedule,
     relist_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
@@ -45,7 +48,8 @@ def build_definitions(
     """Definitions for the given settings (default: the environment's), with resources replaced by name."""
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
-    job, relist, verify, sweep = daily_export_job(), relist_job(), verify_sample_job(), sweep_retention_job()
+    job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
+    verify, sweep = verify_sample_job(), sweep_retention_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -53,13 +57,16 @@ def build_definitions(
             audio_asset(partitions, retry),
             transcript_assets(partitions, retry),
             *report_assets(partitions),
+            interaction_media_asset(partitions, retry),
+            recording_thumbnails_asset(partitions, retry),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
         ],
-        jobs=[job, relist, verify, sweep],
+        jobs=[job, interactions, relist, verify, sweep],
         schedules=[
             daily_export_schedule(job),
+            interactions_schedule(interactions),
             relist_schedule(relist),
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),

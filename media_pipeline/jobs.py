@@ -1,5 +1,5 @@
-"""The jobs: daily_export (one run exports one day, in one process), relist_recent_days (lists only), verify_sample
-(reads the archive only) and sweep_retention (reads the list of what the source keeps)."""
+"""The jobs: daily_export and interactions_daily (one run is one day, in one process), relist_recent_days (lists only),
+verify_sample (reads the archive only) and sweep_retention (reads the list of what the source keeps)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 DAILY_EXPORT = "daily_export"
+INTERACTIONS_DAILY = "interactions_daily"
 RELIST_RECENT_DAYS = "relist_recent_days"
 VERIFY_SAMPLE = "verify_sample"
 SWEEP_RETENTION = "sweep_retention"
@@ -28,6 +29,16 @@ def daily_export_job() -> UnresolvedAssetJobDefinition:
         DAILY_EXPORT,
         selection=dg.AssetSelection.groups("recordings", "reports"),
         description="Export one finished day: list, download and verify, fetch transcripts, write the reports.",
+        tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
+    )
+
+
+def interactions_job() -> UnresolvedAssetJobDefinition:
+    """All assets of the group interactions: apart, so that a backfill of recordings never touches an interaction."""
+    return dg.define_asset_job(
+        INTERACTIONS_DAILY,
+        selection=dg.AssetSelection.groups("interactions"),
+        description="Of one exported day: the media of its interactions, their formats, and thumbnails.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
     )
 

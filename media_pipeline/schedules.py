@@ -1,5 +1,5 @@
-"""daily_export_schedule (each finished day), relist_recent_days_schedule (what came late), verify_sample_schedule,
-sweep_retention_schedule (what dies when)."""
+"""daily_export_schedule and interactions_daily_schedule (each finished day), relist_recent_days_schedule (what came
+late), verify_sample_schedule, sweep_retention_schedule (what dies when)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ VERIFY_CRON = "10 5 * * *"
 """When the night's export is done, on most days."""
 SWEEP_CRON = "25 7 * * 0"
 """Sunday morning, when few calls are listed and none is urgent: 200 calls per 100,000 recordings kept at the source."""
+INTERACTIONS_HOUR_UTC = 3
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
 
@@ -31,6 +32,17 @@ def daily_export_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
         hour_of_day=HOUR_UTC,
         minute_of_hour=MINUTE,
         description="Exports the day that ended at midnight UTC.",
+    )
+
+
+def interactions_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
+    """One run for the day that ended last, at 03:15 UTC, an hour after its export began; off unless switched on."""
+    return dg.build_schedule_from_partitioned_job(
+        job,
+        name="interactions_daily_schedule",
+        hour_of_day=INTERACTIONS_HOUR_UTC,
+        minute_of_hour=MINUTE,
+        description="Looks at the media of the interactions of the day that ended at midnight UTC.",
     )
 
 

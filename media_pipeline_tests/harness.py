@@ -118,7 +118,7 @@ def resources_for(settings: Settings, **patience: float) -> dict[str, object]:
 
 @dataclasses.dataclass
 class Export:
-    """One run of daily_export for one day, and what it left behind."""
+    """One run of daily_export (or another job) for one day, and what it left behind."""
 
     settings: Settings
     day: dt.date
@@ -131,6 +131,8 @@ class Export:
         folder: Path,
         *,
         day: dt.date = DAY,
+        job: str = "daily_export",
+        step: str = "recording_audio",
         config: dict[str, Any] | None = None,
         patience: dict[str, float] | None = None,
         instance: dg.DagsterInstance | None = None,
@@ -139,12 +141,12 @@ class Export:
     ) -> Export:
         settings = settings_for(org if isinstance(org, str) else org.url, folder, **changes)
         definitions = build_definitions(settings, resources=resources_for(settings, **(patience or {})), retry=retry)
-        result = definitions.resolve_job_def("daily_export").execute_in_process(
+        result = definitions.resolve_job_def(job).execute_in_process(
             partition_key=str(day),
             instance=instance,
             raise_on_error=False,
             run_config={
-                "ops": {"recording_audio": {"config": config or {}}},
+                "ops": {step: {"config": config or {}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
         )

@@ -49,15 +49,17 @@ def working(
     genesys: GenesysResource,
     media: MediaResource,
     day: dt.date | None = None,
+    work: str = "",
 ) -> Iterator[Step]:
     """Open the session and the audit log; whatever happens, the step's cost and its end are recorded.
 
-    `day` is where they are recorded, by default the run's partition.
+    `day` is where they are recorded, by default the run's partition. Runs keep each other out of a day, those that do
+    other `work` than an export only among themselves: a long export must not fail them, nor they a repair.
     """
     is_partition, day = day is None, day or partition_day(context)
     with explained():
         media.store.check_writable()
-        lease = media.lease(day, context.run.run_id) if is_partition else None
+        lease = media.lease(day, context.run.run_id, work) if is_partition else None
         audit = media.audit(day, context.run.run_id)
         audit.emit("step_started", step=name)
         started = time.monotonic()

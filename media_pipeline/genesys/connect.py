@@ -7,7 +7,7 @@ from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.guide import GuideSource
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience
 from media_pipeline.genesys.platform import PlatformSource
-from media_pipeline.genesys.source import RecordingSource
+from media_pipeline.genesys.source import OrgSource
 from media_pipeline.genesys.transport import CredentialStyle, Transport
 
 CREDENTIAL_STYLES: dict[str, CredentialStyle] = {"platform": "basic", "guide": "form"}
@@ -25,7 +25,7 @@ def connect(
     patience: Patience,
     connections: int,
     hosts: MediaHosts,
-) -> RecordingSource:
+) -> OrgSource:
     """A source for the dialect; no request is made yet. Raises ConfigurationError."""
     if dialect not in CREDENTIAL_STYLES:
         raise ConfigurationError(f"GENESYS_DIALECT={dialect!r} is not one of {', '.join(CREDENTIAL_STYLES)}.")

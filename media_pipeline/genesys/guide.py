@@ -14,6 +14,7 @@ from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.source import (
     DayCount,
     FileState,
+    InteractionMedia,
     Known,
     ListedRecording,
     ListingTally,
@@ -25,7 +26,7 @@ from media_pipeline.genesys.source import (
     StorageUse,
 )
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, number, text, time
+from media_pipeline.genesys.values import count, items, number, text, time
 
 PAGE_SIZE = 200
 SAMPLE_PAGES = 3
@@ -45,7 +46,7 @@ _FILE_STATES: dict[str | None, FileState] = {
 
 
 class GuideSource:
-    """RecordingSource over the guides' endpoints; a recording id is a media id, one file a recording."""
+    """OrgSource over the guides' endpoints; a recording id is a media id, one file a recording."""
 
     def __init__(self, transport: Transport) -> None:
         self._api = transport
@@ -167,6 +168,25 @@ class GuideSource:
                 f"Genesys Cloud does not say when recording {recording_id!r} was created; name its day."
             )
         return created.date()
+
+    def media_of(self, interaction_id: str, recordings: Sequence[ListedRecording]) -> list[InteractionMedia]:
+        """The interaction's entities, one call; their storage locations are the links."""
+        body = self._api.get_json(
+            "interaction_media", _path("interactions", interaction_id) + "/media", permission="interaction:view"
+        )
+        if not isinstance(body.get("entities"), list):
+            raise MalformedReply(f"The media of interaction {interaction_id!r} are not a list of entities.")
+        found = []
+        for entity in items(body["entities"]):
+            location = entity.get("storageLocation")
+            found.append(
+                InteractionMedia(
+                    media_type=text(entity.get("mediaType")),
+                    recording_id=text(entity.get("recordingMediaId")),
+                    link=text(location.get("url")) if isinstance(location, dict) else None,
+                )
+            )
+        return found
 
     def _page(self, query: str, number: int) -> list[Any]:
         body = self._api.get_json(

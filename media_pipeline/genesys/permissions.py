@@ -61,7 +61,7 @@ FEATURES = (
         name="dates of deletion (retention sweep)",
         operations=("retention",),
         permissions=(VIEW,),
-        without="the weekly retention sweep fails; nothing warns of recordings that are deleted before they are exported",
+        without="the weekly retention sweep fails; nothing warns of recordings that die before they are exported",
     ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),

@@ -1,4 +1,4 @@
-"""The dialect of Genesys Cloud's published Platform API v2: one RecordingSource out of the platform_* modules.
+"""The dialect of Genesys Cloud's published Platform API v2: one OrgSource out of the platform_* modules.
 
 Operation codes (L1, R5, ...) are those of GENESYS_API.md. A recording is known by its conversation's and its own id; it
 belongs to the UTC day of its conversation's start, the one clock every route has.
@@ -25,6 +25,7 @@ from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
     DayCount,
     FileState,
+    InteractionMedia,
     Known,
     ListedRecording,
     ListingTally,
@@ -56,7 +57,7 @@ REASONS: dict[FileState, tuple[str, str]] = {
 
 
 class PlatformSource:
-    """RecordingSource over the published API; safe to use from threads."""
+    """OrgSource over the published API; safe to use from threads."""
 
     def __init__(
         self, api: Transport, hosts: MediaHosts, stats: CallStats, patience: Patience, *, connections: int
@@ -128,6 +129,31 @@ class PlatformSource:
     def retained(self, older_than_days: int, max_pages: int, tally: RetentionTally) -> Iterator[Retained] | None:
         """The retention query (R7), page by page."""
         return retained(self._api, older_than_days, max_pages, tally)
+
+    def media_of(self, interaction_id: str, recordings: Sequence[ListedRecording]) -> list[InteractionMedia]:
+        """The recordings that the listing knows, with links by batch: no call an interaction.
+
+        The published API has no list of an interaction's media; its recordings are what a day's listing finds. Whoever
+        says first which are needed (`expect`) gets a hundred links with a request.
+        """
+        return [self._media_object(recording) for recording in recordings]
+
+    def _media_object(self, recording: ListedRecording) -> InteractionMedia:
+        link, reason = None, None
+        if recording.file_state == "available":
+            try:
+                link = self.resolve(recording).link
+            except GenesysError as error:
+                if error.permanent and not isinstance(error, PermissionMissing):
+                    raise
+                reason = error.reason
+        return InteractionMedia(
+            media_type=recording.media_type,
+            recording_id=recording.recording_id,
+            file_index=recording.file_index,
+            link=link,
+            reason=reason,
+        )
 
     def day_of(self, recording_id: str) -> dt.date:
         """Not to be found out: the published API knows recordings by their conversation only; raises NotFound."""

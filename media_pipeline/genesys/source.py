@@ -98,6 +98,20 @@ class MediaFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionMedia:
+    """One media object of an interaction as the source names it; the link is a secret.
+
+    `recording_id` is None where the source gives the object no id; `reason` says why there is no link, if it does.
+    """
+
+    media_type: str | None
+    recording_id: str | None
+    file_index: int = 0
+    link: str | None = field(default=None, repr=False)
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One utterance: offsets in ms from the recording's start, speaker `unknown` if missing, confidence 0..1."""
 
@@ -191,3 +205,17 @@ class RecordingSource(Protocol):
 
     def close(self) -> None:
         """Release connections."""
+
+
+class InteractionSource(Protocol):
+    """The media objects of interactions; an interaction is a conversation. All calls raise GenesysError."""
+
+    def media_of(self, interaction_id: str, recordings: Sequence[ListedRecording]) -> list[InteractionMedia]:
+        """What the interaction consists of; `recordings`: what the day's listing knows of it.
+
+        Raises NotFound and PermissionMissing where the interaction itself cannot be seen.
+        """
+
+
+class OrgSource(RecordingSource, InteractionSource, Protocol):
+    """All that a dialect offers."""

@@ -13,7 +13,7 @@ from media_pipeline.genesys.connect import connect
 from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.pacing import DEADLINE_SECONDS, FIRST_WAIT_SECONDS, CallStats, Pacer, Patience
-from media_pipeline.genesys.source import RecordingSource
+from media_pipeline.genesys.source import OrgSource
 from media_pipeline.settings import Settings
 from media_pipeline.transfer.http import MediaHttp
 
@@ -22,7 +22,7 @@ from media_pipeline.transfer.http import MediaHttp
 class Session:
     """An open connection with what its users share."""
 
-    source: RecordingSource
+    source: OrgSource
     http: MediaHttp
     patience: Patience
     stats: CallStats

@@ -29,7 +29,7 @@ class MediaResource(dg.ConfigurableResource):
     concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)
-    _leases: dict[tuple[dt.date, str], Lease] = PrivateAttr(default_factory=dict)
+    _leases: dict[tuple[dt.date, str, str], Lease] = PrivateAttr(default_factory=dict)
     _audits: dict[tuple[dt.date, str], AuditLog] = PrivateAttr(default_factory=dict)
 
     @property
@@ -50,13 +50,13 @@ class MediaResource(dg.ConfigurableResource):
             self._audits[day, run_id] = AuditLog(self.store, Path(self.spool), day, run_id)
         return self._audits[day, run_id]
 
-    def lease(self, day: dt.date, run_id: str) -> Lease:
-        """The run's hold on its day, taken with the first call; raises LeaseHeld while another run works on it."""
-        if (day, run_id) not in self._leases:
-            lease = Lease(self.store, lease_key(day), str(day), run_id)
+    def lease(self, day: dt.date, run_id: str, work: str = "") -> Lease:
+        """The run's hold on its day for this work, taken with the first call; raises LeaseHeld while another has it."""
+        if (day, run_id, work) not in self._leases:
+            lease = Lease(self.store, lease_key(day, work), str(day), run_id)
             lease.acquire()
-            self._leases[day, run_id] = lease
-        return self._leases[day, run_id]
+            self._leases[day, run_id, work] = lease
+        return self._leases[day, run_id, work]
 
     def ledger(self, day: dt.date, run_id: str) -> Ledger:
         """What a run settles, for whoever runs the day next."""

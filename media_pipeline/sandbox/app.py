@@ -92,7 +92,7 @@ class SandboxApp:
         return await deliver(answer, way, head=request.method == "HEAD", send=send)
 
     def _recording(self, operation: Operation, name: str | None) -> Recording | None:
-        if name is None:
+        if name is None or operation == "interaction_media":
             return None
         if operation in S3_OPERATIONS:
             return self.state.org.find(name.partition(".")[0])
@@ -146,6 +146,8 @@ class SandboxApp:
             return _ORG_WIDE[operation](state, request)
         if operation == "transcript_file":
             return await asyncio.to_thread(transcripts.file, state, request, recording)
+        if operation == "interaction_media":
+            return await asyncio.to_thread(operations.interaction_media, state, request, call.recording_id or "")
         if recording is None:
             return refusal(operation, 404, "not.found", "There is no recording with this id.")
         blocks = not state.media.instant or recording.kind.codec == "huge"
@@ -159,7 +161,7 @@ class SandboxApp:
 
 
 def operation_of(request: Request) -> tuple[Operation, str | None] | None:
-    """Which operation a request is, and the recording id in its path; None when it is none."""
+    """Which operation a request is, and the recording (or interaction) id in its path; None when it is none."""
     match request.method, request.segments:
         case "POST", ("oauth", "token"):
             return "token", None
@@ -173,6 +175,8 @@ def operation_of(request: Request) -> tuple[Operation, str | None] | None:
             return "link", name
         case "GET", ("api", "v2", "recordings", name, "transcript"):
             return "transcript", name
+        case "GET", ("api", "v2", "interactions", name, "media"):
+            return "interaction_media", name
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH:
             return "transcript_file" if name.endswith(transcripts.SUFFIX) else "file", name
     return None

@@ -1,7 +1,8 @@
 """The table of fault kinds: one small function each, from a stage's value to the value with the fault in it.
 
 Stages, in the order a reply passes them: token · reply (replaces the answer) · late, neighbours, ids, paging, page
-(the listing) · checksum, url, name (metadata) · etag, range (what is asked of a file) · content_range, length, bytes
+(the listing) · variant (a screen recording's bytes) · checksum, url, name (metadata) · location (of an interaction's
+media) · etag, range (what is asked of a file) · content_range, length, bytes
 (the file's answer) · delivery. Those of the published API alone are in `platform/fault_kinds`.
 """
 
@@ -18,6 +19,7 @@ from media_pipeline.sandbox.delivery import Delivery
 from media_pipeline.sandbox.faults import Call, Kind, Params
 from media_pipeline.sandbox.platform import fault_kinds as platform
 from media_pipeline.sandbox.ranges import FileRequest
+from media_pipeline.sandbox.video import VARIANTS, Variant
 from media_pipeline.sandbox.wire import API_OPERATIONS, OPERATIONS, Reply, refusal, reply, s3_error
 
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
@@ -106,6 +108,15 @@ def _bad_url(params: Params, call: Call, value: Any) -> Any:
     return value | {key: params["url"] for key in ("download_url", "resultUrl") if value.get(key) is not None}
 
 
+def _screen_variant(params: Params, _: Call, __: Variant) -> Variant:
+    variant: Variant = params["kind"]
+    return variant
+
+
+def _elsewhere(params: Params, _: Call, entity: Entity) -> Entity:
+    return {**entity, "storageLocation": {"url": params["url"]}}
+
+
 def _hostile_name(_: Params, call: Call, entity: Entity) -> Entity:
     number = hashlib.blake2b(str(call.recording_id).encode(), digest_size=2).digest()
     return {**entity, "file_name": HOSTILE_NAMES[int.from_bytes(number) % len(HOSTILE_NAMES)]}
@@ -185,6 +196,12 @@ KINDS: dict[str, Kind] = {
     "malformed": Kind("page", ("list", "job_results", "query"), _without_id),
     "wrong_md5": Kind("checksum", ("media",), _wrong_md5),
     "bad_url": Kind("url", ("media", "link", "batch_state"), _bad_url, {"url": "http://169.254.169.254/latest"}),
+    "screen_variant": Kind(
+        "variant", ("media", "file"), _screen_variant, {"kind": "corrupt"}, choices={"kind": VARIANTS}
+    ),
+    "bad_location": Kind(
+        "location", ("interaction_media",), _elsewhere, {"url": "http://169.254.169.254/latest?token=topsecret"}
+    ),
     "hostile_names": Kind("name", ("media",), _hostile_name),
     "changed_etag": Kind("etag", ("file",), _changed_etag, {"obey": True}),
     "ignore_range": Kind("range", ("file",), _ignore_range, only_ranged=True),

@@ -12,6 +12,7 @@ from media_pipeline.sandbox.org import Recording
 from media_pipeline.sandbox.platform import facts
 from media_pipeline.sandbox.ranges import FileRequest, answer
 from media_pipeline.sandbox.state import State
+from media_pipeline.sandbox.video import ORDINARY
 from media_pipeline.sandbox.wire import Reply, Request, s3_error
 
 TWO_MECHANISMS = (
@@ -43,10 +44,10 @@ def refused(state: State, request: Request) -> Reply | None:
 
 def file(state: State, request: Request, recording: Recording, call: Call) -> Reply:
     """`GET` or `HEAD` of a link: the bytes, or the range of them that was asked for."""
-    body = state.media.body(_part(request.segments[-1], recording))
+    through = state.rules.through
+    body = state.media.body(_part(request.segments[-1], recording), through(("variant",), call, ORDINARY))
     if body is None:
         return s3_error(404, "NoSuchKey", "The specified key does not exist.")
-    through = state.rules.through
     asked = FileRequest(request.headers.get("range"), request.headers.get("if-range"), f'"{body.md5}"')
     if request.method == "GET":
         asked = through(("etag", "range"), call, asked)

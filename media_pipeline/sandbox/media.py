@@ -14,18 +14,16 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import cast
 
-from media_pipeline.sandbox import audio, dialogue
+from media_pipeline.sandbox import audio, dialogue, video
 from media_pipeline.sandbox.bodies import Body, BodyCache, HugeWav, Whole
 from media_pipeline.sandbox.options import Bodies
 from media_pipeline.sandbox.org import Recording
 
 CACHE_BYTES = 64_000_000
 TINY_PAYLOAD_BYTES = (20, 156)
-VIDEO_BYTES = 48_000
 MB = 1_000_000
 
 _MAGIC = {"mp3": b"ID3\x04\x00\x00\x00\x00\x00\x00", "ogg": b"OggS\x00\x02", "opus": b"OggS\x00\x02"}
-_MP4_HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 
 Segment = dict[str, object]
 
@@ -48,14 +46,18 @@ class Media:
             return round(self._huge_mb * MB / 32_000, 3)
         if kind.media_type in ("email", "message", "chat") or kind.name == "empty":
             return 0.0
+        if kind.media_type == "screen":
+            return float(video.SECONDS)
         if self.instant or not kind.speaks:
             return 15.0 + recording.number % 45_000 / 1_000
         return dialogue.plan(recording.number, recording.queue).duration_ms / 1_000
 
-    def body(self, recording: Recording) -> Body | None:
-        """The file; None for a recording without one."""
+    def body(self, recording: Recording, variant: video.Variant = "ordinary") -> Body | None:
+        """The file, of a screen recording perhaps a variant of it; None for a recording without one."""
         if not recording.kind.has_file:
             return None
+        if variant != "ordinary" and recording.kind.media_type == "screen":
+            return Whole(screen(recording, variant))
         if recording.kind.codec == "huge":
             return self._huge(recording.ordinal)
         if self.instant:
@@ -87,14 +89,13 @@ def _spoken_lines(recording: Recording) -> list[Segment]:
 
 
 def _tiny(recording: Recording) -> bytes:
-    """64 to 200 bytes that begin like their format."""
+    """64 to 200 bytes that begin like their format; what is no call is the real thing."""
     codec = recording.kind.codec
-    if codec in ("json", "eml", "empty"):
+    if codec in _TEXTS:
         return _TEXTS[codec](recording)
     low, high = TINY_PAYLOAD_BYTES
     payload = _filler(recording, low + recording.number % (high - low + 1) // 4 * 4)
-    head = _MP4_HEAD if codec == "mp4" else _MAGIC.get(codec)
-    return (head or audio.wav_header(len(payload), channels=2)) + payload
+    return (_MAGIC.get(codec) or audio.wav_header(len(payload), channels=2)) + payload
 
 
 def _tiny_lines(recording: Recording) -> list[Segment]:
@@ -129,8 +130,9 @@ def _email(recording: Recording) -> bytes:
     return mail.as_bytes()
 
 
-def _screen(recording: Recording) -> bytes:
-    return _MP4_HEAD + (VIDEO_BYTES + 8).to_bytes(4) + b"mdat" + _filler(recording, VIDEO_BYTES)
+def screen(recording: Recording, variant: video.Variant = "ordinary") -> bytes:
+    """The file of a screen recording, or a variant of it."""
+    return video.screen(cast(video.Container, recording.kind.codec), recording.number % video.LOOKS, variant)
 
 
 def _filler(recording: Recording, size: int) -> bytes:
@@ -140,6 +142,7 @@ def _filler(recording: Recording, size: int) -> bytes:
 _TEXTS: Mapping[str, Callable[[Recording], bytes]] = {
     "json": _chat,
     "eml": _email,
-    "mp4": _screen,
+    "mp4": screen,
+    "webm": screen,
     "empty": lambda recording: b"",
 }

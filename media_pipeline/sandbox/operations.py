@@ -1,6 +1,7 @@
-"""The API's operations: token, list, quota, media, link and transcript, answered from the state. No routing here.
+"""The API's operations: token, list, quota, media, link, transcript and interaction_media, answered from the state.
 
-Each takes the request and, where the path names one, the recording; what goes wrong on purpose is `fault_kinds`'.
+Each takes the request and, where the path names one, the recording; what goes wrong on purpose is `fault_kinds`'. No
+routing here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from media_pipeline.sandbox.faults import Call
 from media_pipeline.sandbox.listing import MAX_PAGE_SIZE, QueryError, parse_query
 from media_pipeline.sandbox.org import Recording
 from media_pipeline.sandbox.state import State
+from media_pipeline.sandbox.video import ORDINARY
 from media_pipeline.sandbox.wire import Reply, Request, json_reply, refusal
 
 DEFAULT_PAGE_SIZE = 25
@@ -59,8 +61,9 @@ def media(state: State, request: Request, recording: Recording) -> Reply:
     """`GET /api/v2/media/{id}`: size, checksum and a fresh link."""
     if recording.kind.name == "missing":
         return _no_such("media")
-    body = state.media.body(recording)
     wire_id = state.listing.wire_id(recording)
+    variant = state.rules.through(("variant",), Call("media", wire_id), ORDINARY)
+    body = state.media.body(recording, variant)
     entity: dict[str, object] = {
         "id": wire_id,
         "file_name": recording.file_name,
@@ -91,6 +94,32 @@ def transcript(state: State, _: Request, recording: Recording) -> Reply:
     return json_reply({"segments": state.media.segments(recording)})
 
 
+def interaction_media(state: State, request: Request, conversation_id: str) -> Reply:
+    """`GET /api/v2/interactions/{id}/media`: the recordings of a conversation, as far as the listing names theirs.
+
+    One that is being prepared has neither a media id nor a place yet, one without a file no place.
+    """
+    conversation = state.conversations.find(conversation_id)
+    named = [each for each in conversation.recordings if each.conversation_id is not None] if conversation else []
+    if not named:
+        return _no_such("interaction", "with this id")
+    call = Call("interaction_media", conversation_id)
+    entities = [state.rules.through(("location",), call, _media_object(state, request, each)) for each in named]
+    return json_reply({"entities": entities})
+
+
+def _media_object(state: State, request: Request, recording: Recording) -> dict[str, object]:
+    url = _link(state, request, recording)
+    media_type = recording.kind.media_type
+    entity: dict[str, object] = {
+        "mediaType": "voice" if media_type == "call" else media_type,
+        "storageLocation": {} if url is None else {"url": url},
+    }
+    if recording.kind.status == "complete":
+        entity["recordingMediaId"] = state.listing.wire_id(recording)
+    return entity
+
+
 def _entity(state: State, recording: Recording) -> dict[str, object]:
     entity: dict[str, object] = {
         "id": state.listing.wire_id(recording),
@@ -111,8 +140,8 @@ def _link(state: State, request: Request, recording: Recording) -> str | None:
     return state.signer.link(request.base_url, recording.id, state.settings.link_seconds)
 
 
-def _no_such(operation: str) -> Reply:
-    return refusal(None, 404, "not.found", f"There is no {operation} for this recording.")
+def _no_such(operation: str, whose: str = "for this recording") -> Reply:
+    return refusal(None, 404, "not.found", f"There is no {operation} {whose}.")
 
 
 def _count(arguments: dict[str, str], name: str, default: int, maximum: int) -> int:

@@ -44,6 +44,9 @@ ORDINARY = Kind("ordinary")
 MP3 = Kind("mp3", format="mp3", codec="mp3")
 OGG = Kind("ogg", format="ogg", codec="ogg")
 HUGE = Kind("huge", codec="huge", speaks=False)
+SCREEN_MP4 = Kind("screen", media_type="screen", format="mp4", codec="mp4", speaks=False)
+SCREEN_WEBM = dataclasses.replace(SCREEN_MP4, format="webm", codec="webm")
+"""Recorders differ: the screen recordings of every other day, and of every other 180, are webm."""
 
 SPECIAL = (
     Kind("processing", status="processing", has_file=False, speaks=False),
@@ -54,7 +57,7 @@ SPECIAL = (
     Kind("dotted", format=".mp3", codec="mp3"),
     Kind("mixed_case", format="Ogg", codec="ogg"),
     Kind("opus", format="opus", codec="opus"),
-    Kind("screen", media_type="screen", format="mp4", codec="mp4", speaks=False),
+    SCREEN_MP4,
     Kind("chat", media_type="chat", format="json", codec="json", speaks=False),
     Kind("email", media_type="email", format="eml", codec="eml", speaks=False),
     Kind("message", media_type="message", format="json", codec="json", speaks=False),
@@ -70,6 +73,7 @@ CONTENT_TYPES = {
     "ogg": "audio/ogg",
     "opus": "audio/ogg",
     "mp4": "video/mp4",
+    "webm": "video/webm",
     "json": "application/json",
     "eml": "message/rfc822",
 }
@@ -170,6 +174,8 @@ class Org:
         digest = self._hash("recording", ordinal, 16)
         slot = (index * self._stride + 29) % max(self.per_day, 1) % PERIOD
         kind = HUGE if self._huge and index == 0 else _kind(slot)
+        if kind is SCREEN_MP4 and ((ordinal >> INDEX_BITS) + index // PERIOD) % 2:
+            kind = SCREEN_WEBM
         if kind.status == "processing" and self.transcoded():
             kind = ORDINARY
         day = dt.datetime.fromordinal(ordinal >> INDEX_BITS).replace(tzinfo=dt.UTC)

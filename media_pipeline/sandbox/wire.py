@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from media_pipeline.sandbox.bodies import Body, Whole
 
-GuideOperation = Literal["token", "list", "quota", "media", "link", "transcript", "file"]
+GuideOperation = Literal["token", "list", "quota", "media", "link", "transcript", "interaction_media", "file"]
 PlatformOperation = Literal[
     "job_submit",
     "job_state",

@@ -33,6 +33,20 @@ def silenced_key(object_key: str) -> str:
     return f"redacted/{object_key}"
 
 
+def thumbnail_key(day: dt.date, interaction_id: str, media_id: str, recording_id: str | None, file_index: int) -> str:
+    """The JPEG of one media object; an id that was made up is only its interaction's."""
+    if recording_id is None:
+        stem = f"{safe_name(interaction_id)}.{safe_name(media_id)}"
+    else:
+        stem = safe_name(recording_id) + ("" if media_id == recording_id else f".{file_index}")
+    return f"{thumbnail_prefix(day)}{stem}.jpg"
+
+
+def thumbnail_prefix(day: dt.date) -> str:
+    """The folder of a day's thumbnails, with a trailing slash."""
+    return f"thumbnails/date={day}/"
+
+
 def report_key(day: dt.date, name: str) -> str:
     """A day's report file."""
     return f"reports/date={day}/{name}"
@@ -53,9 +67,9 @@ def plan_key(first: dt.date, last: dt.date) -> str:
     return f"plans/{first}_{last}.json"
 
 
-def lease_key(day: dt.date) -> str:
-    """The object that says which run works on a day."""
-    return f"leases/date={day}.json"
+def lease_key(day: dt.date, work: str = "") -> str:
+    """The object that says which run works on a day: exports it, or does other work that keeps out of its way."""
+    return f"leases/date={day}{work and '.' + work}.json"
 
 
 def safe_name(identifier: str) -> str:

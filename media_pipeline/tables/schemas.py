@@ -186,6 +186,56 @@ EXPORT_RUNS = pa.schema(
     ]
 )
 
+_INTERACTION_ID = _column(
+    "interaction_id", pa.string(), "Id of the interaction, which is a conversation.", required=True
+)
+_MEDIA_ID = _column(
+    "media_id",
+    pa.string(),
+    "Id of the media object: its recording's, with .0, .1, ... for one of several files; made up where it has none.",
+    required=True,
+)
+
+INTERACTION_MEDIA = pa.schema(
+    [
+        _INTERACTION_ID,
+        _MEDIA_ID,
+        _column("recording_id", pa.string(), "Its recording; null where the source gives the object no id."),
+        _FILE_INDEX,
+        _column("media_type", pa.string(), "voice, chat, email, screen, message, or what else the source calls it."),
+        _column("expected_formats", pa.string(), "What the media matrix expects: wav|mp3 and the like.", required=True),
+        _column("storage_host", pa.string(), "Host that the source keeps it on; null without a place."),
+        _column("storage_key", pa.string(), "Its path there; never a signed URL or a query."),
+        _column("needs_transcription", pa.bool_(), "Whether the media matrix wants it transcribed.", required=True),
+        _column("needs_thumbnail", pa.bool_(), "Whether the media matrix wants a thumbnail of it.", required=True),
+        _column("declared_format", pa.string(), "Format that the day's listing declares; null where it declares none."),
+        _column("detected_format", pa.string(), "Format by content; null when not recognized or not looked at."),
+        _column("detected_codec", pa.string(), "Codec inside, where the first 64 KB tell it."),
+        _column(
+            "format_verdict",
+            pa.string(),
+            "matches (as expected and as declared), differs, unknown, unreadable or not_checked.",
+            required=True,
+        ),
+        _column("reason", pa.string(), "Why the verdict is what it is; null when it matches."),
+    ]
+)
+
+RECORDING_THUMBNAILS = pa.schema(
+    [
+        _INTERACTION_ID,
+        _MEDIA_ID,
+        _column("status", pa.string(), "made, failed or not_needed.", required=True),
+        _column("reason", pa.string(), "Why there is no thumbnail; null unless failed."),
+        _column("object_key", pa.string(), "Path of the JPEG relative to MEDIA_ROOT; null unless made."),
+        _column("width", pa.int32(), "Width of the JPEG in pixels, bars included."),
+        _column("height", pa.int32(), "Height of the JPEG in pixels, bars included."),
+        _column("frame_ms", pa.int64(), "Where the frame stands in the film, in ms from its start."),
+        _column("source_width", pa.int32(), "Width of the film in pixels."),
+        _column("source_height", pa.int32(), "Height of the film in pixels."),
+    ]
+)
+
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": RECORDING_INVENTORY,
     "recent_listings": RECENT_LISTINGS,
@@ -197,5 +247,7 @@ TABLES: dict[str, pa.Schema] = {
     "storage_utilization": STORAGE_UTILIZATION,
     "storage_quota": STORAGE_QUOTA,
     "export_runs": EXPORT_RUNS,
+    "interaction_media": INTERACTION_MEDIA,
+    "recording_thumbnails": RECORDING_THUMBNAILS,
 }
 """Every table by name."""

@@ -77,9 +77,13 @@ class MediaHttp:
         self._connections.close()
 
     @contextmanager
-    def get(self, link: str, *, offset: int, etag: str | None) -> Iterator[Reply]:
-        """Ask for all bytes from `offset` on, of the same entity if `etag` is given; raises Broken, Ending(bad_url)."""
-        headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity", "User-Agent": "media-pipeline"}
+    def get(self, link: str, *, offset: int, etag: str | None, length: int | None = None) -> Iterator[Reply]:
+        """Ask for all bytes from `offset` on (or `length` of them), of the same entity if `etag` is given.
+
+        Raises Broken, Ending(bad_url). A server may send more than `length`: whoever has enough leaves the context.
+        """
+        last = "" if length is None else offset + length - 1
+        headers = {"Range": f"bytes={offset}-{last}", "Accept-Encoding": "identity", "User-Agent": "media-pipeline"}
         if offset and etag:
             headers["If-Range"] = etag
         connection, exchange = self._followed(link, headers)

@@ -1,0 +1,1 @@
+"""Interactions and their media: the media matrix, formats by content, thumbnails. No dagster."""
