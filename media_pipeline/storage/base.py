@@ -60,7 +60,7 @@ class ObjectStore(Protocol):
         """A new object; leaving the context without commit leaves nothing behind."""
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
-        """Publish a small object; one that is not durable may be torn after a power cut, never by a kill."""
+        """Publish a small object; what is not durable may be torn by a kill or a power cut, and its readers notice."""
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         """Make a finished local file an object, durably, replacing an older one; returns its size in bytes.

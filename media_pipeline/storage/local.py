@@ -26,10 +26,10 @@ from media_pipeline.storage.files import (
     Folders,
     NoHardLinks,
     copy_synced,
+    make_folder,
     place,
     place_new,
     removed_after,
-    rename,
     sync_file,
     write_all,
 )
@@ -56,9 +56,12 @@ class LocalStore:
             return _FileWriter(self.root, self._staged(), target, self._folders)
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        if not durable:
+            self._put_in_place(f"{self.url}/{checked_key(key)}", data)
+            return
         with self.writer(key) as writer:
             writer.write(data)
-            writer.commit(durable=durable)
+            writer.commit()
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         target = f"{self.url}/{checked_key(key)}"
@@ -166,6 +169,17 @@ class LocalStore:
             self.root.mkdir(parents=True, exist_ok=True)
             return shutil.disk_usage(self.root).free
 
+    def _put_in_place(self, target: str, data: bytes) -> None:
+        """No staging: renames out of another folder wait for each other, those of the objects too."""
+        with _explained(self.root):
+            try:
+                file = io.FileIO(target, "w")
+            except FileNotFoundError:
+                make_folder(Path(target).parent)
+                file = io.FileIO(target, "w")
+            with file:
+                write_all(file, data)
+
     def _staged(self) -> io.FileIO:
         """A new file to write, on the same file system as the objects."""
         name = f"{self.url}/{STAGING}/{_HOST}.{os.getpid()}.{_STARTED}.{next(_NUMBERS)}"
@@ -242,13 +256,10 @@ class _FileWriter:
         self._size += len(data)
         return len(data)
 
-    def commit(self, *, sha256: str | None = None, soon: bool = False, durable: bool = True) -> int:
+    def commit(self, *, sha256: str | None = None, soon: bool = False) -> int:
         with _explained(self._root):
-            if durable:
-                os.fsync(self._file.fileno())
-                place(self._name, self._target, self._folders, soon=soon)
-            else:
-                rename(self._name, self._target)
+            os.fsync(self._file.fileno())
+            place(self._name, self._target, self._folders, soon=soon)
         self._committed = True
         return self._size
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import IO
 
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.storage.ranges import UnreadableError
+from media_pipeline.storage.gzi import INDEX_SUFFIX, BlockIndex
+from media_pipeline.storage.ranges import NotBlockedError, UnreadableError, rebuilt_index
 from media_pipeline.storage.restore import restored
 from media_pipeline.transfer.outcome import Stored
 from media_pipeline.transfer.sidecar import sidecar_key
@@ -24,6 +26,7 @@ def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
     try:
         with file:
             found = restored(file)
+            index = _index_of(file)
     except UnreadableError:
         return None
     if found.source_size_bytes == 0 or media.size_bytes not in (None, found.source_size_bytes):
@@ -33,6 +36,8 @@ def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
     )  # fmt: skip
     if not proved:
         return None
+    if index is not None:  # the run may have been killed before it was there, or whole
+        store.put(key + INDEX_SUFFIX, index.encode(), durable=False)
     return Stored(
         media=media,
         source_size_bytes=found.source_size_bytes,
@@ -42,6 +47,19 @@ def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
         integrity_basis="source_md5" if media.md5 else "length_and_range",
         content_type=media.content_type,
     )
+
+
+def _index_of(file: IO[bytes]) -> BlockIndex | None:
+    """The index that its blocks give; None for an ordinary gzip object of an earlier version."""
+
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    try:
+        return rebuilt_index(read)
+    except NotBlockedError:
+        return None
 
 
 def _noted_sha256(store: ObjectStore, key: str) -> str | None:

@@ -21,7 +21,7 @@ from media_pipeline.genesys.endpoints import is_loopback
 from media_pipeline.transfer.exchange import LOOK_SECONDS, READ_SECONDS, Broken, Exchange
 
 CONNECT_SECONDS = 10.0
-BUFFER_BYTES = 4 * 65_280
+BUFFER_BYTES = 8 * 65_280
 """Whole blocks of the objects that come of it, so that they are compressed without a copy."""
 RECEIVE_BYTES = 256 * 1024
 """The kernel's receive buffer (it takes twice as much): what lies there when a run is killed was sent in vain. Left to

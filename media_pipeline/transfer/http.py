@@ -38,7 +38,7 @@ class Reply:
     def pieces(self) -> Iterator[memoryview]:
         """The whole body, each piece valid until the next is asked for; raises Broken after what came before it.
 
-        256 KiB each but the last, unless they take longer than a second: then what came by then.
+        510 KiB each but the last, unless they take longer than a second: then what came by then.
         """
         broken = None
         began = time.monotonic()
