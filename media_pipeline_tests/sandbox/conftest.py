@@ -38,7 +38,7 @@ def api(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
 @pytest.fixture
 def files() -> Iterator[httpx.Client]:
     """A client without credentials, for links."""
-    with httpx.Client(timeout=10) as client:
+    with httpx.Client(timeout=60) as client:
         yield client
 
 
