@@ -1,8 +1,7 @@
 """Deletion in the published API: a recording's deleteDate (D1) and the protection of conversations (D4).
 
 There is no DELETE of a recording: the org deletes it on its deleteDate, in days (GENESYS_API.md, section h).
-Attachments
-of messages have neither a retention of their own nor a deletion.
+Attachments of messages have neither a retention of their own nor a deletion.
 """
 
 from __future__ import annotations

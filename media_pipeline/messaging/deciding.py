@@ -34,19 +34,21 @@ Step = Literal["hold", "withdraw", "free", "would_delete", "not_offered", "set",
 
 def when(row: Row) -> dt.datetime | None:
     """From when on an entry is to be looked at; None: only when holds or switches change."""
+    scheduled_at: dt.datetime = row["scheduled_at"]
+    start: dt.datetime = row["due"]
+    date: dt.datetime | None = row["source_delete_date"]
     if row["state"] == HELD:
-        if row["source_retention"] == WITHDRAWN and row["source_delete_date"] is not None:
-            return row["source_delete_date"] - RENEW_AHEAD
-        return row["due"] if told(row) else None  # its withdrawal is tried until it succeeds
+        if row["source_retention"] == WITHDRAWN and date is not None:
+            return date - RENEW_AHEAD
+        return start if told(row) else None  # its withdrawal is tried until it succeeds
     if row["state"] in (*CLOSED, WOULD_DELETE):
         return None
     if row["state"] == MARKED:
-        return row["scheduled_at"]  # left by a run that died
+        return scheduled_at  # left by a run that died
     if _to_be_told(row):
-        return row["scheduled_at"] + waits(row["attempts"])
-    start: dt.datetime = row["due"]
-    if row["state"] == RETENTION_SET and row["kind"] == "recording" and row["source_delete_date"] is not None:
-        start = row["source_delete_date"]
+        return scheduled_at + waits(row["attempts"])
+    if row["state"] == RETENTION_SET and row["kind"] == "recording" and date is not None:
+        start = date
     return start + waits(row["attempts"])
 
 
@@ -93,7 +95,7 @@ def next_step(row: Row, now: dt.datetime, hold: Hold | None, allowed: bool) -> S
     if row["state"] == RETENTION_SET and row["kind"] == "recording":
         return "confirm" if late else None
     if not allowed:
-        return "would_delete" if now >= row["due"] and row["state"] != WOULD_DELETE else None
+        return "would_delete" if late and now >= row["due"] and row["state"] != WOULD_DELETE else None
     if _to_be_told(row) and now < row["due"]:
         return "set" if late else None
     return "delete" if late and now >= row["due"] else None

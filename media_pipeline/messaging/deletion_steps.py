@@ -89,7 +89,7 @@ class Steps:
         except OnlyCopy as problem:
             return _again(before, problem.reason, str(problem), FAILED)
         except NotFound:
-            after = _gone(before, row, None)
+            after = self._gone(before, row, None)
         except (PermissionMissing, Refused) as error:
             reason = "forbidden" if isinstance(error, PermissionMissing) else "refused"
             return _again(before, reason, str(error), FAILED)
@@ -142,7 +142,7 @@ class Steps:
         try:
             self._source.delete(media, None if date is None else (row["source_retention"], date), look)
         except NotFound:
-            return _gone(before, row, sha256)
+            return self._gone(before, row, sha256)
         if date is not None:
             return row | {"state": RETENTION_SET, "attempts": 0, "reason": "ordered", "detail": None}
         try:
@@ -157,7 +157,7 @@ class Steps:
         key = row["subject_id"]
         sha256 = sha256_of(self._store, key, gzip=False)
         if sha256 is None:
-            return _gone(before, row, copy)
+            return self._gone(before, row, copy)
         if row["copy_key"] is None and row["sha256"] not in (None, sha256):
             raise OnlyCopy("changed", f"The object {key} is not what was scheduled: look at it, then schedule it anew.")
         self._look(row)()
@@ -178,13 +178,27 @@ class Steps:
             until = self._source.keep_until(doomed(before), before["due"], self._now())
         except NotFound:
             sentence = f"It was gone when the hold {hold.hold_id} asked for it back."
-            return _gone(before, before, None) | {"reason": "gone_before_hold", "detail": sentence}
+            return self._gone(before, before, None) | {"reason": "gone_before_hold", "detail": sentence}
         except GenesysError as error:
             if error.permanent and not isinstance(error, PermissionMissing):
                 raise
             self.failures_in_a_row += 1
             return held | {"reason": "not_withdrawn", "detail": str(error)}
         return held | {"source_retention": WITHDRAWN, "source_delete_date": until}
+
+    def _gone(self, before: Row, row: Row, verified_sha256: str | None) -> Row:
+        """The source does not have it: by us, by what we told it, or before we came."""
+        if before["state"] == MARKED or before["attempts"]:
+            return _certified(row, "deleted", verified_sha256)
+        if told(before) and self._now() >= before["due"]:
+            return _certified(row, "deleted_by_source", verified_sha256)
+        return row | {
+            "state": GONE,
+            "reason": "gone_before",
+            "detail": None,
+            "hold_id": None,
+            "certificate": "gone_before",
+        }
 
     def _look(self, row: Row) -> Callable[[], None]:
         """The last look: raises Kept where a hold or a later deadline came since the entry was chosen."""
@@ -222,15 +236,6 @@ def _again(row: Row, reason: str, sentence: str, state: str | None = None) -> Ro
     state = state or (SCHEDULED if row["state"] == MARKED else row["state"])
     changes = {"state": FAILED if attempts >= TRIES else state, "reason": reason, "detail": sentence}
     return row | changes | {"attempts": attempts}
-
-
-def _gone(before: Row, row: Row, verified_sha256: str | None) -> Row:
-    """The source does not have it: by us, by what we told it, or before we came."""
-    if before["state"] == MARKED or before["attempts"]:
-        return _certified(row, "deleted", verified_sha256)
-    if told(before):
-        return _certified(row, "deleted_by_source", verified_sha256)
-    return row | {"state": GONE, "reason": "gone_before", "detail": None, "certificate": "gone_before", "hold_id": None}
 
 
 def _held(before: Row, hold: Hold) -> Row:

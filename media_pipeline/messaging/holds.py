@@ -54,7 +54,7 @@ class Hold:
         if self.kind == "conversation":
             return row["conversation_id"] in (self.value, None)
         if self.kind == "recording":
-            return row["subject_id"] == self.value and row["kind"] == "recording"
+            return (row["kind"], row["subject_id"]) == ("recording", self.value)
         if self.kind == "day":
             return self.value in (str(row["scheduled_at"].date()), str(row["subject_day"]))
         return self.value in (row["subject_id"], row["entry_id"])

@@ -1,10 +1,10 @@
 """What must be deleted when: how other parts say it, durably, before they forget it.
 
 `Ledger.schedule` is all they need. Say it as soon as the thing exists at its place (after an upload, before the message
-that uses it), and once more with `routed_at` when the message is out: the later deadline counts. An entry is one object
-of its own below `retention/new/`, so that any number of processes may schedule at once, on any store; the job
-`retention` takes it into the table media_retention (`retention_days`) and works it (`deleting`). Once `schedule` has
-returned, neither kill -9 nor the loss of the machine takes the entry away where MEDIA_ROOT is a bucket.
+that uses it), and once more with `routed_at` when the message is out. An entry is an object of its own below
+`retention/new/`, so that any number of processes may schedule at once, on any store; the job `retention` takes it into
+the table media_retention (`retention_days`) and works it (`deleting`). Once `schedule` has returned, neither kill -9
+nor, where MEDIA_ROOT is a bucket, the loss of the machine takes the entry away.
 """
 
 from __future__ import annotations
@@ -105,9 +105,10 @@ class Ledger:
         routed_at: dt.datetime | None = None,
         copy: Copy | None = None,
     ) -> dt.datetime:
-        """Remember a deletion, durably when this returns; the moment it is due. Raises StorageError.
+        """Remember a deletion, durably when this returns; the moment it is due as far as this call knows.
 
-        Again for the same thing on the same day is fine: the later deadline counts.
+        Again for the same thing on the same UTC day is fine: its time to live goes on from the first time, and it is
+        never deleted within 30 s of its routing. Raises StorageError.
         """
         row = entry(subject, policy, now=now, routed_at=routed_at, copy=copy)
         self.add([row])
@@ -172,19 +173,26 @@ def due_at(scheduled_at: dt.datetime, ttl: dt.timedelta, routed_at: dt.datetime 
 
 
 def merged(known: Row, again: Row) -> Row:
-    """An entry that is scheduled once more: the later deadline and what is newly known of it.
+    """An entry that is scheduled once more, with what is newly known of it; it has lived since the first time.
 
     What is being deleted, or is gone, stays as it is.
     """
     if known["state"] in ("marked", "deleted", "gone", "not_offered"):
         return known
-    changes = {"due": max(known["due"], again["due"]), "keeps_copy": known["keeps_copy"] or again["keeps_copy"]}
+    routed_at = max((moment for moment in (known["routed_at"], again["routed_at"]) if moment), default=None)
+    ttl_seconds = max(known["ttl_seconds"], again["ttl_seconds"])
+    changes = {
+        "ttl_seconds": ttl_seconds,
+        "routed_at": routed_at,
+        "due": due_at(known["scheduled_at"], dt.timedelta(seconds=ttl_seconds), routed_at),
+        "keeps_copy": known["keeps_copy"] or again["keeps_copy"],
+    }
     for name in ("subject_day", "sha256"):
         changes[name] = again[name] if again[name] is not None else known[name]
-    if again["routed_at"] is not None:
-        changes["routed_at"] = max(again["routed_at"], known["routed_at"] or again["routed_at"])
     if again["copy_key"] is not None:
         changes |= {name: again[name] for name in ("copy_key", "copy_gzip")}
+    if known["state"] == "retention_set" and known["kind"] == ATTACHMENT and changes["due"] > known["due"]:
+        changes["state"] = "scheduled"  # the source is to let go of it later, too
     return known | changes
 
 
