@@ -27,7 +27,7 @@ from media_pipeline.sandbox.running import RunningSandbox, running
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.drift import days_below
-from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.partition import Row, Tables
 from media_pipeline_tests.harness import DAY, variables_for
 
 PAST = dt.timedelta(hours=12)
@@ -52,6 +52,10 @@ class Scene:
     gone: list[str] = field(default_factory=list)
     held: dict[str, dt.datetime] = field(default_factory=dict)
     """And the moment from which on the hold was certain."""
+    order: dict[str, tuple[dt.datetime, str]] = field(default_factory=dict)
+    """In which they are deleted."""
+    marks_left: int = 0
+    """By runs that were killed."""
 
     def there(self, media_id: str) -> bool:
         medium = self.sandbox.state.messaging.sending.find(media_id)
@@ -85,9 +89,10 @@ def plant(scene: Scene, count: int, chance: random.Random) -> None:
             copy = Copy(key=f"uploads/{medium.id}", sha256=hashlib.sha256(data).hexdigest())
             scene.store.put(copy.key, data if kind == "copied" else b"other bytes")
         medium.deleted = kind == "gone"
-        {"copyless": scene.copyless, "gone": scene.gone}.get(kind, scene.doomed).append(medium.id)
         subject = Subject(kind="attachment", id=medium.id, conversation_id=f"c-{number}")
-        ledger.schedule(subject, without if kind == "uncopied" else with_copy, now=now, copy=copy)
+        due = ledger.schedule(subject, without if kind == "uncopied" else with_copy, now=now, copy=copy)
+        scene.order[medium.id] = (due, subject.entry_id)
+        {"copyless": scene.copyless, "gone": scene.gone}.get(kind, scene.doomed).append(medium.id)
 
 
 @contextmanager
@@ -109,12 +114,13 @@ def worker(variables: dict[str, str], home: Path, runs: int):  # type: ignore[no
 
 
 def hold_some(scene: Scene, ended: threading.Event, chance: random.Random, run_id: str) -> None:
-    """Hold what is still there, one after the other, while runs are killed around it."""
-    while not ended.wait(chance.uniform(0.1, 0.6)):
+    """Hold what is deleted next, one after the other, while runs are at work or killed."""
+    while not ended.wait(chance.uniform(0, 0.2)):
         there = [each for each in scene.doomed if each not in scene.held and scene.there(each)]
-        if not there:
+        next_ones = sorted(there, key=scene.order.__getitem__)[:60]
+        if not next_ones:
             return
-        media = chance.choice(there)
+        media = chance.choice(next_ones)
         now = dt.datetime.now(dt.UTC)
         hold = Holds(scene.store).add("subject", media, who="Legal", why="case", now=now)
         effect = make_good(
@@ -127,7 +133,7 @@ def hold_some(scene: Scene, ended: threading.Event, chance: random.Random, run_i
 def kill_runs(folder: Path, kills: int, seed: int, count: int, root: str | None = None, **more: str) -> Scene:
     """Kill run after run, hold things meanwhile, then let one finish; raises AssertionError for whatever is wrong."""
     chance = random.Random(seed)
-    with running(SandboxOptions(port=0, bodies="tiny", per_day=1, days=1, end=DAY, latency_ms=8)) as sandbox:
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=1, days=1, end=DAY, latency_ms=15)) as sandbox:
         variables = variables_for(sandbox.url, folder) | more
         variables["MEDIA_ROOT"] = root or variables["MEDIA_ROOT"]
         scene = Scene(sandbox, open_store(variables["MEDIA_ROOT"], folder / "spool", 8))
@@ -149,6 +155,8 @@ def kill_runs(folder: Path, kills: int, seed: int, count: int, root: str | None 
                 with worker(variables, folder, 50) as process:
                     time.sleep(chance.uniform(0, RUN_SECONDS))
                     process.send_signal(signal.SIGKILL)
+                    process.wait()
+                scene.marks_left += sum(row["state"] == "marked" for row in rows_of(scene.store).values())
                 plant(scene, 3, chance)
         finally:
             ended.set()
@@ -161,13 +169,19 @@ def kill_runs(folder: Path, kills: int, seed: int, count: int, root: str | None 
     return scene
 
 
-def prove(scene: Scene) -> None:
-    """Nothing forgotten, nothing twice, no hold broken, no only copy lost, and the books say so."""
-    rows = {}
-    for day in days_below(scene.store, "tables/media_retention/"):
-        for row in Tables(scene.store).rows("media_retention", day):
+def rows_of(store: ObjectStore) -> dict[str, Row]:
+    """The table by subject, each of which it has once."""
+    rows: dict[str, Row] = {}
+    for day in days_below(store, "tables/media_retention/"):
+        for row in Tables(store).rows("media_retention", day):
             assert row["subject_id"] not in rows, "each key once"
             rows[row["subject_id"]] = row
+    return rows
+
+
+def prove(scene: Scene) -> None:
+    """Nothing forgotten, nothing twice, no hold broken, no only copy lost, and the books say so."""
+    rows = rows_of(scene.store)
     deleted_at = scene.deleted_at()
     assert set(rows) == {*scene.doomed, *scene.copyless, *scene.gone}
     assert scene.store.sizes("retention/new/") == {}
@@ -202,8 +216,9 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="retention-kills-") as folder:
         scene = kill_runs(Path(folder), options.kills, options.seed, options.count)
+        took = time.monotonic() - started
         print(
-            f"{options.kills} kills, {time.monotonic() - started:.0f} s: of {len(scene.doomed)} attachments "
+            f"{options.kills} kills in {took:.0f} s left {scene.marks_left} marks: of {len(scene.doomed)} attachments "
             f"{len(scene.deleted_at())} were deleted once each, {len(scene.held)} holds were kept, "
             f"{len(scene.copyless)} only copies and {len(scene.gone)} that were gone are told as that."
         )
