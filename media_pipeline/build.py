@@ -14,10 +14,18 @@ from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
+from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, interactions_job, relist_job, sweep_retention_job, verify_sample_job
+from media_pipeline.jobs import (
+    daily_export_job,
+    interactions_job,
+    relist_job,
+    retention_job,
+    sweep_retention_job,
+    verify_sample_job,
+)
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -26,6 +34,7 @@ from media_pipeline.schedules import (
     daily_export_schedule,
     interactions_schedule,
     relist_schedule,
+    retention_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
 )
@@ -49,7 +58,7 @@ def build_definitions(
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
-    verify, sweep = verify_sample_job(), sweep_retention_job()
+    verify, sweep, retention = verify_sample_job(), sweep_retention_job(), retention_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -62,14 +71,16 @@ def build_definitions(
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
+            media_retention_asset(),
         ],
-        jobs=[job, interactions, relist, verify, sweep],
+        jobs=[job, interactions, relist, verify, sweep, retention],
         schedules=[
             daily_export_schedule(job),
             interactions_schedule(interactions),
             relist_schedule(relist),
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
+            retention_schedule(retention),
         ],
         sensors=[
             incomplete_days_sensor(job, *watched),
@@ -97,6 +108,8 @@ def default_resources(settings: Settings) -> dict[str, object]:
             spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
+            allow_write_back=settings.allow_write_back,
+            allow_remote_delete=settings.allow_remote_delete,
         ),
         "media": MediaResource(
             root=settings.root,

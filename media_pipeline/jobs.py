@@ -1,5 +1,6 @@
 """The jobs: daily_export and interactions_daily (one run is one day, in one process), relist_recent_days (lists only),
-verify_sample (reads the archive only) and sweep_retention (reads the list of what the source keeps)."""
+verify_sample (reads the archive only), sweep_retention (reads the list of what the source keeps) and retention (deletes
+what is due)."""
 
 from __future__ import annotations
 
@@ -15,10 +16,13 @@ INTERACTIONS_DAILY = "interactions_daily"
 RELIST_RECENT_DAYS = "relist_recent_days"
 VERIFY_SAMPLE = "verify_sample"
 SWEEP_RETENTION = "sweep_retention"
+RETENTION = "retention"
 MAX_RUNTIME_SECONDS = 6 * 3600
 """A hung run dies after this long and is repeated; the longest honest day (100,000 calls at 5 a second) takes 5.6 h."""
 MAX_RELIST_SECONDS = 2 * 3600
 MAX_VERIFY_SECONDS = 3600
+MAX_RETENTION_SECONDS = 10 * 60
+"""A run works for 45 s, after waiting two minutes for another one; calls that hang are given up after 40 s each."""
 MAX_SWEEP_SECONDS = 6 * 3600
 """60,000 calls at 5 a second take 3 h 20 min, and days under way share the budget."""
 
@@ -70,4 +74,14 @@ def sweep_retention_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets("retention_sweep"),
         description="Read the source's retention list and say what it deletes before it is exported.",
         tags={"dagster/max_runtime": str(MAX_SWEEP_SECONDS)},
+    )
+
+
+def retention_job() -> UnresolvedAssetJobDefinition:
+    """The job that works the retention ledger: apart, so that nothing else ever deletes at the source."""
+    return dg.define_asset_job(
+        RETENTION,
+        selection=dg.AssetSelection.assets("media_retention"),
+        description="Delete what is due, unless it is held; set retention at the source; certify each deletion.",
+        tags={"dagster/max_runtime": str(MAX_RETENTION_SECONDS), "dagster/priority": "1"},
     )

@@ -1,11 +1,14 @@
 """daily_export_schedule and interactions_daily_schedule (each finished day), relist_recent_days_schedule (what came
-late), verify_sample_schedule, sweep_retention_schedule (what dies when)."""
+late), verify_sample_schedule, sweep_retention_schedule (what dies when), retention_schedule (what is due)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+from media_pipeline.resources.genesys import GenesysResource
+from media_pipeline.resources.media import MediaResource
 
 if TYPE_CHECKING:
     from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
@@ -19,6 +22,8 @@ VERIFY_CRON = "10 5 * * *"
 """When the night's export is done, on most days."""
 SWEEP_CRON = "25 7 * * 0"
 """Sunday morning, when few calls are listed and none is urgent: 200 calls per 100,000 recordings kept at the source."""
+RETENTION_CRON = "* * * * *"
+"""A look of a few calls at the store; a run only when something is due."""
 INTERACTIONS_HOUR_UTC = 3
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
@@ -77,3 +82,21 @@ def sweep_retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDe
         execution_timezone="UTC",
         description="Asks until when the source keeps its recordings; the check exported_before_deletion judges.",
     )
+
+
+def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """A look a minute, and a run when a deadline has come, something was scheduled, or holds have changed."""
+
+    @dg.schedule(
+        name="retention_schedule",
+        job=job,
+        cron_schedule=RETENTION_CRON,
+        execution_timezone="UTC",
+        description="Deletes what is due and not held; see the table media_retention.",
+    )
+    def retention_schedule_(media: MediaResource, genesys: GenesysResource) -> dg.RunRequest | dg.SkipReason:
+        if media.has_deletions(allowed=genesys.allow_remote_delete):
+            return dg.RunRequest()
+        return dg.SkipReason("Nothing is due, nothing was scheduled, and no hold has changed.")
+
+    return retention_schedule_
