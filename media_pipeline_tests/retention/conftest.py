@@ -30,6 +30,7 @@ from media_pipeline_tests.harness import DAY, Org, settings_for
 
 NO_COPY = Policy(name="voice_message", why="Voice messages live 15 minutes at Genesys Cloud.", keeps_copy=False)
 WITH_COPY = Policy(name="archived", why="What is archived here is not kept there.")
+FIFTEEN = {"minutes": 15, "seconds": 1}
 WAV = b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\x08\0\0" + bytes(2048)
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from media_pipeline.genesys.errors import AuthenticationError
 from media_pipeline.messaging.retention import Copy, Policy
-from media_pipeline_tests.retention.conftest import NO_COPY, WAV, WITH_COPY
+from media_pipeline_tests.retention.conftest import FIFTEEN, NO_COPY, WAV, WITH_COPY
 
 SHA256 = hashlib.sha256(WAV).hexdigest()
-FIFTEEN = {"minutes": 15, "seconds": 1}
 
 
 def test_an_attachment_gets_a_retention_and_is_deleted_when_it_is_due(bench):
