@@ -48,10 +48,14 @@ def org(_media: RunningSandbox) -> Iterator[Org]:
     _media.restore()
 
 
-@pytest.fixture(params=["local", "s3"])
+IN_BOTH = pytest.mark.parametrize("root", ["local", "s3"], indirect=True)
+
+
+@pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A MEDIA_ROOT on disk and one in S3."""
-    return str(tmp_path / "media") if request.param == "local" else str(request.getfixturevalue("s3_root"))
+    """A MEDIA_ROOT on disk, or in S3 where a test asks for both."""
+    in_s3 = getattr(request, "param", "local") == "s3"
+    return str(request.getfixturevalue("s3_root")) if in_s3 else str(tmp_path / "media")
 
 
 @pytest.fixture

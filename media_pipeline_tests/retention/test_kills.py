@@ -10,6 +10,7 @@ import pytest
 from media_pipeline.messaging.retention import Ledger, Policy, Subject
 from media_pipeline.messaging.retention_days import Days
 from media_pipeline.storage.lease import LeaseLost
+from media_pipeline_tests.retention.conftest import IN_BOTH
 from media_pipeline_tests.retention.kills import kill_runs
 
 KILLS = 5
@@ -27,6 +28,7 @@ def test_killed_runs_in_a_bucket_lose_nothing_either(tmp_path, s3, s3_root):
     assert scene.deleted_at()
 
 
+@IN_BOTH
 def test_many_schedule_at_once_and_each_entry_is_taken_in_once(store):
     now, policy = dt.datetime(2026, 3, 1, tzinfo=dt.UTC), Policy(name="p", why="w")
 
@@ -42,6 +44,7 @@ def test_many_schedule_at_once_and_each_entry_is_taken_in_once(store):
     assert Days(store).index.days[now.date()].states == {"scheduled": 60}
 
 
+@IN_BOTH
 def test_a_kill_between_table_and_index_takes_the_same_entries_in_again(store, monkeypatch):
     now, policy = dt.datetime(2026, 3, 1, tzinfo=dt.UTC), Policy(name="p", why="w")
     Ledger(store).schedule(Subject(kind="attachment", id="a", conversation_id="c"), policy, now=now)
@@ -61,6 +64,7 @@ def test_a_kill_between_table_and_index_takes_the_same_entries_in_again(store, m
     assert store.sizes("retention/new/") == {}
 
 
+@IN_BOTH
 def test_a_run_that_lost_its_lease_cannot_undo_what_another_wrote(store):
     now, policy = dt.datetime(2026, 3, 1, tzinfo=dt.UTC), Policy(name="p", why="w")
     Ledger(store).schedule(Subject(kind="attachment", id="a", conversation_id="c"), policy, now=now)
