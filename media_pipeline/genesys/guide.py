@@ -26,7 +26,7 @@ from media_pipeline.genesys.source import (
     StorageUse,
 )
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, items, number, text, time
+from media_pipeline.genesys.values import count, items, milliseconds, number, text, time
 
 PAGE_SIZE = 200
 SAMPLE_PAGES = 3
@@ -234,12 +234,12 @@ def _listed(entity: object) -> ListedRecording | None:
 
 def _segment(entry: object, recording_id: str) -> Segment:
     entry = entry if isinstance(entry, dict) else {}
-    start, end = number(entry.get("startOffsetInMilliseconds")), number(entry.get("endOffsetInMilliseconds"))
+    start, end = (milliseconds(entry.get(f"{edge}OffsetInMilliseconds")) for edge in ("start", "end"))
     if start is None or end is None:
         raise MalformedReply(f"The transcript of recording {recording_id!r} has a segment without offsets.")
     return Segment(
-        start_ms=round(start),
-        end_ms=round(end),
+        start_ms=start,
+        end_ms=end,
         text=text(entry.get("text")) or "",
         speaker=text(entry.get("speaker")) or "unknown",
         confidence=number(entry.get("confidence")),

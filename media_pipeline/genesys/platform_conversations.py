@@ -165,8 +165,8 @@ class DayConversations:
 
     def _of_query(self, start: dt.datetime, end: dt.datetime) -> Iterator[Page]:
         """Pages of an interval; halves of it, recursively, where it holds more than can be paged through."""
-        number, total = 1, 0
-        while number == 1 or (number - 1) * QUERY_PAGE < total:
+        number = 1
+        while True:
             body = self._api.call(
                 "query",
                 "POST",
@@ -177,8 +177,8 @@ class DayConversations:
             )
             if not isinstance(body, dict):
                 raise MalformedReply("The reply to a conversation query is not an object.")
-            total = count(body.get("totalHits")) or 0
-            if total >= WALL:
+            total = count(body.get("totalHits"))
+            if total is not None and total >= WALL:
                 if end - start <= SHORTEST_SLICE:
                     raise MalformedReply(f"Genesys Cloud counts {total} conversations within one second.")
                 middle = start + (end - start) / 2
@@ -188,8 +188,15 @@ class DayConversations:
                 return
             page = _conversations(body)
             if not page:
+                if total is not None and (number - 1) * QUERY_PAGE < total:
+                    raise ServerError(
+                        f"Genesys Cloud counts {total} conversations and shows {(number - 1) * QUERY_PAGE} at most. "
+                        "Run the day again later."
+                    )
                 return
             yield page
+            if total is not None and number * QUERY_PAGE >= total:
+                return
             number += 1
 
 

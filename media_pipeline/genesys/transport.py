@@ -157,7 +157,7 @@ class Transport:
         operation = request.extensions["operation"]
         try:
             return self._http.send(request, auth=auth)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
             self._stats.called(operation, 0)
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
