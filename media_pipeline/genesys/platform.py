@@ -116,7 +116,8 @@ class PlatformSource:
         """A link that was not handed out before; waits for the batch that brings it."""
         key = _key(recording)
         if key is None:
-            raise NotFound(f"Recording {recording.recording_id!r} was listed without its conversation; list it anew.")
+            sentence = f"Recording {recording.recording_id!r} was listed without its conversation; list its day anew."
+            raise Undeliverable("not_delivered", sentence)
         found = self._links.take(key, recording.file_index)
         if isinstance(found, Delivery):
             raise self._without_link(key, recording.file_index, found)

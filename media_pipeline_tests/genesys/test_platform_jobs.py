@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from media_pipeline.genesys import platform_conversations
-from media_pipeline.genesys.errors import MalformedReply, ServerError
+from media_pipeline.genesys.errors import MalformedReply, NotFound, ServerError
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_conversations import DayConversations
@@ -287,3 +287,13 @@ def test_a_recording_that_a_batch_names_and_metadata_does_not_has_a_row(known):
     found = {each.recording_id: each.file_state for each in listing.of([conversation], tally)}
     assert found == {"r": "undelivered"} | ({"other": "archived"} if known else {})
     assert tally.without_recording == 0
+
+
+@pytest.mark.parametrize("lost", ["batch_submit", "batch_state"])
+def test_a_batch_that_is_not_known_does_not_pass_for_recordings_without_files(lost):
+    def unknown(*_):
+        raise NotFound("Genesys Cloud does not know what was asked for.")
+
+    api = Api(**{"batch_submit": lambda *_: {"id": "job"}, "batch_state": lambda *_: results()} | {lost: unknown})
+    with pytest.raises(ServerError, match="was lost"):
+        Links(Batches(api, waiter()), waiter(), lambda: 3600.0).take(("c", "r"), 0)
