@@ -10,7 +10,7 @@ from media_pipeline.privacy.context import BEFORE_CHARACTERS, WORD, Context, Shi
 from media_pipeline.privacy.emails import email_spans
 from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, Spans, settled
 from media_pipeline.privacy.phones import is_international, is_phone, phone_spans
-from media_pipeline.privacy.spoken import NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
+from media_pipeline.privacy.spoken import HESITATIONS, NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
 from media_pipeline.privacy.ssn import is_ssn
 
 _DIGITS = re.compile(r"\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d")
@@ -20,15 +20,16 @@ _CARD_RUN = re.compile(
 )
 _GROUP = re.compile(r"\d+")
 _SSN = re.compile(
-    rf"(?<!{WORD})(?<![.@#/-])"
+    rf"(?<!{WORD})(?<![.@#+/-])"
     rf"(?:\d{{3}}([-.\u2010-\u2015]|\s[-\u2010-\u2015]\s)\d{{2}}\1\d{{4}}"
     rf"|(?<!\d\s)\d{{3}}(\s)\d{{2}}\2\d{{4}}(?!\s\d{{1,4}}(?!\d)))"  # groups of a longer number
     rf"(?!{WORD}|@|[-./]\d)"
 )
 _SSN_BARE = re.compile(
-    rf"(?<!{WORD})(?<![.@/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
+    rf"(?<!{WORD})(?<![.@+/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
 )
 _FEWEST_SAID = 7
+_SAID = NUMBER_WORDS | HESITATIONS
 _WORD = re.compile(r"[a-z]+")
 _ONE_BY_ONE = re.compile(r"(?<![\w.])\d(?:[\s,]{1,2}\d){6}(?!\w)")
 
@@ -44,7 +45,7 @@ def detect(text: str, region: str = "US") -> list[Finding]:
         found += (Finding(start, end, EMAIL_ADDRESS) for start, end in email_spans(text))
     if _DIGITS.search(text):
         found += _written(text, region, found)
-    if not NUMBER_WORDS.isdisjoint(words) or _ONE_BY_ONE.search(text):
+    if not _SAID.isdisjoint(words) or _ONE_BY_ONE.search(text):
         for said in said_digits(text, _FEWEST_SAID):
             found += _said(text, region, said)
     return settled(found) if found else []

@@ -115,15 +115,10 @@ def _spoken(text: str) -> Iterator[tuple[int, int]]:
         local = _BEFORE.search(before)
         if local is None:
             continue
-        start = begin + local.start() + _spelled_from(local["local"])
+        start = begin + local.end() - len(local["local"].lstrip(" \t\r\n-'."))
         name = text[start : found.start()]
         if name and _is_address(name, found, text[max(0, start - 60) : start]):
             yield start, found.end()
-
-
-def _spelled_from(local: str) -> int:
-    """Where a local part begins: the words before single letters that are spelled out are not part of it."""
-    return len(local) - len(local.lstrip(" \t\r\n-'."))
 
 
 def _is_address(name: str, found: re.Match[str], before: str) -> bool:
