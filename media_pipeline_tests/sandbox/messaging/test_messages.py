@@ -113,3 +113,14 @@ def test_a_recorded_conversation_has_participants_too(api, truth):
     found = api.get(f"/api/v2/conversations/{record['platform']['conversation_id']}").json()
     customer = next(each for each in found["participants"] if each["purpose"] == "customer")
     assert record["platform"]["communication_id"] in {each["id"] for each in customer["calls"]}
+
+
+def test_a_recorded_message_conversation_has_people_and_no_messages_to_look_at(api, truth):
+    record = next(each for each in truth if each["kind"] == "message")
+    conversation_id = record["platform"]["conversation_id"]
+    found = api.get(f"{MESSAGES}/{conversation_id}").json()
+    assert "customer" in {each["purpose"] for each in found["participants"]}
+    assert [each["messages"] for each in found["participants"]] == [[]] * len(found["participants"])
+    assert api.post(f"{MESSAGES}/{conversation_id}/messages/bulk", json=["a"]).json() == {"entities": []}
+    call = next(each for each in truth if each["kind"] == "ordinary")
+    assert api.get(f"{MESSAGES}/{call['platform']['conversation_id']}").status_code == 404
