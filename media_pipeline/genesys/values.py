@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from typing import Any
+
+import msgspec
 
 
 def text(value: object) -> str | None:
@@ -11,6 +14,11 @@ def text(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def decoded_or_nothing(content: bytes) -> Any:
+    """JSON, or None for a body that is empty, as replies to writes may be."""
+    return msgspec.json.decode(content) if content.strip() else None
 
 
 def number(value: object) -> float | None:

@@ -17,7 +17,7 @@ from media_pipeline.interactions.frame_child import DEMUXERS
 CHILD = Path(__file__).with_name("frame_child.py")
 WIDTH, HEIGHT = 320, 240
 """Pixels of the thumbnail (guide 004)."""
-_PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
+PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 """Of the environment: what finds the decoder, and no secret."""
 
 
@@ -44,6 +44,11 @@ class Thumbnail:
     frame_ms: int
     source_width: int
     source_height: int
+
+
+def child_environment() -> dict[str, str]:
+    """What a process that decodes is given of our environment."""
+    return {key: value for key in PASSED_ON if (value := os.environ.get(key)) is not None}
 
 
 class NoThumbnail(Exception):
@@ -94,7 +99,7 @@ def _run(film: Path, name: str, limits: Limits, output: int) -> int:
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.DEVNULL,  # FFmpeg may quote what is in the film
-        env={key: value for key in _PASSED_ON if (value := os.environ.get(key)) is not None},
+        env=child_environment(),
         cwd=film.parent,
     )
     try:

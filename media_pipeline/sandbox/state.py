@@ -20,6 +20,7 @@ from media_pipeline.sandbox.platform.permissions import KNOWN
 from media_pipeline.sandbox.platform.recordings import Transcodes
 from media_pipeline.sandbox.rate import RateWindow
 from media_pipeline.sandbox.stats import Stats
+from media_pipeline.sandbox.written import Annotations
 
 STORAGE_LIMIT_MB = 500_000
 
@@ -73,6 +74,7 @@ class State:
         self.batches: Pendings[Batch] = Pendings(lambda number: self.org.named_id("batch", number))
         self.protected: frozenset[str] = frozenset()
         """Conversations that may not be deleted."""
+        self.annotations = Annotations()
         self.stats = Stats()
         self.forget()
         if options.rules is not None:
@@ -93,6 +95,7 @@ class State:
         self.settings = _settings(self.options)
         self.permissions = frozenset(KNOWN) - set(self.options.lacks)
         self.protected = frozenset()
+        self.annotations = Annotations()
         self.forget()
 
     def _transcoded(self) -> bool:

@@ -16,7 +16,9 @@ from xml.sax.saxutils import escape
 
 from media_pipeline.sandbox.bodies import Body, Whole
 
-GuideOperation = Literal["token", "list", "quota", "media", "link", "transcript", "interaction_media", "file"]
+GuideOperation = Literal[
+    "token", "list", "quota", "media", "link", "transcript", "interaction_media", "interaction_metadata", "file"
+]
 PlatformOperation = Literal[
     "job_submit",
     "job_state",
@@ -36,12 +38,16 @@ PlatformOperation = Literal[
     "protection",
     "token_check",
     "client",
+    "conversation",
+    "participant_attributes",
     "transcript_file",
 ]
 Operation = Literal[GuideOperation, PlatformOperation]
 
 S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file")
 """What presigned links lead to: answered as S3 does, and no API call."""
+OF_INTERACTIONS: tuple[Operation, ...] = ("interaction_media", "interaction_metadata")
+"""Operations of the guides whose path names an interaction instead of a recording."""
 OPERATIONS: tuple[Operation, ...] = (*get_args(GuideOperation), *get_args(PlatformOperation))
 API_OPERATIONS: tuple[Operation, ...] = tuple(each for each in OPERATIONS if each not in ("token", *S3_OPERATIONS))
 

@@ -236,6 +236,29 @@ RECORDING_THUMBNAILS = pa.schema(
     ]
 )
 
+METADATA_ANNOTATIONS = pa.schema(
+    [
+        _INTERACTION_ID,
+        _column(
+            "annotation_key",
+            pa.string(),
+            "Key of the annotation; file:line of the inbox where the key handed in cannot be one.",
+            required=True,
+        ),
+        _column("value", pa.string(), "What is said; null when rejected."),
+        _column("category", pa.string(), "Category; null when rejected before it was read."),
+        _column("origin", pa.string(), "user (handed in) or derived (from the archive).", required=True),
+        _column(
+            "payload_sha256",
+            pa.string(),
+            "SHA-256 in hex of the payload that the annotation is part of; null when rejected.",
+        ),
+        _column("outcome", pa.string(), "sent, unchanged, would_send, rejected, conflict or failed.", required=True),
+        _column("reason", pa.string(), "Why the outcome is what it is; null when sent or unchanged."),
+        _column("detail", pa.string(), "What happened and what to do, in one sentence; null when sent or unchanged."),
+    ]
+)
+
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": RECORDING_INVENTORY,
     "recent_listings": RECENT_LISTINGS,
@@ -249,5 +272,6 @@ TABLES: dict[str, pa.Schema] = {
     "export_runs": EXPORT_RUNS,
     "interaction_media": INTERACTION_MEDIA,
     "recording_thumbnails": RECORDING_THUMBNAILS,
+    "metadata_annotations": METADATA_ANNOTATIONS,
 }
 """Every table by name."""

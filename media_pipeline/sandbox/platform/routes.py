@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from media_pipeline.sandbox.platform import (
     analytics,
+    attributes,
     batches,
     organization,
     recordings,
@@ -15,7 +16,15 @@ from media_pipeline.sandbox.platform import (
     transcripts,
 )
 from media_pipeline.sandbox.platform.documents import BadRequestError
-from media_pipeline.sandbox.platform.permissions import DETAILS, NOTHING, RECORDING, TRANSCRIPT, VIEWS, Needed
+from media_pipeline.sandbox.platform.permissions import (
+    COMMUNICATION,
+    DETAILS,
+    NOTHING,
+    RECORDING,
+    TRANSCRIPT,
+    VIEWS,
+    Needed,
+)
 from media_pipeline.sandbox.wire import Operation, Reply, Request, refusal
 
 if TYPE_CHECKING:
@@ -62,7 +71,7 @@ class Match:
 
     def subject(self, state: State) -> str | None:
         """What rules of faults may name: the recording, else the conversation."""
-        of_conversation = self.operation in ("recordings", "metadata", "transcript_url")
+        of_conversation = self.operation in _OF_CONVERSATION
         return self.recording_id(state) or (self.ids[0] if of_conversation else None)
 
     def answer(self, state: State, request: Request) -> Reply:
@@ -78,6 +87,7 @@ class Match:
             return refusal(self.operation, 400, error.code, str(error))
 
 
+_OF_CONVERSATION = ("recordings", "metadata", "transcript_url", "conversation", "participant_attributes")
 _DETAILS = "/api/v2/analytics/conversations/details"
 _CONVERSATION = "/api/v2/conversations/*"
 _COMMUNICATION = "/api/v2/speechandtextanalytics/conversations/*/communications/*"
@@ -89,6 +99,8 @@ ROUTES = (
     Route("job_state", "GET", f"{_DETAILS}/jobs/*", analytics.job_state, Needed(DETAILS)),
     Route("job_results", "GET", f"{_DETAILS}/jobs/*/results", analytics.job_results, Needed(DETAILS)),
     Route("query", "POST", f"{_DETAILS}/query", analytics.query, Needed(DETAILS)),
+    Route("conversation", "GET", _CONVERSATION, attributes.conversation, Needed((COMMUNICATION,))),
+    Route("participant_attributes", "PATCH", f"{_CONVERSATION}/participants/*/attributes", attributes.patch),
     Route("recordings", "GET", f"{_CONVERSATION}/recordings", recordings.recordings, Needed(VIEWS)),
     Route("recording", "GET", f"{_CONVERSATION}/recordings/*", recordings.recording, Needed(VIEWS)),
     Route("metadata", "GET", f"{_CONVERSATION}/recordingmetadata", recordings.metadata, Needed(VIEWS)),
