@@ -6,7 +6,7 @@ import pytest
 
 from media_pipeline_tests.write_back_kills import kill_runs
 
-KILLS = 5
+KILLS = 4
 
 
 @pytest.mark.parametrize("dialect", ["guide", "platform"])
