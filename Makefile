@@ -80,6 +80,7 @@ bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings throug
 
 kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
+	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
 
 format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 	@$(BIN)/ruff check --fix-only --quiet .

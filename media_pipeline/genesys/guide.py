@@ -11,7 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.guide_annotations import put_metadata
 from media_pipeline.genesys.source import (
+    Annotation,
     DayCount,
     FileState,
     InteractionMedia,
@@ -187,6 +189,15 @@ class GuideSource:
                 )
             )
         return found
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """None: the guides' limits are those that every annotation keeps."""
+        return {}
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Replace the interaction's metadata, one call; what was there is not read."""
+        put_metadata(self._api, _path("interactions", interaction_id), annotations)
+        return True
 
     def _page(self, query: str, number: int) -> list[Any]:
         body = self._api.get_json(

@@ -13,6 +13,7 @@ from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, PermissionMissing, Undeliverable
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
+from media_pipeline.genesys.platform_annotations import ParticipantAttributes, not_carried
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Key
 from media_pipeline.genesys.platform_conversations import DayConversations
 from media_pipeline.genesys.platform_counting import Counting
@@ -23,6 +24,7 @@ from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
+    Annotation,
     DayCount,
     FileState,
     InteractionMedia,
@@ -69,6 +71,7 @@ class PlatformSource:
         self._conversations = DayConversations(api, self._waiter)
         self._counting = Counting(api)
         self._recordings = Recordings(api, batches, self._links)
+        self._attributes = ParticipantAttributes(api)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
 
     def close(self) -> None:
@@ -138,6 +141,14 @@ class PlatformSource:
         says first which are needed (`expect`) gets a hundred links with a request.
         """
         return [self._media_object(recording) for recording in recordings]
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """What participant attributes cannot take."""
+        return not_carried(annotations)
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Participant attributes (W1): one call that reads, and one that writes where something differs."""
+        return self._attributes.annotate(interaction_id, annotations)
 
     def _media_object(self, recording: ListedRecording) -> InteractionMedia:
         link, reason = None, None

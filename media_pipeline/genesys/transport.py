@@ -18,11 +18,13 @@ from media_pipeline.genesys.endpoints import Endpoints
 from media_pipeline.genesys.errors import (
     AuthenticationError,
     ConfigurationError,
+    Conflict,
     GenesysError,
     MalformedReply,
     NotFound,
     PermissionMissing,
     RateLimited,
+    Refused,
     ServerError,
     StillPreparing,
 )
@@ -202,7 +204,10 @@ class Transport:
         if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
             error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
-        raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
+        sentence = f"Genesys Cloud answered {what}, which this call does not expect."
+        if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
+            raise Conflict(sentence)
+        raise Refused(sentence) if 400 <= status < 500 else MalformedReply(sentence)
 
     def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 MOST: Final = 2**63 - 1
 """Of 64 bits with a sign, as columns have them."""
@@ -17,6 +19,11 @@ def text(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def decoded_or_nothing(content: bytes) -> Any:
+    """JSON, or None for a body that is empty, as replies to writes may be."""
+    return msgspec.json.decode(content) if content.strip() else None
 
 
 def number(value: object) -> float | None:

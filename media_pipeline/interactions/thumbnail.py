@@ -20,7 +20,7 @@ MOST_MS = 2**31 - 1
 WIDTH, HEIGHT = 320, 240
 """Pixels of the thumbnail (guide 004)."""
 _TOLD_REASONS = ("no_video", "all_blank", "too_large", "no_decoder")
-_PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
+PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 """Of the environment: what finds the decoder, and no secret."""
 
 
@@ -47,6 +47,11 @@ class Thumbnail:
     frame_ms: int
     source_width: int
     source_height: int
+
+
+def child_environment() -> dict[str, str]:
+    """What a process that decodes is given of our environment."""
+    return {key: value for key in PASSED_ON if (value := os.environ.get(key)) is not None}
 
 
 class NoThumbnail(Exception):
@@ -97,7 +102,7 @@ def _run(film: Path, name: str, limits: Limits, output: int) -> int:
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.DEVNULL,  # FFmpeg may quote what is in the film
-        env={key: value for key in _PASSED_ON if (value := os.environ.get(key)) is not None},
+        env=child_environment(),
         cwd=film.parent,
     )
     try:

@@ -19,5 +19,6 @@ TABLES: dict[str, pa.Schema] = {
     "export_runs": recordings.EXPORT_RUNS,
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
+    "metadata_annotations": interactions.METADATA_ANNOTATIONS,
 }
 """Every table by name."""
