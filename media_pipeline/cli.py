@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from media_pipeline.callbacks_commands import app as _callbacks
 from media_pipeline.console import ERR as _err
 from media_pipeline.console import OUT as _out
 from media_pipeline.console import explained as _explained
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
+app.add_typer(_callbacks, name="callbacks")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from urllib.parse import quote
@@ -109,9 +110,10 @@ class Documents:
         return self._patience.run(lambda: self._attempt(link), OPERATION, self._stats)
 
     def _attempt(self, link: str) -> Document:
+        began = time.monotonic()
         try:
             with self._http.stream("GET", link) as reply, ExitStack() as held:
-                self._stats.called(OPERATION, reply.status_code)
+                self._stats.called(OPERATION, reply.status_code, time.monotonic() - began)
                 _judge(reply)
                 data = bytearray()
                 for piece in reply.iter_bytes():
@@ -122,7 +124,7 @@ class Documents:
                         raise MalformedReply(f"A transcript document is longer than {MOST_BYTES // 1_000_000} MB.")
                 return parse(data)
         except httpx.TransportError as error:
-            self._stats.called(OPERATION, 0)
+            self._stats.called(OPERATION, 0, time.monotonic() - began)
             raise TryAgain(
                 ServerError(f"The transcript's host broke the connection ({type(error).__name__}).")
             ) from None

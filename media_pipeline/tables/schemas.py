@@ -175,7 +175,9 @@ EXPORT_RUNS = pa.schema(
         _column("file_index", pa.int32(), "With recording_id: which of its files."),
         _column("operation", pa.string(), "Set in rows about calls: token, list, media, batch, file and the like."),
         _column(
-            "http_status", pa.int32(), "With operation: the reply's status, 0 for none; null in the row of its retries."
+            "http_status",
+            pa.int32(),
+            "With operation: the reply's status, 0 for none; null in the rows of its retries and times.",
         ),
         _column("calls", pa.int64(), "Number of calls with this status."),
         _column("attempts", pa.int64(), "Requests for the recording's bytes."),
@@ -183,6 +185,11 @@ EXPORT_RUNS = pa.schema(
         _column("waited_seconds", pa.float64(), "Seconds waited before those retries."),
         _column("bytes_fetched", pa.int64(), "Media bytes received for the recording, thrown-away ones included."),
         _column("seconds", pa.float64(), "Time from its first call to its outcome."),
+        _column("timed_calls", pa.int64(), "Set in the one row about the operation's times: calls that were timed."),
+        _column("errors", pa.int64(), "With timed_calls: how many got a status from 400 on, or no reply."),
+        _column("p50_ms", pa.float64(), "Half of the timed calls took no longer; in ms, within 1 %."),
+        _column("p95_ms", pa.float64(), "95 of 100 took no longer."),
+        _column("p99_ms", pa.float64(), "99 of 100 took no longer."),
     ]
 )
 
