@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN = 50
 DELIVERY_SECONDS = 600.0
+TAKING_SECONDS = 30.0
 
 app = typer.Typer(
     no_args_is_help=True, help="Events for MEDIA_WEBHOOKS: what is pending or dead; retry, drop, deliver."
@@ -55,7 +57,8 @@ def retry(
 ) -> None:
     """Begin anew with messages: due at once, all tries before them. The sensor sends them, or: callbacks deliver."""
     _check(message_ids, every)
-    with _opened() as (queue, _):
+    with _opened() as (queue, deliverer):
+        _take_in(deliverer)
         count = queue.retry(None if every else message_ids)
     OUT.print(f"{count} message(s) are due now.", highlight=False)
     raise typer.Exit(0 if count or every else 1)
@@ -68,7 +71,8 @@ def drop(
 ) -> None:
     """Give messages up for good."""
     _check(message_ids, every, "--all-dead")
-    with _opened() as (queue, _):
+    with _opened() as (queue, deliverer):
+        _take_in(deliverer)
         count = queue.drop(None if every else message_ids)
     OUT.print(f"{count} message(s) were dropped.", highlight=False)
     raise typer.Exit(0 if count or every else 1)
@@ -116,8 +120,11 @@ def _opened() -> Iterator[tuple[Queue, Deliverer | None]]:
 
 
 def _take_in(deliverer: Deliverer | None) -> None:
+    """What runs announced meanwhile is shown too."""
+    from media_pipeline.notify.delivery import Outcome
+
     if deliverer is not None:
-        deliverer.deliver(0.0)  # nothing is sent in no time, but the outbox is taken in
+        deliverer.take_in(time.monotonic() + TAKING_SECONDS, Outcome())
 
 
 def _check(message_ids: list[str] | None, every: bool, option: str = "--all") -> None:

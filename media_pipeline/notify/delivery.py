@@ -18,7 +18,7 @@ import httpx
 
 from media_pipeline.notify.events import Message
 from media_pipeline.notify.queue import Delivery, Queue
-from media_pipeline.notify.webhooks import Answer, Webhook, client, post
+from media_pipeline.notify.webhooks import TIMEOUT_SECONDS, Answer, Webhook, client, post
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import OUTBOX_PREFIX
 
@@ -41,6 +41,7 @@ class Rules:
     attempts: int = 14
     longest_age_seconds: float = 4 * DAY_SECONDS
     longest_pause_seconds: float = DAY_SECONDS
+    answer_seconds: float = TIMEOUT_SECONDS
 
     def wait_seconds(self, delivery: Delivery, answer: Answer) -> float | None:
         """Until the next try after this answer; None when there is none."""
@@ -135,7 +136,7 @@ class Deliverer:
             if delivery.receiver in resting:
                 continue
             webhook = self._receivers[delivery.receiver]
-            answer = await post(http, webhook, delivery.message_id, body)
+            answer = await post(http, webhook, delivery.message_id, body, self._rules.answer_seconds)
             self._settle(delivery, answer, outcome)
             if answer.problem is None:
                 in_a_row[delivery.receiver] = 0

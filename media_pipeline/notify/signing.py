@@ -16,6 +16,8 @@ from media_pipeline.genesys.errors import ConfigurationError
 
 PREFIX = "whsec_"
 MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
+MIN_TEXT_BYTES = 16
+"""Of a key without the prefix, which is used as it is written: other systems hand out such."""
 ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
 
 
@@ -23,14 +25,18 @@ def parse_keys(text: str) -> tuple[bytes, ...]:
     """The keys of MEDIA_WEBHOOK_KEY, the newest first; raises ConfigurationError naming the entry, never the key."""
     keys = []
     for number, entry in enumerate(re.split(r"[\s,]+", text.strip()) if text.strip() else [], 1):
-        try:
-            key = base64.b64decode(entry.removeprefix(PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
+        key, shortest = entry.encode(), MIN_TEXT_BYTES
+        if entry.startswith(PREFIX):
+            shortest = MIN_KEY_BYTES
+            try:
+                key = base64.b64decode(entry.removeprefix(PREFIX), validate=True)
+            except (binascii.Error, ValueError):
+                key = b""
+        if not shortest <= len(key) <= MAX_KEY_BYTES:
             raise ConfigurationError(
-                f"MEDIA_WEBHOOK_KEY: entry {number} is not {PREFIX} and {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes in "
-                'base64; make one with: echo "whsec_$(openssl rand -base64 32)".'
+                f"MEDIA_WEBHOOK_KEY: entry {number} is neither {PREFIX} with {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes "
+                f"in base64 nor a text of {MIN_TEXT_BYTES} to {MAX_KEY_BYTES} bytes; make one with: "
+                'echo "whsec_$(openssl rand -base64 32)".'
             )
         keys.append(key)
     return tuple(keys)

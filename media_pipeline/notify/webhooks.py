@@ -56,12 +56,14 @@ def client() -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, headers={"User-Agent": "media-pipeline"})
 
 
-async def post(http: httpx.AsyncClient, webhook: Webhook, message_id: str, body: bytes) -> Answer:
+async def post(
+    http: httpx.AsyncClient, webhook: Webhook, message_id: str, body: bytes, seconds: float = TIMEOUT_SECONDS
+) -> Answer:
     """Send one message, signed now; never raises for what a receiver does, and reads no reply but its head."""
     headers = signed_headers(webhook.keys, message_id, int(time.time()), body) | {"Content-Type": "application/json"}
     try:
         async with (
-            asyncio.timeout(TIMEOUT_SECONDS),
+            asyncio.timeout(seconds),
             http.stream("POST", webhook.url, content=body, headers=headers) as reply,
         ):
             if reply.is_success:

@@ -12,7 +12,9 @@ class WebhooksResource(dg.ConfigurableResource):
     """Who gets messages and events, and what they are signed with."""
 
     urls: str = Field("", description="Comma-separated URLs.", repr=False)
-    signing_keys: str = Field("", description="Keys that messages are signed with; without one they are not.", repr=False)
+    signing_keys: str = Field(
+        "", description="Keys that messages are signed with; without one they are not.", repr=False
+    )
     ui_url: str = Field("http://127.0.0.1:3000", description="Dagster's UI, for links to runs.")
 
     @property

@@ -44,10 +44,10 @@ def archive_callbacks_sensor() -> dg.SensorDefinition:
         media: MediaResource,
         webhooks: WebhooksResource,
         callbacks: dg.ResourceParam[Callbacks],
-    ) -> dg.SkipReason:
+    ) -> dg.SensorResult:
         receivers = webhooks.receivers
         if not receivers and not callbacks.hear(DAY_COMPLETED):
-            return dg.SkipReason("Nobody is to be told: MEDIA_WEBHOOKS is not set.")
+            return dg.SensorResult(skip_reason="Nobody is to be told: MEDIA_WEBHOOKS is not set.")
         _announce_one_broken_off(context, media, callbacks, posted=bool(receivers))
         with Queue(Path(media.spool), media.store.url) as queue:
             outcome = Deliverer(media.store, queue, receivers).deliver(DELIVERY_SECONDS)
@@ -59,7 +59,7 @@ def archive_callbacks_sensor() -> dg.SensorDefinition:
                 f"{outcome.dead} event message(s) were given up. See: media-pipeline callbacks list; mend the "
                 "receiver, then: media-pipeline callbacks retry --all."
             )
-        return dg.SkipReason(_said(outcome, counts))
+        return dg.SensorResult(skip_reason=_said(outcome, counts))
 
     return archive_callbacks
 
