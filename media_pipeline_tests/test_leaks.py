@@ -151,7 +151,8 @@ def test_nothing_planted_is_in_anything_that_dagster_and_its_runs_write_log_or_s
         with dagster_dev(tmp_path, per_day=1, days=1, variables=variables) as dev:
             dev.start_sensor("archive_callbacks")
             dev.start_sensor("run_failures")
-            assert dev.wait_run(dev.launch_day(YESTERDAY)) == "SUCCESS"
+            run_id = dev.launch_day(YESTERDAY)
+            assert dev.wait_run(run_id) == "SUCCESS"
             assert dev.wait_run(_interactions(dev)) == "SUCCESS"
             assert dev.wait_run(dev.launch("dbt_reports_build", "reports")) == "SUCCESS"
             expected = {"day_completed", "metadata_parsed"}
@@ -160,6 +161,8 @@ def test_nothing_planted_is_in_anything_that_dagster_and_its_runs_write_log_or_s
     planted.assert_served()
     assert_transcripts_were_redacted(tmp_path / "media")
     assert all("webhook-signature" in post.headers for post in receiver.posts)
+    seen = {where.split("/")[0] for where, _ in leaks(tmp_path, {"what must be found": run_id})}
+    assert seen >= {"dagster_home", "dagster.log", "media", "spool"}, "else the search is blind"
     names = {name for name, _ in texts_below(tmp_path)}
     for part in ("dagster_home/history", "dagster_home/storage", "spool/", "media/audit", "media/marts", "dagster.log"):
         assert any(name.startswith(part) for name in names), f"nothing below {part} was looked through"

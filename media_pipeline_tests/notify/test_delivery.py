@@ -6,12 +6,14 @@ import time
 
 import pytest
 
+from media_pipeline.notify.completed_days import begin_check, broken_off_checks
 from media_pipeline.notify.delivery import FAILURES_IN_A_ROW, Deliverer, Outcome, Rules
 from media_pipeline.notify.events import Message
 from media_pipeline.notify.queue import DEAD, DELIVERED, DROPPED, PENDING, Queue
 from media_pipeline.notify.webhooks import Answer, Webhook
 from media_pipeline.storage.local import LocalStore
-from media_pipeline_tests.notify.test_announcer import announced
+from media_pipeline.storage.opening import open_store
+from media_pipeline_tests.notify.test_announcer import DAY, announced
 from media_pipeline_tests.receiver import Reply, receiving
 
 DAY_SECONDS = 24 * 3600
@@ -221,3 +223,17 @@ def test_the_queue_is_the_owners_alone(deployment):
     assert deployment.queue.path.parent.stat().st_mode & 0o077 == 0
     message = Message("m", "day_completed", str(dt.date(2026, 1, 1)), b"{}")
     assert deployment.queue.take([message, message], deployment.receivers) == 1
+
+
+def test_the_outbox_may_be_in_a_bucket(s3_root, tmp_path, receiver):
+    deployment = Deployment(tmp_path, receiver.url)
+    deployment.store = open_store(s3_root, tmp_path / "spool", 4)
+    (message_id,) = deployment.announce("a")
+    assert deployment.announce("a") == []
+    begin_check(deployment.store, DAY, "run")
+    assert list(broken_off_checks(deployment.store, time.time() - 60)) == []
+    assert list(broken_off_checks(deployment.store, time.time() + 60)) == [(DAY, "run")]
+    assert deployment.deliver().delivered == 1
+    deployment.queue.close()
+    assert [post.id for post in receiver.posts] == [message_id]
+    assert list(deployment.store.sizes("outbox/")) == []
