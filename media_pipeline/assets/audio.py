@@ -267,7 +267,7 @@ def _announce(announcer: Announcer | None, row: Row) -> None:
         return
     names = ("recording_id", "conversation_id", "file_index", "reason", "source_size_bytes", "source_md5")
     facts = {name: row[name] for name in names}
-    announcer.announce(subject, facts, facts)
+    announcer.announce(subject, facts, facts, about=row["recording_id"])
 
 
 def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]:

@@ -85,7 +85,7 @@ def merged(found: Sequence[InteractionMedia], known: Sequence[Known]) -> list[Me
 
 def payload_hash(rows: Sequence[Row]) -> str:
     """SHA-256 in lower hex of all that is known of an interaction: another hash, other metadata."""
-    text = json.dumps(rows, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(rows, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

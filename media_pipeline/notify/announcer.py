@@ -44,16 +44,19 @@ class Announcer:
         self._waiting: list[Event] = []
         self.count = 0
 
-    def announce(self, subject: str, state: object, data: Mapping[str, object]) -> None:
+    def announce(self, subject: str, state: object, data: Mapping[str, object], about: str = "") -> None:
         """Announce a subject (an id) unless its state is what was announced last; `data` is the event's own part.
 
-        Data carry ids, counts and statuses only: they leave the house.
+        Data carry ids, counts and statuses only: they leave the house. `about`: the recording, interaction or day that
+        the audit log knows it by, where that is not the subject.
         """
         name, found = digest(subject)[:_SHORT], digest(state)[:_SHORT]
         before, times = self._known.get(name, (_NOTHING, 0))
         if before == found:
             return
-        self._waiting.append(event_of(self._type, self._day, self._run_id, subject, [found, times + 1], data))
+        self._waiting.append(
+            event_of(self._type, self._day, self._run_id, subject, about or subject, [found, times + 1], data)
+        )
         self._changes[name] = (found, times + 1)
         self.count += 1
         if len(self._waiting) >= HANDED_OVER_AT_ONCE:
@@ -83,7 +86,7 @@ class Announcer:
                 {"id": message.id, "type": message.type, "date": message.date, "body": message.body.decode()}
                 for message in messages_of(events)
             )
-            data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+            data = "".join(json.dumps(line) + "\n" for line in lines).encode()
             self._store.put(outbox_key(self._day, self._run_id, time.time_ns()), data)
         for event in events:
             self._told(event)

@@ -57,16 +57,19 @@ def digest(value: object) -> str:
 
 
 def event_of(
-    event_type: str, day: dt.date, run_id: str, subject: str, identity: object, data: Mapping[str, object]
+    event_type: str, day: dt.date, run_id: str, subject: str, about: str, identity: object, data: Mapping[str, object]
 ) -> Event:
-    """An event that happened now; the id follows from type, day, subject and `identity`."""
+    """An event that happened now; the id follows from type, day, subject and `identity`.
+
+    `about`: the recording, interaction or day whose lines in the audit log it belongs to.
+    """
     return Event(
         id=f"evt_{digest([event_type, str(day), subject, identity])}",
         type=event_type,
         timestamp=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         day=day,
         run_id=run_id,
-        correlation_id=correlation_id(run_id, subject),
+        correlation_id=correlation_id(run_id, about),
         data=data,
     )
 
@@ -91,4 +94,4 @@ def _message(events: Sequence[Event]) -> Message:
         message_id = first.id
         data |= {"correlation_id": first.correlation_id, **first.data}
     body = {"type": first.type, "timestamp": first.timestamp, "data": data}
-    return Message(message_id, first.type, str(first.day), json.dumps(body, ensure_ascii=False).encode())
+    return Message(message_id, first.type, str(first.day), json.dumps(body).encode())

@@ -153,8 +153,7 @@ class Queue:
         """Begin anew with dead and pending ones, at once: these messages, or all (None); the number of deliveries."""
         now = self._clock()
         with self._transaction():
-            if message_ids is None:
-                self._db.execute("DELETE FROM pauses")
+            self._db.execute("DELETE FROM pauses")
             changed = 0
             for where, values in _chosen(message_ids):
                 changed += self._db.execute(

@@ -20,6 +20,8 @@ from media_pipeline.notify.signing import parse_keys, signed_headers
 
 TIMEOUT_SECONDS = 10.0
 """For one message in all, so that a receiver that answers drop by drop cannot hold a tick."""
+NOW_SECONDS = 5.0
+"""The same for who waits: sensors that tell people do so one receiver after the other."""
 GONE = httpx.codes.GONE
 _FINGERPRINT_BYTES = 4
 
@@ -82,7 +84,7 @@ def post_now(webhook: Webhook, message_id: str, body: bytes) -> Answer:
 
     async def once() -> Answer:
         async with client() as http:
-            return await post(http, webhook, message_id, body)
+            return await post(http, webhook, message_id, body, NOW_SECONDS)
 
     return asyncio.run(once())
 

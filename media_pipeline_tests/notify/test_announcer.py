@@ -98,6 +98,24 @@ def test_an_event_carries_the_correlation_id_of_the_audit_log(store):
     assert dt.datetime.fromisoformat(body["timestamp"]).tzinfo is not None
 
 
+def test_the_second_file_of_a_recording_has_its_recordings_correlation_id_and_an_id_of_its_own(store):
+    announcer = Announcer(store, DAY, "run", RECORDING_QUARANTINED, posted=True, told=lambda event: None)
+    for subject in ("a", "a.1"):
+        announcer.announce(subject, 1, {"recording_id": "a"}, about="a")
+    announcer.close()
+    found = messages(store)
+    assert len({entry["id"] for entry in found}) == 2
+    assert {json.loads(entry["body"])["data"]["correlation_id"] for entry in found} == {correlation_id("run", "a")}
+
+
+def test_an_id_that_is_no_proper_text_travels_all_the_same(store):
+    announcer = Announcer(store, DAY, "run", METADATA_PARSED, posted=True, told=lambda event: None)
+    announcer.announce("c", 1, {"interaction_id": "half \ud83d pair"})
+    announcer.close()
+    (entry,) = messages(store)
+    assert json.loads(entry["body"])["data"]["interactions"][0]["interaction_id"] == "half \ud83d pair"
+
+
 def test_a_memory_that_cannot_be_read_announces_once_more(store):
     announced(store, {"a": 1})
     (key,) = (key for key in store.sizes("announced/") if key.endswith(".json"))

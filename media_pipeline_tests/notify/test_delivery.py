@@ -174,6 +174,16 @@ def test_dead_ones_can_be_retried_and_dropped(deployment, receiver):
     assert deployment.queue.retry(None) == 0
 
 
+def test_a_retry_by_hand_does_not_wait_for_a_receivers_pause(deployment, receiver):
+    receiver.answer = lambda message_id: Reply(503, {"Retry-After": "7200"})
+    (message_id,) = deployment.announce("a")
+    deployment.deliver()
+    receiver.answer = None
+    assert deployment.deliver().delivered == 0
+    assert deployment.queue.retry([message_id]) == 1
+    assert deployment.deliver().delivered == 1
+
+
 def test_only_one_process_delivers_at_a_time(deployment, receiver):
     deployment.announce("a")
     with deployment.queue.path.with_suffix(".lock").open("w") as other:
