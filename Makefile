@@ -78,9 +78,10 @@ bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share o
 bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
 	@$(BIN)/python -m benchmarks.platform_listing
 
-kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
+kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of write-back and 60 of deliveries, then prove it (25 minutes)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
 	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
+	@$(BIN)/python -m media_pipeline_tests.notify.delivery_kills --kills 60
 
 format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 	@$(BIN)/ruff check --fix-only --quiet .

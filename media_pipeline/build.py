@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
@@ -19,6 +19,7 @@ from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
 from media_pipeline.jobs import daily_export_job, interactions_job, relist_job, sweep_retention_job, verify_sample_job
+from media_pipeline.notify.callbacks import Callback, Callbacks
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -30,6 +31,7 @@ from media_pipeline.schedules import (
     sweep_retention_schedule,
     verify_sample_schedule,
 )
+from media_pipeline.sensors.archive_callbacks import archive_callbacks_sensor
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
 from media_pipeline.sensors.late_recordings import late_recordings_sensor
@@ -44,9 +46,14 @@ def build_definitions(
     settings: Settings | None = None,
     *,
     resources: Mapping[str, object] | None = None,
+    callbacks: Mapping[str, Callback | Iterable[Callback]] | None = None,
     retry: dg.RetryPolicy = BAD_PATCH,
 ) -> dg.Definitions:
-    """Definitions for the given settings (default: the environment's), with resources replaced by name."""
+    """Definitions for the given settings (default: the environment's), with resources replaced by name.
+
+    `callbacks`: by type of event (metadata_parsed, day_completed, recording_quarantined) who is called with it, in the
+    run's process. Raises ConfigurationError for another type.
+    """
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
@@ -78,8 +85,9 @@ def build_definitions(
             late_recordings_sensor(job, *watched),
             run_failures_sensor(*watched),
             archive_drift_sensor(),
+            archive_callbacks_sensor(),
         ],
-        resources={**default_resources(settings), **(resources or {})},
+        resources={**default_resources(settings), "callbacks": Callbacks(callbacks), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.
         executor=dg.in_process_executor,
     )
@@ -112,7 +120,9 @@ def default_resources(settings: Settings) -> dict[str, object]:
             concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(
-            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()), ui_url=settings.ui_url
+            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()),
+            signing_keys=_by_reference("MEDIA_WEBHOOK_KEY", settings.webhook_key.get_secret_value()),
+            ui_url=settings.ui_url,
         ),
         "progress": Progress(),
     }

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
     webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
+    webhook_key: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOK_KEY")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
 
     @field_validator("codecs", "download_hosts", mode="before")

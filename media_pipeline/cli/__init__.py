@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from media_pipeline.cli.archive import explain, export, verify
+from media_pipeline.cli.callbacks import app as _callbacks
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.trying import demo, sandbox
@@ -17,3 +18,4 @@ app = typer.Typer(
 )
 for _command in (export, verify, explain, redact, redact_audio, doctor, plan, sandbox, demo):
     app.command()(_command)
+app.add_typer(_callbacks, name="callbacks")

@@ -6,6 +6,7 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -40,6 +41,8 @@ DEFAULT_TOKEN_SECONDS = 3600.0
 _ERROR_CHARACTERS = 4_000
 """Read of a refusal to find the permissions it names."""
 TOKEN = "token"  # noqa: S105  the operation's name
+
+_BEGAN = "began"
 
 CredentialStyle = Literal["basic", "form"]
 
@@ -160,7 +163,7 @@ class Transport:
         try:
             return self._http.send(request, auth=auth)
         except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
-            self._stats.called(operation, 0)
+            self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
             raise TryAgain(
@@ -246,14 +249,22 @@ class Transport:
 
     def _before(self, request: httpx.Request) -> None:
         self._pacer.acquire()
+        request.extensions[_BEGAN] = time.monotonic()
 
     def _after(self, response: httpx.Response) -> None:
         operation, status = response.request.extensions["operation"], response.status_code
-        self._stats.called(operation, status)
-        if operation == TOKEN:
-            return  # the login host's limits are its own
         message = ""
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            response.read()
-            message = self._message(response)
-        self._pacer.learned(status, response.headers, message)
+        try:
+            response.read()  # as who asked is going to; a call has taken as long as its whole reply
+            if status == httpx.codes.TOO_MANY_REQUESTS:
+                message = self._message(response)
+        finally:
+            if operation != TOKEN:  # the login host's limits are its own
+                self._pacer.learned(status, response.headers, message)
+        self._stats.called(operation, status, _seconds_since(response.request))
+
+
+def _seconds_since(request: httpx.Request) -> float | None:
+    """The time since a request left, without its wait for the budget; None when it never did."""
+    began = request.extensions.get(_BEGAN)
+    return None if began is None else time.monotonic() - began
