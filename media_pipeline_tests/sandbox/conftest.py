@@ -16,7 +16,7 @@ END = dt.date(2026, 11, 20)
 
 @pytest.fixture(scope="session")
 def _tiny() -> Iterator[RunningSandbox]:
-    with running(SandboxOptions(port=0, bodies="tiny", per_day=40, days=3, end=END)) as sandbox:
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=40, days=3, end=END, messages_per_day=0)) as sandbox:
         yield sandbox
 
 

@@ -5,6 +5,7 @@ Shared by the job (L1-L3) and the synchronous query (L5), which differ in which 
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import datetime as dt
 import functools
@@ -13,8 +14,9 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from media_pipeline.sandbox.listing import Hidden
+from media_pipeline.sandbox.platform import message_rows
 from media_pipeline.sandbox.platform.documents import BadRequestError
-from media_pipeline.sandbox.platform.filters import compile_filters
+from media_pipeline.sandbox.platform.filters import asks_for_recordings, compile_filters
 from media_pipeline.sandbox.platform.moments import BadIntervalError, interval, midnight
 from media_pipeline.sandbox.platform.rows import Row, row
 
@@ -67,12 +69,39 @@ class Found:
         if details.start >= end:
             return array("Q")
         listing = self._state.listing
-        return self._filtered(details, end, listing.hidden(), listing.version, self._state.org.transcoded())
+        recorded = self._filtered(details, end, listing.hidden(), listing.version, self._state.org.transcoded())
+        return self._with_messages(recorded, details, end)
 
     def rows(self, firsts: array[int]) -> list[Row]:
         """These conversations as analytics words them."""
         state = self._state
-        return [row(state.org, state.conversations, state.conversations.of(first)) for first in firsts]
+        return [
+            message_rows.row(state, message_rows.found(state, first))
+            if message_rows.is_message(first)
+            else row(state.org, state.conversations, state.conversations.of(first))
+            for first in firsts
+        ]
+
+    def _with_messages(self, recorded: array[int], details: Details, end: dt.datetime) -> array[int]:
+        """The message conversations among the others, which none of those that ask for recordings finds."""
+        filters = json.loads(details.filters)
+        if asks_for_recordings(filters):
+            return recorded
+        passes, state = compile_filters(filters), self._state
+        since = details.started_since or dt.datetime.min.replace(tzinfo=dt.UTC)
+        active = message_rows.active(state, details.start, end, since)
+        chosen = [each for each in active if passes is None or passes(message_rows.row(state, each))]
+        if not chosen:
+            return recorded
+        merged = recorded[::-1] if details.descending else recorded[:]
+        for each in chosen:
+            merged.insert(bisect.bisect_right(merged, each.start, key=self._start), message_rows.place(each))
+        return merged[::-1] if details.descending else merged
+
+    def _start(self, first: int) -> dt.datetime:
+        if message_rows.is_message(first):
+            return message_rows.found(self._state, first).start
+        return self._state.conversations.start(first)
 
     def _filter(
         self, details: Details, end: dt.datetime, _hidden: Hidden, _version: int, _transcoded: bool

@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING
 from media_pipeline.sandbox.platform import (
     analytics,
     batches,
+    messages,
     organization,
     recordings,
     retention,
     transcripts,
 )
 from media_pipeline.sandbox.platform.documents import BadRequestError
-from media_pipeline.sandbox.platform.permissions import DETAILS, NOTHING, RECORDING, TRANSCRIPT, VIEWS, Needed
+from media_pipeline.sandbox.platform.permissions import (
+    COMMUNICATION,
+    DETAILS,
+    MESSAGE_VIEW,
+    NOTHING,
+    RECORDING,
+    TRANSCRIPT,
+    VIEWS,
+    Needed,
+)
 from media_pipeline.sandbox.wire import Operation, Reply, Request, refusal
 
 if TYPE_CHECKING:
@@ -80,6 +90,7 @@ class Match:
 
 _DETAILS = "/api/v2/analytics/conversations/details"
 _CONVERSATION = "/api/v2/conversations/*"
+_MESSAGES = "/api/v2/conversations/messages"
 _COMMUNICATION = "/api/v2/speechandtextanalytics/conversations/*/communications/*"
 _LIMITS = "/api/v2/organizations/limits/namespaces"
 
@@ -89,6 +100,10 @@ ROUTES = (
     Route("job_state", "GET", f"{_DETAILS}/jobs/*", analytics.job_state, Needed(DETAILS)),
     Route("job_results", "GET", f"{_DETAILS}/jobs/*/results", analytics.job_results, Needed(DETAILS)),
     Route("query", "POST", f"{_DETAILS}/query", analytics.query, Needed(DETAILS)),
+    Route("message_conversation", "GET", f"{_MESSAGES}/*", messages.conversation),
+    Route("message_details", "GET", f"{_MESSAGES}/*/messages/*", messages.message, Needed(MESSAGE_VIEW)),
+    Route("message_details", "POST", f"{_MESSAGES}/*/messages/bulk", messages.several, Needed(MESSAGE_VIEW)),
+    Route("conversation", "GET", _CONVERSATION, messages.whole, Needed((COMMUNICATION,))),
     Route("recordings", "GET", f"{_CONVERSATION}/recordings", recordings.recordings, Needed(VIEWS)),
     Route("recording", "GET", f"{_CONVERSATION}/recordings/*", recordings.recording, Needed(VIEWS)),
     Route("metadata", "GET", f"{_CONVERSATION}/recordingmetadata", recordings.metadata, Needed(VIEWS)),
