@@ -80,7 +80,7 @@ class EventStream:
             worked = worked or listening.quiet_since is not None
             if error is not None:
                 listening.quiet_since = None
-            if not decoder.last_id or _sendable(decoder.last_id):
+            if not decoder.last_id or is_sendable(decoder.last_id):
                 position = decoder.last_id
             if decoder.retry_seconds is not None:
                 wait = decoder.retry_seconds
@@ -164,7 +164,8 @@ def _broken(how: str) -> TryAgain:
     return TryAgain(ServerError(f"The event stream of Genesys Cloud broke ({how}). Check the network and the proxy."))
 
 
-def _sendable(last_id: str) -> bool:
+def is_sendable(last_id: str) -> bool:
+    """Whether an id may stand in a header, so that a stream can be gone on from it."""
     return _SENDABLE.fullmatch(last_id.encode()) is not None
 
 

@@ -11,8 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.source import (
     DayCount,
+    EventBatch,
+    EventTally,
     FileState,
     InteractionMedia,
     Known,
@@ -50,6 +53,7 @@ class GuideSource:
 
     def __init__(self, transport: Transport) -> None:
         self._api = transport
+        self._events = GuideEvents(transport)
 
     def close(self) -> None:
         """Release connections."""
@@ -187,6 +191,10 @@ class GuideSource:
                 )
             )
         return found
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """The event stream, gone on from the last event id."""
+        return self._events.since(position, until, tally)
 
     def _page(self, query: str, number: int) -> list[Any]:
         body = self._api.get_json(

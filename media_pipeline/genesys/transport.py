@@ -76,7 +76,7 @@ class Transport:
         self._style = credential_style
         self._pacer = pacer
         self._stats = stats
-        self._patience = patience
+        self.patience = patience
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeouts[1], connect=timeouts[0], pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -110,10 +110,12 @@ class Transport:
         body: object = None,
         accepted: tuple[int, ...] = (200,),
         decode: Callable[[bytes], Any] = msgspec.json.decode,
+        patience: Patience | None = None,
     ) -> Any:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
+        `patience`: this call's own.
         """
 
         def attempt() -> Any:
@@ -126,7 +128,7 @@ class Transport:
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
-        return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
+        return (patience or self.patience).run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
     @contextmanager
     def streamed(
@@ -199,7 +201,7 @@ class Transport:
                 )
             return self._object(self._parsed(self._judged(response, TOKEN, "none")), TOKEN)
 
-        body = self._patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
+        body = self.patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
         if not isinstance(value, str) or not value or not isinstance(seconds, int | float) or seconds <= 0:
             raise MalformedReply(

@@ -236,6 +236,27 @@ RECORDING_THUMBNAILS = pa.schema(
     ]
 )
 
+CONVERSATION_EVENTS = pa.schema(
+    [
+        _column(
+            "event_id",
+            pa.string(),
+            "The stream's id of the event (guide), or message and file id (platform); the same file may come again "
+            "under another one.",
+            required=True,
+        ),
+        _column("conversation_id", pa.string(), "Id of its conversation.", required=True),
+        _column("event_type", pa.string(), "conversation (guide) or message (platform).", required=True),
+        _column("message_id", pa.string(), "Id of the message; null where the source names none (guide)."),
+        _column("sent_at", UTC_MS, "When the message was sent; null where the source does not say (guide)."),
+        _column("file_id", pa.string(), "Id of the guest's file; null for an event without one."),
+        _column("file_name", pa.string(), "Name the guest gave it, cut at 1,000 characters; never used as a path."),
+        _column("declared_type", pa.string(), "Media type the guest declared; says nothing about the content."),
+        _column("size_bytes", pa.int64(), "Size in bytes the guest declared."),
+        _column("source_sha256", pa.string(), "SHA-256 in hex that the source states; null where it states none."),
+    ]
+)
+
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": RECORDING_INVENTORY,
     "recent_listings": RECENT_LISTINGS,
@@ -249,5 +270,6 @@ TABLES: dict[str, pa.Schema] = {
     "export_runs": EXPORT_RUNS,
     "interaction_media": INTERACTION_MEDIA,
     "recording_thumbnails": RECORDING_THUMBNAILS,
+    "conversation_events": CONVERSATION_EVENTS,
 }
 """Every table by name."""

@@ -1,0 +1,1 @@
+"""What guests send in message conversations: noticed here. No dagster, no HTTP, no knowledge of dialects."""
