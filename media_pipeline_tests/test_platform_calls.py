@@ -24,11 +24,22 @@ def org() -> Iterator[Org]:
         yield Org(sandbox)
 
 
-def run(org: Org, folder: Path, *assets: str) -> dict[str, int]:
+@pytest.fixture
+def by_the_clock(org: Org) -> Iterator[Org]:
+    """The org, with jobs and batches that are ready after a second, however often they are asked about."""
+    settings = org.sandbox.state.settings
+    questions = settings.prepare_polls
+    settings.prepare_seconds, settings.prepare_polls = 1, 0
+    yield org
+    settings.prepare_seconds, settings.prepare_polls = 0, questions
+
+
+def run(org: Org, folder: Path, *assets: str, first_wait_seconds: float = 0.01) -> dict[str, int]:
     """Materialize these assets in one run; what the org was asked meanwhile."""
     org.forget_stats()
     settings = settings_for(org.url, folder, dialect="platform")
-    definitions = build_definitions(settings, resources=resources_for(settings), retry=NO_RETRY)
+    resources = resources_for(settings, first_wait_seconds=first_wait_seconds)
+    definitions = build_definitions(settings, resources=resources, retry=NO_RETRY)
     result = definitions.resolve_job_def("daily_export").execute_in_process(
         partition_key=str(DAY),
         asset_selection=[dg.AssetKey(asset) for asset in assets],
@@ -64,10 +75,14 @@ def test_two_runs_stay_under_eighty_calls(org, tmp_path):
     assert budgeted(listing) + budgeted(download) <= MOST_IN_TWO_RUNS, (listing, download)
 
 
-def test_batches_that_take_their_time_are_asked_about_about_once(org, tmp_path):
-    org.sandbox.state.settings.prepare_seconds = 1
-    try:
-        calls = run(org, tmp_path, "recording_inventory")
-    finally:
-        org.sandbox.state.settings.prepare_seconds = 0
-    assert calls["batch_state"] <= 20, calls
+def test_batches_that_go_by_the_clock_are_asked_about_once(by_the_clock, tmp_path):
+    calls = run(by_the_clock, tmp_path, "recording_inventory", "recording_audio", first_wait_seconds=1)
+    assert calls["batch_state"] <= 1.2 * calls["batch_submit"], calls
+    assert budgeted(calls) <= 30, calls
+
+
+def test_two_runs_by_the_clock_stay_under_eighty_calls_with_those_about_missing_links(by_the_clock, tmp_path):
+    listing = run(by_the_clock, tmp_path, "recording_inventory", "storage_quota", first_wait_seconds=1)
+    download = run(by_the_clock, tmp_path, "recording_audio", first_wait_seconds=1)
+    spent = budgeted(listing) + listing["metadata"] + budgeted(download)
+    assert spent <= MOST_IN_TWO_RUNS, (listing, download)
