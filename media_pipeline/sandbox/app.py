@@ -18,9 +18,11 @@ from media_pipeline.sandbox.delivery import DIRECT, Delivery, Send, deliver
 from media_pipeline.sandbox.faults import Call
 from media_pipeline.sandbox.messaging import guest_files, stream
 from media_pipeline.sandbox.messaging import routes as messaging_routes
+from media_pipeline.sandbox.messaging.sending import MEDIA_SUFFIX
+from media_pipeline.sandbox.messaging.writes import note
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Recording
-from media_pipeline.sandbox.platform import routes, transcripts
+from media_pipeline.sandbox.platform import message_media, routes, transcripts
 from media_pipeline.sandbox.state import State
 from media_pipeline.sandbox.wire import API_OPERATIONS, S3_OPERATIONS, Operation, Reply, Request, refusal, segments_of
 
@@ -87,7 +89,9 @@ class SandboxApp:
         async def operate() -> Reply:
             if served.operation in _SLOW or not state.media.instant:
                 return await asyncio.to_thread(served.answer, state, request)
-            return served.answer(state, request)
+            found = served.answer(state, request)
+            note(state, request, served.operation, served.ids, found)
+            return found
 
         answer, way = await self._answer(request, call, operate)
         sent = await self._deliver(request, answer, way, send)
@@ -99,7 +103,9 @@ class SandboxApp:
         call = Call(served.operation, served.subject, "range" in request.headers, target=target)
 
         async def operate() -> Reply:
-            return served.answer(state, request)
+            found = served.answer(state, request)
+            note(state, request, served.operation, served.ids, found)
+            return found
 
         answer, way = await self._answer(request, call, operate)
         if stream.is_stream(answer):
@@ -169,6 +175,12 @@ class SandboxApp:
             return _ORG_WIDE[operation](state, request)
         if operation == "attachment_file":
             return guest_files.linked(state, request, request.segments[-1].removesuffix(guest_files.SUFFIX))
+        if operation == "media_file":
+            return message_media.linked(state, request, request.segments[-1].removesuffix(MEDIA_SUFFIX))
+        if operation == "media_put":
+            found = message_media.put(state, request)
+            note(state, request, operation, (call.recording_id or "",), found)
+            return found
         if operation == "transcript_file":
             return await asyncio.to_thread(transcripts.file, state, request, recording)
         if operation == "interaction_media":
@@ -204,6 +216,10 @@ def operation_of(request: Request) -> tuple[Operation, str | None] | None:
             return "interaction_media", name
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(guest_files.SUFFIX):
             return "attachment_file", name.removesuffix(guest_files.SUFFIX)
+        case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(MEDIA_SUFFIX):
+            return "media_file", name.removesuffix(MEDIA_SUFFIX)
+        case "PUT", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(message_media.UPLOAD_SUFFIX):
+            return "media_put", name.removesuffix(message_media.UPLOAD_SUFFIX)
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH:
             return "transcript_file" if name.endswith(transcripts.SUFFIX) else "file", name
     return None

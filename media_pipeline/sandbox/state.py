@@ -16,6 +16,7 @@ from media_pipeline.sandbox.org import Org
 from media_pipeline.sandbox.platform.batches import Batch
 from media_pipeline.sandbox.platform.conversations import Conversations
 from media_pipeline.sandbox.platform.details import Details, Found
+from media_pipeline.sandbox.platform.facts import Change
 from media_pipeline.sandbox.platform.pending import Pendings
 from media_pipeline.sandbox.platform.permissions import KNOWN
 from media_pipeline.sandbox.platform.recordings import Transcodes
@@ -85,6 +86,8 @@ class State:
         self.batches: Pendings[Batch] = Pendings(lambda number: self.org.named_id("batch", number))
         self.protected: frozenset[str] = frozenset()
         """Conversations that may not be deleted."""
+        self.changes: dict[int, Change] = {}
+        """What clients set of recordings, by ordinal."""
         self.messaging = Messaging(self.org, self.clock, self.rules, self.settings, options.messages_per_day)
         self.closing = False
         """Whether the sandbox is ending: open streams end too."""
@@ -109,6 +112,7 @@ class State:
         self.messaging.restart(self.settings)
         self.permissions = frozenset(KNOWN) - set(self.options.lacks)
         self.protected = frozenset()
+        self.changes = {}
         self.forget()
 
     def _transcoded(self) -> bool:

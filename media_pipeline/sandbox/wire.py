@@ -54,14 +54,15 @@ PlatformMessagingOperation = Literal[
     "message_media_upload",
     "message_media",
     "message_create",
-    "attributes",
+    "participant_attributes",
     "recording_change",
     "attachment_file",
+    "media_file",
     "media_put",
 ]
 Operation = Literal[GuideOperation, PlatformOperation, GuideMessagingOperation, PlatformMessagingOperation]
 
-S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file", "attachment_file", "media_put")
+S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file", "attachment_file", "media_file", "media_put")
 """What presigned links lead to: answered as S3 does, and no API call."""
 OPERATIONS: tuple[Operation, ...] = (
     *get_args(GuideOperation),

@@ -146,9 +146,9 @@ def _keep_events(state: State, request: Request) -> Reply:
 
 
 def _guest(state: State, _: Request) -> Reply:
-    """What reached guests, in order: a message sent twice is here twice."""
+    """What clients sent to guests, in order: a message sent twice is here twice."""
     said = ((each, message) for each in state.messaging.conversations() for message in each.messages)
-    sent = [(message, each) for each, message in said if message.direction == "outbound"]
+    sent = [(message, each) for each, message in said if message.sender is not None]
     sent.sort(key=lambda pair: pair[0].at)
     return json_reply([{"conversation_id": each.id, **_message(message)} for message, each in sent])
 
@@ -185,6 +185,7 @@ def _true(state: State, each: MessageConversation) -> Entity:
         "start": _iso(each.start),
         "messages": [_message(said) for said in each.said(now)],
         "context": each.context,
+        "attributes": state.messaging.attributes.get(each.id, {}),
     }
 
 

@@ -51,7 +51,7 @@ class SentMedia:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation; `sender` is who the guide dialect says it is from."""
+    """One message of a conversation."""
 
     id: str
     at: dt.datetime
@@ -60,6 +60,7 @@ class Message:
     files: tuple[GuestFile, ...] = ()
     media: tuple[SentMedia, ...] = ()
     sender: str | None = None
+    """Whom a client named as sending it; None = no client sent it."""
 
 
 @dataclasses.dataclass

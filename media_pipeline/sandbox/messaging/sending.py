@@ -12,6 +12,9 @@ from media_pipeline.sandbox.org import Org
 
 MediaState = Literal["uploading", "valid", "invalid"]
 
+MEDIA_SUFFIX = ".media"
+"""Names of links to media that clients sent end with it."""
+
 
 @dataclasses.dataclass
 class Medium:
@@ -33,6 +36,7 @@ class Medium:
     """When its retention is over."""
     deleted: bool = False
     state: MediaState = "uploading"
+    """As it was told last; nothing but a valid medium can be sent."""
 
     def is_gone(self, now: dt.datetime) -> bool:
         """Whether it was deleted, or its retention is over."""

@@ -40,6 +40,8 @@ class Messaging:
             self.settings = settings
             self.log = EventLog()
             self.sending = Sending(self._org, self._clock)
+            self.attributes: dict[str, dict[str, dict[str, str]]] = {}
+            """By conversation and participant."""
             self._live = 0
             self._messages = 0
             self._days: set[dt.date] = set()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from media_pipeline.sandbox.messaging import guest_files
 from media_pipeline.sandbox.messaging.model import GuestFile, Message, MessageConversation, SentMedia
+from media_pipeline.sandbox.messaging.sending import MEDIA_SUFFIX
 from media_pipeline.sandbox.platform.documents import BadRequestError, missing
 from media_pipeline.sandbox.platform.moments import iso
 from media_pipeline.sandbox.platform.rows import row
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 Entity = dict[str, Any]
 
 MAX_BULK = 1_000
-SENT_SUFFIX = ".media"
-"""Names of links to media that clients sent end with it."""
 
 _KINDS = {"image": "Image", "audio": "Audio", "video": "Video"}
 _CALLS = {"voice": "calls", "screenshare": "screenshares", "chat": "chats", "email": "emails", "message": "messages"}
@@ -35,7 +34,7 @@ def conversation(state: State, request: Request, conversation_id: str) -> Reply:
         return missing("message_conversation", "conversation")
     participants = [
         {**each, "messages": _details(state, request, found, guest=each["purpose"] == "customer")}
-        for each in _participants(found)
+        for each in _participants(state, found)
     ]
     uri = f"/api/v2/conversations/messages/{found.id}"
     return json_reply({"id": found.id, "participants": participants, "selfUri": uri})
@@ -50,8 +49,14 @@ def whole(state: State, request: Request, conversation_id: str) -> Reply:
     if recorded is None:
         return missing("conversation", "conversation")
     listed = row(state.org, state.conversations, recorded)
+    held = state.messaging.attributes.get(conversation_id, {})
     participants = [
-        {"id": each["participantId"], "purpose": each["purpose"], **_communications(each["sessions"])}
+        {
+            "id": each["participantId"],
+            "purpose": each["purpose"],
+            "attributes": held.get(each["participantId"], {}),
+            **_communications(each["sessions"]),
+        }
         for each in listed["participants"]
     ]
     start, end = listed["conversationStart"], listed["conversationEnd"]
@@ -119,7 +124,7 @@ def message_data(state: State, request: Request, conversation: MessageConversati
 
 def _whole(state: State, request: Request, found: MessageConversation) -> Entity:
     participants = []
-    for each in _participants(found):
+    for each in _participants(state, found):
         guest = each["purpose"] == "customer"
         communication = {
             "id": found.guest_communication_id if guest else found.agent_communication_id,
@@ -133,13 +138,30 @@ def _whole(state: State, request: Request, found: MessageConversation) -> Entity
     return {"id": found.id, "startTime": iso(found.start), "participants": participants, "selfUri": uri}
 
 
-def _participants(found: MessageConversation) -> list[Entity]:
+def participant_ids(state: State, conversation_id: str) -> list[str]:
+    """Who takes part in a conversation, recorded or not; nobody in one that is not known."""
+    found = state.messaging.find(conversation_id)
+    if found is not None:
+        return [found.guest_participant_id, found.agent_participant_id]
+    recorded = state.conversations.find(conversation_id)
+    rows = [] if recorded is None else row(state.org, state.conversations, recorded)["participants"]
+    return [each["participantId"] for each in rows]
+
+
+def _participants(state: State, found: MessageConversation) -> list[Entity]:
+    held = state.messaging.attributes.get(found.id, {})
     return [
-        {"id": found.guest_participant_id, "purpose": "customer", "type": "webmessaging"},
+        {
+            "id": found.guest_participant_id,
+            "purpose": "customer",
+            "type": "webmessaging",
+            "attributes": held.get(found.guest_participant_id, {}),
+        },
         {
             "id": found.agent_participant_id,
             "purpose": "agent",
             "type": "webmessaging",
+            "attributes": held.get(found.agent_participant_id, {}),
             "user": {"id": found.agent_user_id},
             "queue": {"id": found.queue_id},
         },
@@ -238,4 +260,4 @@ def _file_link(state: State, request: Request, file: GuestFile) -> str:
 
 
 def _media_link(state: State, request: Request, sent: SentMedia) -> str:
-    return state.signer.link(request.base_url, f"{sent.id}{SENT_SUFFIX}", state.settings.playback_seconds)
+    return state.signer.link(request.base_url, f"{sent.id}{MEDIA_SUFFIX}", state.settings.playback_seconds)
