@@ -34,8 +34,7 @@ MAX_TEXT_CHARACTERS = 1_000
 class GuideEvents:
     """The stream of one org."""
 
-    def __init__(self, api: Transport, *, quiet_seconds: float = QUIET_SECONDS) -> None:
-        self._quiet = quiet_seconds
+    def __init__(self, api: Transport) -> None:
         self._stream = EventStream(
             api, "events", PATH, permission="conversation:read", first_wait_seconds=api.patience.first_wait_seconds
         )
@@ -45,7 +44,7 @@ class GuideEvents:
         before, last = begun_at = _ids_of(position)
         listening = Listening()
         for event in self._stream.events(
-            last, Bounds(until=until - PROBE_SECONDS, quiet_seconds=self._quiet), listening
+            last, Bounds(until=until - PROBE_SECONDS, quiet_seconds=QUIET_SECONDS), listening
         ):
             tally.received += 1
             if event.last_id != last and is_sendable(event.last_id):

@@ -97,6 +97,8 @@ class PlatformMessages:
                 f"are asked for: what guests sent before {now - LONGEST_GAP:%Y-%m-%d} may be missing."
             )
             window = Window(now - LONGEST_GAP, now - LONGEST_GAP + LONGEST_WINDOW)
+        if not window.after:  # not begun: it may as well reach up to now
+            window = dataclasses.replace(window, end=min(now, window.start + LONGEST_WINDOW))
         calls_left = MAX_CONVERSATIONS
         while True:
             for conversation_id in self._active(window, until):

@@ -77,19 +77,17 @@ class Transport:
         self._pacer = pacer
         self._stats = stats
         self.patience = patience
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeouts[1], connect=timeouts[0], pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
-            event_hooks={"request": [self._before], "response": [self._after]},
-            follow_redirects=False,
-        )
+        self._timeouts = timeouts
+        self._http = self._client(connections, connections)
+        self._streams: httpx.Client | None = None
         self._tokens = TokenCache(self._fetch_token)
         self._auth = BearerAuth(self._tokens)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
+        if self._streams is not None:
+            self._streams.close()
 
     def token_lifetime_seconds(self) -> float:
         """How long the token lives, which is asked for if there is none; raises AuthenticationError."""
@@ -140,6 +138,8 @@ class Transport:
         TryAgain with what may pass, GenesysError with what may not.
         """
         url, renewed = httpx.URL(self.endpoints.api + path), False
+        if self._streams is None:  # each on a connection of its own: the watchdog must see it begin
+            self._streams = self._client(None, 0)
         for _ in range(MAX_REDIRECTS + 2):
             ours = _origin(url) == _origin(httpx.URL(self.endpoints.api))
             token = self._tokens.current() if ours else None
@@ -148,7 +148,7 @@ class Transport:
             # bytes, since ids may hold any character; unpacked, a megabyte of ours could come out of a kilobyte
             asked = {b"Accept-Encoding": b"identity", **headers, **bearer}
             request = self._http.build_request("GET", url, headers=asked, extensions=extensions)
-            response = self._send(request, None, stream=True)
+            response = self._send(request, None, through=self._streams)
             try:
                 if response.has_redirect_location:
                     url = self._led_to(url, response, operation)
@@ -209,10 +209,23 @@ class Transport:
             )
         return Token(value, float(seconds))
 
-    def _send(self, request: httpx.Request, auth: httpx.Auth | None, *, stream: bool = False) -> httpx.Response:
+    def _client(self, connections: int | None, kept_alive: int) -> httpx.Client:
+        connect, read = self._timeouts
+        return httpx.Client(
+            timeout=httpx.Timeout(read, connect=connect, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=kept_alive),
+            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
+            event_hooks={"request": [self._before], "response": [self._after]},
+            follow_redirects=False,
+        )
+
+    def _send(
+        self, request: httpx.Request, auth: httpx.Auth | None, *, through: httpx.Client | None = None
+    ) -> httpx.Response:
+        """The reply, whole; through a client for streams, unread."""
         operation = request.extensions["operation"]
         try:
-            return self._http.send(request, auth=auth, stream=stream)
+            return (through or self._http).send(request, auth=auth, stream=through is not None)
         except httpx.TransportError as error:
             self._stats.called(operation, 0)
             host = request.url.host
