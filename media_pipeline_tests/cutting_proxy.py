@@ -35,6 +35,12 @@ class CuttingProxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    @property
+    def is_listened_to(self) -> bool:
+        """Whether an event stream has brought something and is still open."""
+        with self._lock:
+            return any(self._streams.values())
+
     def cut(self, count: int, seed: int, longest_pause: float) -> None:
         """So many, at random instants; half of them in the middle of what was sent, as a machine that dies does."""
         chance = random.Random(seed)

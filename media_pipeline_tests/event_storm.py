@@ -25,6 +25,7 @@ from pathlib import Path
 import dagster as dg
 
 from media_pipeline.build import build_definitions
+from media_pipeline.messaging import events as draining
 from media_pipeline.messaging.events import TABLE
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import running
@@ -34,10 +35,13 @@ from media_pipeline_tests.cutting_proxy import CuttingProxy
 from media_pipeline_tests.harness import DAY, variables_for
 from media_pipeline_tests.messaging_org import Guests
 
-START_SECONDS = 2.5
-"""Interpreter and imports: what comes before is not a run's work."""
+START_SECONDS = 120.0
+"""Interpreter and imports, on a busy machine."""
 RUN_SECONDS = 6.0
-"""Kills come within so long after that."""
+"""Kills come within so long after the stream was opened."""
+FLUSH_EVENTS = 50
+"""Of the processes that are killed: rows and position are written ten times a run, so that kills strike there, too."""
+LOOK_SECONDS = 0.01
 BATCH = 50
 """Files that guests send at once."""
 REDELIVERED = 0.05
@@ -66,14 +70,12 @@ def rage(folder: Path, *, events: int, disconnects: int, kills: int, seed: int) 
         guests = Guests(sandbox)
         sandbox.state.settings.event_history = 2 * events + 1_000
         sandbox.state.settings.event_retry_ms = 20
-        seconds = kills * (START_SECONDS + RUN_SECONDS / 2)
-        pause = seconds * 2 * BATCH / events
-        sending = _thread(_send, guests, events, chance.randrange(1 << 30), pause, storm)
-        cutting = _thread(proxy.cut, disconnects, chance.randrange(1 << 30), seconds / max(disconnects, 1))
+        pause = RUN_SECONDS * BATCH * max(kills, 1) / events
+        sending = _thread(_send, guests, proxy, events, chance.randrange(1 << 30), pause, storm)
+        cutting = _thread(proxy.cut, disconnects, chance.randrange(1 << 30), RUN_SECONDS * kills / max(disconnects, 1))
         while storm.kills < kills:
-            _run_and_kill(proxy.url, folder, chance, storm)
-        sending.join()
-        while _let_run(proxy.url, folder, storm) < len(guests.stream) or cutting.is_alive():
+            _run_and_kill(proxy, folder, chance, storm)
+        while _let_run(proxy.url, folder, storm) < len(guests.stream) or sending.is_alive() or cutting.is_alive():
             assert storm.runs < 10 * (kills + disconnects + 10), "runs end, and the events do not come"
         storm.event_files = {each["id"]: each["document"]["data"]["file"]["id"] for each in guests.stream}
         storm.disconnects = proxy.cuts
@@ -108,10 +110,12 @@ def _thread(work: Callable[..., None], *arguments: object) -> threading.Thread:
     return thread
 
 
-def _send(guests: Guests, events: int, seed: int, longest_pause: float, storm: Storm) -> None:
-    """Guests send files in small groups over the whole time; some events are delivered again under another id."""
+def _send(guests: Guests, proxy: CuttingProxy, events: int, seed: int, longest_pause: float, storm: Storm) -> None:
+    """Guests send files in small groups, mostly while someone listens; some events come again under another id."""
     chance = random.Random(seed)
     while len(storm.file_ids) < events:
+        while not proxy.is_listened_to and chance.random() < 1 - LOOK_SECONDS:
+            time.sleep(LOOK_SECONDS)
         count = min(BATCH, events - len(storm.file_ids))
         storm.file_ids += [each["file_id"] for each in guests.send(count)]
         again = [each["document"] for each in guests.get("events")[-count:] if chance.random() < REDELIVERED]
@@ -120,11 +124,15 @@ def _send(guests: Guests, events: int, seed: int, longest_pause: float, storm: S
         time.sleep(chance.uniform(0, longest_pause))
 
 
-def _run_and_kill(url: str, folder: Path, chance: random.Random, storm: Storm) -> None:
-    run = _started(url, folder)
+def _run_and_kill(proxy: CuttingProxy, folder: Path, chance: random.Random, storm: Storm) -> None:
+    """Start a run, wait until it listens, and kill it a random moment later."""
+    run = _started(proxy.url, folder)
     storm.runs += 1
+    deadline = time.monotonic() + START_SECONDS
+    while not proxy.is_listened_to and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        run.wait(START_SECONDS + chance.uniform(0, RUN_SECONDS))
+        run.wait(chance.uniform(0, RUN_SECONDS))
         storm.too_late += 1
         return
     run.kill()
@@ -149,6 +157,7 @@ def _started(url: str, folder: Path) -> subprocess.Popen[bytes]:
 
 def _drain() -> int:
     """The killed process: the job as its schedule runs it, with what the environment says."""
+    draining.FLUSH_EVENTS = FLUSH_EVENTS
     with dg.DagsterInstance.ephemeral() as instance:
         job = build_definitions().resolve_job_def("drain_conversation_events")
         return 0 if job.execute_in_process(instance=instance, raise_on_error=False).success else 1

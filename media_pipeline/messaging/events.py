@@ -131,7 +131,7 @@ class _Keeper:
         days: defaultdict[dt.date, dict[str, Row]] = defaultdict(dict)
         for event in self._events:
             day = event.sent_at.date() if event.sent_at is not None else today
-            row = _row(event)
+            row = row_of(event)
             earlier = days[day].setdefault(event.event_id, row)
             if earlier is not row:
                 self._drained.duplicates += 1
@@ -173,7 +173,8 @@ def _known(tables: Tables, day: dt.date, event_ids: set[str]) -> set[str]:
     return {row["event_id"] for row in tables.rows(TABLE, day, ["event_id"]) if row["event_id"] in event_ids}
 
 
-def _row(event: ConversationEvent) -> Row:
+def row_of(event: ConversationEvent) -> Row:
+    """An event as its row."""
     sent_at = event.sent_at
     return {
         "event_id": event.event_id,
