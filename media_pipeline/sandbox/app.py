@@ -88,8 +88,9 @@ class SandboxApp:
 
         async def operate() -> Reply:
             if served.operation in _SLOW or not state.media.instant:
-                return await asyncio.to_thread(served.answer, state, request)
-            found = served.answer(state, request)
+                found = await asyncio.to_thread(served.answer, state, request)
+            else:
+                found = served.answer(state, request)
             note(state, request, served.operation, served.ids, found)
             return found
 

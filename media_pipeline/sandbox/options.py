@@ -19,7 +19,7 @@ MAX_HUGE_MB = 4_000
 """A RIFF header counts bytes in 32 bits."""
 MAX_PER_DAY = 1 << 24
 """An index has 24 bits inside a recording id (org.py)."""
-MAX_MESSAGES_PER_DAY = 10_000
+MAX_MESSAGES_PER_DAY = 1_000
 
 
 class OptionsError(ValueError):
@@ -42,7 +42,7 @@ class SandboxOptions:
     days: int = 3
     per_day: int = 180
     messages_per_day: int = 24
-    """Message conversations a day; unlike recordings they go on to the present."""
+    """Message conversations a day: of the last 30 days of the org, of yesterday and of today."""
     end: dt.date = dataclasses.field(default_factory=yesterday)
     """Last day of the org, inclusive."""
     rules: Path | None = None

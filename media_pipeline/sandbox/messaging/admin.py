@@ -82,7 +82,6 @@ def _file(state: State, document: Entity, number: int, sent: dt.datetime) -> Gue
     size = document.get("size")
     body: Body = Whole(data) if size is None else Repeated(_whole_number(size, "size"), data)
     declared = _whole_number(document.get("declared_size", body.size), "declared_size")
-    sha256 = document.get("sha256", hashlib.sha256(data).hexdigest() if size is None else None)
     return GuestFile(
         id=state.messaging.new_file_id(),
         name=_text(document, "name", f"{sample}_{number}.{sample}"),
@@ -92,7 +91,7 @@ def _file(state: State, document: Entity, number: int, sent: dt.datetime) -> Gue
         kind="injected",
         sent=sent,
         chunked=bool(document.get("chunked", declared != body.size)),
-        sha256=sha256,
+        claimed_sha256=document.get("sha256"),
     )
 
 

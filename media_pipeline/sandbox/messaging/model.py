@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
@@ -12,6 +13,7 @@ from media_pipeline.sandbox.bodies import Body
 Direction = Literal["inbound", "outbound"]
 
 GUEST_FILES_LIVE = dt.timedelta(hours=24)
+HASHED_BYTES = 64_000_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,8 +30,15 @@ class GuestFile:
     sent: dt.datetime
     chunked: bool = False
     """Whether it is delivered without Content-Length."""
-    sha256: str | None = None
-    """Hash the published API names; None = it names none."""
+    claimed_sha256: str | None = None
+    """Hash the published API names instead of the true one."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash the published API names; none for what is too large to be hashed here."""
+        if self.claimed_sha256 is not None or self.body.size > HASHED_BYTES:
+            return self.claimed_sha256
+        return hashlib.sha256(self.body.read(0, self.body.size)).hexdigest()
 
     def is_gone(self, now: dt.datetime) -> bool:
         """Whether its 24 hours are over."""

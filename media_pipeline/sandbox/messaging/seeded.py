@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
 from typing import TYPE_CHECKING
 
 from media_pipeline.sandbox.bodies import Body, Whole
@@ -73,16 +72,6 @@ def of_day(org: Org, day: dt.date, count: int) -> list[MessageConversation]:
     return [_spoken(org, conversation(org, base + index, start), index) for index, start in enumerate(moments)]
 
 
-def guest_file(
-    org: Org, number: int, kind: str, name: str, declared_type: str, body: Body, sent: dt.datetime
-) -> GuestFile:
-    """A file that says the truth about its size and hash."""
-    digest = hashlib.sha256(body.read(0, body.size)).hexdigest()
-    return GuestFile(
-        org.named_id("guest file", number), name, declared_type, body.size, body, kind, sent, sha256=digest
-    )
-
-
 def _spoken(org: Org, made: MessageConversation, index: int) -> MessageConversation:
     second = dt.timedelta(seconds=1)
 
@@ -99,7 +88,9 @@ def _spoken(org: Org, made: MessageConversation, index: int) -> MessageConversat
     if index % 24 in _SPECIAL or index % 6 != 4:
         at = made.start + 60 * second
         name = f"{kind.name}_{made.start:%H%M%S}.{kind.suffix}"
-        file = guest_file(org, made.number, kind.name, name, kind.declared_type, kind.make(made.number), at)
+        body = kind.make(made.number)
+        id_ = org.named_id("guest file", made.number)
+        file = GuestFile(id_, name, kind.declared_type, body.size, body, kind.name, at)
         made.messages.append(message(2, at, None, file))
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import heapq
 import threading
@@ -19,6 +20,8 @@ from media_pipeline.sandbox.org import Org
 if TYPE_CHECKING:
     from media_pipeline.sandbox.state import Settings
 
+SEEDED_DAYS = 30
+"""So many days of the org have message conversations, the last ones."""
 EVENTS_LIVE = dt.timedelta(hours=24)
 """Seeded events older than this never come onto the stream."""
 
@@ -43,8 +46,11 @@ class Messaging:
             self.attributes: dict[str, dict[str, dict[str, str]]] = {}
             """By conversation and participant."""
             self._live = 0
+            self._changes = 0
+            self._ordered: list[tuple[dt.datetime, int]] = []
             self._messages = 0
             self._days: set[dt.date] = set()
+            self._today: dt.date | None = None
             self._found: dict[str, MessageConversation] = {}
             self._by_number: dict[int, MessageConversation] = {}
             self._files: dict[str, tuple[MessageConversation, GuestFile]] = {}
@@ -58,9 +64,13 @@ class Messaging:
         """All that have begun, by start."""
         with self._lock:
             self.advance()
-            now = self.now()
-            begun = (each for each in self._found.values() if each.start <= now)
-            return sorted(begun, key=lambda each: (each.start, each.number))
+            return [self._by_number[number] for _, number in self._ordered[: self._begun()]]
+
+    def stamp(self) -> tuple[int, int, int]:
+        """Something that is another whenever conversations have begun, or something was said."""
+        with self._lock:
+            self.advance()
+            return self._changes, self._begun(), len(self._to_come)
 
     def find(self, conversation_id: str) -> MessageConversation | None:
         """The conversation with this id, once it has begun."""
@@ -84,10 +94,8 @@ class Messaging:
         """Let happen what was to happen until now."""
         with self._lock:
             now = self.now()
-            for day in {*self._org.dates(), now.date() - dt.timedelta(days=1), now.date()} - self._days:
-                self._days.add(day)
-                if self._org.first_day <= day:
-                    self._plan(seeded.of_day(self._org, day, self._per_day))
+            if now.date() != self._today:
+                self._begin_day(now.date())
             while self._to_come and self._to_come[0][0] <= now:
                 at, *_, conversation, message = heapq.heappop(self._to_come)
                 if at > now - EVENTS_LIVE:
@@ -121,8 +129,9 @@ class Messaging:
     def append(self, conversation: MessageConversation, message: Message) -> None:
         """Put a message into its conversation."""
         with self._lock:
-            conversation.messages.append(message)
-            conversation.messages.sort(key=lambda each: each.at)
+            self._changes += 1
+            # A new list, because another thread may be reading the one there is.
+            conversation.messages = sorted([*conversation.messages, message], key=lambda each: each.at)
             for each in message.files:
                 self._files[each.id] = (conversation, each)
 
@@ -144,6 +153,9 @@ class Messaging:
         self.log.append(Event(event_id, document, name=name), self.settings.event_history)
         return event_id
 
+    def _begun(self) -> int:
+        return bisect.bisect_right(self._ordered, self.now(), key=lambda each: each[0])
+
     def _publish(self, conversation: MessageConversation, message: Message) -> None:
         """An event for each file, or one for a message without; struck by `redelivery`, again under new ids."""
         copies = 1 + self._rules.through(("redelivery",), Call("events", conversation.id), 0)
@@ -152,6 +164,14 @@ class Messaging:
                 document: dict[str, object] = {"id": conversation.id, "type": "conversation", "data": _data(file)}
                 part = message.id if file is None else file.id
                 self.publish(document, event_id=None if number else f"event-{part}")
+
+    def _begin_day(self, today: dt.date) -> None:
+        self._today = today
+        recent = (today - dt.timedelta(days=1), today)
+        for day in sorted({*self._org.dates()[-SEEDED_DAYS:], *recent} - self._days):
+            self._days.add(day)
+            if self._org.first_day <= day:
+                self._plan(seeded.of_day(self._org, day, self._per_day))
 
     def _plan(self, conversations: list[MessageConversation]) -> None:
         for made in conversations:
@@ -163,6 +183,8 @@ class Messaging:
                     heapq.heappush(self._to_come, (message.at, made.number, place, made, message))
 
     def _keep(self, made: MessageConversation) -> None:
+        self._changes += 1
+        bisect.insort(self._ordered, (made.start, made.number))
         self._found[made.id] = made
         self._by_number[made.number] = made
 

@@ -62,6 +62,7 @@ class Found:
     def __init__(self, state: State) -> None:
         self._state = state
         self._filtered = functools.lru_cache(maxsize=8)(self._filter)
+        self._merged = functools.lru_cache(maxsize=8)(self._with_messages)
 
     def firsts(self, details: Details, until: dt.datetime | None = None) -> array[int]:
         """Conversations in the order asked for; `until` cuts off what the data lake does not have yet."""
@@ -69,8 +70,8 @@ class Found:
         if details.start >= end:
             return array("Q")
         listing = self._state.listing
-        recorded = self._filtered(details, end, listing.hidden(), listing.version, self._state.org.transcoded())
-        return self._with_messages(recorded, details, end)
+        now = (listing.hidden(), listing.version, self._state.org.transcoded(), self._state.messaging.stamp())
+        return self._merged(details, end, *now)
 
     def rows(self, firsts: array[int]) -> list[Row]:
         """These conversations as analytics words them."""
@@ -82,8 +83,17 @@ class Found:
             for first in firsts
         ]
 
-    def _with_messages(self, recorded: array[int], details: Details, end: dt.datetime) -> array[int]:
+    def _with_messages(
+        self,
+        details: Details,
+        end: dt.datetime,
+        hidden: Hidden,
+        version: int,
+        transcoded: bool,
+        _messages: tuple[int, int, int],
+    ) -> array[int]:
         """The message conversations among the others, which none of those that ask for recordings finds."""
+        recorded = self._filtered(details, end, hidden, version, transcoded)
         filters = json.loads(details.filters)
         if asks_for_recordings(filters):
             return recorded
@@ -91,17 +101,15 @@ class Found:
         since = details.started_since or dt.datetime.min.replace(tzinfo=dt.UTC)
         active = message_rows.active(state, details.start, end, since)
         chosen = [each for each in active if passes is None or passes(message_rows.row(state, each))]
-        if not chosen:
-            return recorded
-        merged = recorded[::-1] if details.descending else recorded[:]
+        ascending = recorded[::-1] if details.descending else recorded
+        merged, done = array("Q"), 0
         for each in chosen:
-            merged.insert(bisect.bisect_right(merged, each.start, key=self._start), message_rows.place(each))
+            place = bisect.bisect_right(ascending, each.start, lo=done, key=state.conversations.start)
+            merged += ascending[done:place]
+            merged.append(message_rows.place(each))
+            done = place
+        merged += ascending[done:]
         return merged[::-1] if details.descending else merged
-
-    def _start(self, first: int) -> dt.datetime:
-        if message_rows.is_message(first):
-            return message_rows.found(self._state, first).start
-        return self._state.conversations.start(first)
 
     def _filter(
         self, details: Details, end: dt.datetime, _hidden: Hidden, _version: int, _transcoded: bool
