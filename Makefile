@@ -80,6 +80,7 @@ bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings throug
 
 kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
+	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
 
 storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (ten minutes)
 	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from media_pipeline.assets.annotations import metadata_annotations_asset
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
 from media_pipeline.assets.conversation_events import conversation_events_asset
@@ -71,6 +72,7 @@ def build_definitions(
             *report_assets(partitions),
             interaction_media_asset(partitions, retry),
             recording_thumbnails_asset(partitions, retry),
+            metadata_annotations_asset(partitions, retry),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
@@ -112,6 +114,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
+            allow_write_back=settings.allow_write_back,
         ),
         "media": MediaResource(
             root=settings.root,
@@ -120,6 +123,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
             keep_unredacted=settings.keep_unredacted,
+            inbox=settings.inbox,
             concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(

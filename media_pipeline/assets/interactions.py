@@ -1,15 +1,16 @@
 """interaction_media: what each interaction of a day consists of, and whether its files are what they should be."""
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 import dagster as dg
 
 from media_pipeline.assets.step import Step, working
 from media_pipeline.genesys.errors import GenesysError, PermissionMissing
-from media_pipeline.genesys.source import OrgSource
+from media_pipeline.genesys.source import ListedRecording, OrgSource
 from media_pipeline.interactions.beginning import Beginnings
 from media_pipeline.interactions.media import Examiner, Known, Row, merged
 from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata, written
@@ -23,6 +24,8 @@ GROUP = "interactions"
 INTERACTIONS_ANNOUNCED = 100
 """Interactions that the source hears of at once: as many links as one request brings."""
 GROUPS_AHEAD = 10
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,10 @@ def _results(step: Step, media: MediaResource, tasks: Iterator[_Task], threads: 
             step.audit.emit("interaction_unreadable", interaction_id=task.interaction_id, reason=result.problem)
         return task.interaction_id, result
 
-    yield from ordered_map(examine, _announced(tasks, session.source), threads=threads)
+    def needed(task: _Task) -> list[ListedRecording]:
+        return [known.listed for known in task.known]
+
+    yield from ordered_map(examine, announced(tasks, session.source, needed), threads=threads)
 
 
 def _examined(source: OrgSource, examiner: Examiner, task: _Task) -> _Result:
@@ -134,12 +140,12 @@ def _examined(source: OrgSource, examiner: Examiner, task: _Task) -> _Result:
     return _Result(rows, reused, problem, detail)
 
 
-def _announced(tasks: Iterator[_Task], source: OrgSource) -> Iterator[_Task]:
+def announced(tasks: Iterator[T], source: OrgSource, needed: Callable[[T], Iterable[ListedRecording]]) -> Iterator[T]:
     """The tasks, each after the source has heard which links it will be asked for: some are cheap by the hundred."""
-    groups: deque[list[_Task]] = deque()
+    groups: deque[list[T]] = deque()
     while group := list(islice(tasks, INTERACTIONS_ANNOUNCED)):
-        all_known = (known.listed for task in group for known in task.known)
-        source.expect([recording for recording in all_known if recording.file_state == "available"])
+        recordings = (recording for task in group for recording in needed(task))
+        source.expect([recording for recording in recordings if recording.file_state == "available"])
         groups.append(group)
         if len(groups) > GROUPS_AHEAD:
             yield from groups.popleft()

@@ -19,6 +19,7 @@ SHORT = {
     "recordings with sensitive data (PCI, PII)": "sensitive data",
     "dates of deletion (retention sweep)": "retention sweep",
     "files of message guests": "guest files",
+    "annotations written back (interactions)": "annotations",
     "how long links live": "settings",
     "storage in use": "storage use",
 }

@@ -250,7 +250,7 @@ def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float 
     if value:
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # a year of twenty digits
             when = None
         if when is not None:
             if when.tzinfo is None:

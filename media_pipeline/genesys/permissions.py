@@ -25,6 +25,8 @@ class Feature:
     permissions: tuple[str, ...]
     needs: Literal["any", "all"] = "all"
     without: str
+    writes: bool = False
+    """Whether it changes the org, which is done with MEDIA_ALLOW_WRITE_BACK=1 only."""
 
     @property
     def sentence(self) -> str:
@@ -70,6 +72,13 @@ FEATURES = (
         needs="any",
         without="no file that a guest sends is noticed",
     ),
+    Feature(
+        name="annotations written back (interactions)",
+        operations=("conversation", "participant_attributes"),
+        permissions=("conversation:communication:view",),
+        without="annotations are `failed` / `forbidden`",
+        writes=True,
+    ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
 )
@@ -98,8 +107,21 @@ GUIDE_FEATURES = (
         permissions=("transcript:read",),
         without="transcripts are `forbidden`; the day is complete without them",
     ),
+    Feature(
+        name="annotations written back (interactions)",
+        operations=("interaction_metadata",),
+        permissions=("interaction:metadata:write",),
+        without="annotations are `failed` / `forbidden`",
+        writes=True,
+    ),
 )
 """The guides' names for what their endpoints need; no endpoint of theirs tells what a client has."""
+
+
+def features_of(dialect: str, *, writes_back: bool) -> tuple[Feature, ...]:
+    """The features that a client of this dialect uses."""
+    features = FEATURES if dialect == "platform" else GUIDE_FEATURES
+    return tuple(feature for feature in features if writes_back or not feature.writes)
 
 
 def needed_for(operation: str) -> str:

@@ -157,6 +157,19 @@ class EventTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One thing to be known of an interaction, under a key that no other of its annotations has."""
+
+    key: str
+    value: str
+    category: str
+
+
+ANNOTATIONS_SOURCE = "automated_parser"
+"""What an org is told of who annotates (guide 004)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One utterance: offsets in ms from the recording's start, speaker `unknown` if missing, confidence 0..1."""
 
@@ -272,5 +285,18 @@ class MessagingSource(Protocol):
         """
 
 
-class OrgSource(RecordingSource, InteractionSource, MessagingSource, Protocol):
+class AnnotationTarget(Protocol):
+    """Where annotations of interactions are written back to. All calls raise GenesysError."""
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """By key: why an org cannot take this annotation of an interaction, as a reason and a sentence; no call."""
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Make these all of the interaction's annotations of ours; False when they were so already.
+
+        Doing it again changes nothing. Raises NotFound, PermissionMissing, Conflict, Refused.
+        """
+
+
+class OrgSource(RecordingSource, InteractionSource, AnnotationTarget, MessagingSource, Protocol):
     """All that a dialect offers."""

@@ -18,11 +18,13 @@ from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import (
     AuthenticationError,
     ConfigurationError,
+    Conflict,
     GenesysError,
     MalformedReply,
     NotFound,
     PermissionMissing,
     RateLimited,
+    Refused,
     ServerError,
     StillPreparing,
 )
@@ -226,7 +228,7 @@ class Transport:
         operation = request.extensions["operation"]
         try:
             return (through or self._http).send(request, auth=auth, stream=through is not None)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
             self._stats.called(operation, 0)
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
@@ -271,7 +273,10 @@ class Transport:
         if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
             error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
-        raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
+        sentence = f"Genesys Cloud answered {what}, which this call does not expect."
+        if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
+            raise Conflict(sentence)
+        raise Refused(sentence) if 400 <= status < 500 else MalformedReply(sentence)
 
     def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):

@@ -62,6 +62,11 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+def written_back_key(what: str, day: dt.date) -> str:
+    """What is known of an org's copy of what we wrote back."""
+    return f"write_back/date={day}/{what}.jsonl"
+
+
 def plan_key(first: dt.date, last: dt.date) -> str:
     """The plan of a backfill of these days, both included."""
     return f"plans/{first}_{last}.json"

@@ -20,5 +20,6 @@ TABLES: dict[str, pa.Schema] = {
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
     "conversation_events": messaging.CONVERSATION_EVENTS,
+    "metadata_annotations": interactions.METADATA_ANNOTATIONS,
 }
 """Every table by name."""
