@@ -66,6 +66,7 @@ def test_every_table_has_exactly_the_published_columns(org, export):
             "interaction_media",
             "metadata_annotations",
             "recording_thumbnails",
+            "conversation_events",
         ):  # other jobs'
             continue
         (path, *_) = (Path(done.settings.root) / "tables" / name / f"date={DAY}").glob("*.parquet")

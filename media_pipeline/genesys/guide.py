@@ -12,9 +12,12 @@ from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.guide_annotations import put_metadata
+from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
+    EventBatch,
+    EventTally,
     FileState,
     InteractionMedia,
     Known,
@@ -52,6 +55,7 @@ class GuideSource:
 
     def __init__(self, transport: Transport) -> None:
         self._api = transport
+        self._events = GuideEvents(transport)
 
     def close(self) -> None:
         """Release connections."""
@@ -189,6 +193,10 @@ class GuideSource:
                 )
             )
         return found
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """The event stream, gone on from the last event id."""
+        return self._events.since(position, until, tally)
 
     def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
         """None: the guides' limits are those that every annotation keeps."""

@@ -66,6 +66,13 @@ FEATURES = (
         without="the weekly retention sweep fails; nothing warns of recordings that die before they are exported",
     ),
     Feature(
+        name="files of message guests",
+        operations=("message_conversation", "message_details"),
+        permissions=("conversation:message:view", "conversation:webmessaging:view"),
+        needs="any",
+        without="no file that a guest sends is noticed",
+    ),
+    Feature(
         name="annotations written back (interactions)",
         operations=("conversation", "participant_attributes"),
         permissions=("conversation:communication:view",),
