@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     sidecars: bool = Field(True, alias="MEDIA_SIDECARS")
     allow_write_back: bool = Field(False, alias="MEDIA_ALLOW_WRITE_BACK")
     inbox: str = Field("", alias="MEDIA_INBOX")
+    allow_remote_delete: bool = Field(False, alias="MEDIA_ALLOW_REMOTE_DELETE")
     keep_unredacted: bool = Field(False, alias="MEDIA_KEEP_UNREDACTED")
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")

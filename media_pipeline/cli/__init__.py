@@ -6,6 +6,7 @@ import typer
 
 from media_pipeline.cli.archive import explain, export, verify
 from media_pipeline.cli.callbacks import app as _callbacks
+from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.service import serve, tokens
@@ -21,3 +22,4 @@ for _command in (export, verify, explain, redact, redact_audio, doctor, plan, se
     app.command()(_command)
 app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")
+app.add_typer(_hold, name="hold")

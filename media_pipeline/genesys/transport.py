@@ -114,11 +114,13 @@ class Transport:
         accepted: tuple[int, ...] = (200,),
         decode: Callable[[bytes], Any] = msgspec.json.decode,
         patience: Patience | None = None,
+        last_look: Callable[[], None] | None = None,
     ) -> Any:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
         `patience`: this call's own.
+        `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         """
 
         def attempt() -> Any:
@@ -127,7 +129,7 @@ class Transport:
                 self.endpoints.api + path,
                 content=None if body is None else json.dumps(body).encode(),
                 headers=None if body is None else {"Content-Type": "application/json"},
-                extensions={"operation": operation},
+                extensions={"operation": operation, "last_look": last_look},
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
@@ -318,6 +320,9 @@ class Transport:
 
     def _before(self, request: httpx.Request) -> None:
         self._pacer.acquire()
+        last_look = request.extensions.get("last_look")
+        if last_look is not None:
+            last_look()
         request.extensions[_BEGAN] = time.monotonic()
 
     def _after(self, response: httpx.Response) -> None:

@@ -62,6 +62,14 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+RETENTION_NEW = "retention/new/"
+"""What was scheduled for deletion and is not in its table yet."""
+RETENTION_HOLDS = "retention/holds/"
+RETENTION_DAYS = "retention/days.json"
+"""Which days of media_retention have something to do, and from when on."""
+RETENTION_LEASE = "leases/retention.json"
+
+
 def written_back_key(what: str, day: dt.date) -> str:
     """What is known of an org's copy of what we wrote back."""
     return f"write_back/date={day}/{what}.jsonl"
