@@ -68,6 +68,20 @@ FEATURES = (
         without="the weekly retention sweep fails; nothing warns of recordings that die before they are exported",
     ),
     Feature(
+        name="files of message guests",
+        operations=("message_conversation", "message_details"),
+        permissions=("conversation:message:view", "conversation:webmessaging:view"),
+        needs="any",
+        without="no file that a guest sends is noticed",
+    ),
+    Feature(
+        name="annotations written back (interactions)",
+        operations=("conversation", "participant_attributes"),
+        permissions=("conversation:communication:view",),
+        without="annotations are `failed` / `forbidden`",
+        writes=True,
+    ),
+    Feature(
         name="deletion of recordings (retention)",
         operations=("recording_change",),
         permissions=("recording:recording:editRetention",),
@@ -108,6 +122,13 @@ GUIDE_FEATURES = (
         operations=("transcript",),
         permissions=("transcript:read",),
         without="transcripts are `forbidden`; the day is complete without them",
+    ),
+    Feature(
+        name="annotations written back (interactions)",
+        operations=("interaction_metadata",),
+        permissions=("interaction:metadata:write",),
+        without="annotations are `failed` / `forbidden`",
+        writes=True,
     ),
     Feature(
         name="deletion of media (retention)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -14,7 +15,7 @@ from media_pipeline.sandbox.messaging.contents import AUDIO, content_type_of
 from media_pipeline.sandbox.messaging.model import Message, SentMedia
 from media_pipeline.sandbox.messaging.sending import MEDIA_SUFFIX, Medium
 from media_pipeline.sandbox.platform.documents import BadRequestError
-from media_pipeline.sandbox.platform.facts import Change
+from media_pipeline.sandbox.platform.facts import UNCHANGED
 from media_pipeline.sandbox.platform.permissions import MESSAGE_CREATE, Needed
 from media_pipeline.sandbox.wire import Operation, Reply, Request, json_reply, refusal, reply
 
@@ -90,7 +91,8 @@ def retention(state: State, request: Request, id_: str) -> Reply:
     if medium is not None and not medium.is_gone(state.clock.now()):
         medium.ends = ends
     elif recording is not None:
-        state.changes[recording.ordinal] = Change(delete_date=ends)
+        before = state.changes.get(recording.ordinal, UNCHANGED)
+        state.changes[recording.ordinal] = dataclasses.replace(before, delete_date=ends)
     else:
         return _missing("media_retention", "medium")
     return json_reply({"id": id_, "retention": {"duration": duration}})

@@ -43,13 +43,12 @@ class Messaging:
             self.settings = settings
             self.log = EventLog()
             self.sending = Sending(self._org, self._clock)
-            self.attributes: dict[str, dict[str, dict[str, str]]] = {}
-            """By conversation and participant."""
             self._live = 0
             self._changes = 0
             self._ordered: list[tuple[dt.datetime, int]] = []
             self._messages = 0
             self._days: set[dt.date] = set()
+            self._today: dt.date | None = None
             self._found: dict[str, MessageConversation] = {}
             self._by_number: dict[int, MessageConversation] = {}
             self._files: dict[str, tuple[MessageConversation, GuestFile]] = {}
@@ -93,10 +92,8 @@ class Messaging:
         """Let happen what was to happen until now."""
         with self._lock:
             now = self.now()
-            for day in {*self._org.dates()[-SEEDED_DAYS:], now.date() - dt.timedelta(days=1), now.date()} - self._days:
-                self._days.add(day)
-                if self._org.first_day <= day:
-                    self._plan(seeded.of_day(self._org, day, self._per_day))
+            if now.date() != self._today:
+                self._begin_day(now.date())
             while self._to_come and self._to_come[0][0] <= now:
                 at, *_, conversation, message = heapq.heappop(self._to_come)
                 if at > now - EVENTS_LIVE:
@@ -165,6 +162,14 @@ class Messaging:
                 document: dict[str, object] = {"id": conversation.id, "type": "conversation", "data": _data(file)}
                 part = message.id if file is None else file.id
                 self.publish(document, event_id=None if number else f"event-{part}")
+
+    def _begin_day(self, today: dt.date) -> None:
+        self._today = today
+        recent = (today - dt.timedelta(days=1), today)
+        for day in sorted({*self._org.dates()[-SEEDED_DAYS:], *recent} - self._days):
+            self._days.add(day)
+            if self._org.first_day <= day:
+                self._plan(seeded.of_day(self._org, day, self._per_day))
 
     def _plan(self, conversations: list[MessageConversation]) -> None:
         for made in conversations:

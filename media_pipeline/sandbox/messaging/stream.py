@@ -9,7 +9,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from media_pipeline.sandbox.delivery import Delivery, Send, is_gone, reset
+from media_pipeline.sandbox.delivery import DRIPS_PER_SECOND, Delivery, Send, is_gone, reset
 from media_pipeline.sandbox.faults import Call
 from media_pipeline.sandbox.messaging.events import Event
 from media_pipeline.sandbox.wire import Reply, Request, reply
@@ -76,6 +76,9 @@ async def run(state: State, request: Request, answer: Reply, way: Delivery, send
     through, call = state.rules.through, Call("events")
     style = through(("stream_style",), call, Style())
     cut = through(("stream_cut",), call, Cut()).chosen()
+    if way.reset_after_bytes is not None and not way.headers_first:
+        await reset(send)
+        return 0
     if way.reset_after_bytes is not None:
         cut = Cut(after_bytes=max(way.reset_after_bytes, 1), with_reset=True)
     headers = {"Content-Type": answer.content_type, **answer.headers}
@@ -84,7 +87,9 @@ async def run(state: State, request: Request, answer: Reply, way: Delivery, send
     if way.stall_seconds:
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         await asyncio.sleep(way.stall_seconds)
-    writer = _Writer(send, style.split, cut.after_bytes)
+    dripped = max(way.bytes_per_second // DRIPS_PER_SECOND, 1) if way.bytes_per_second else 0
+    pause = dripped / way.bytes_per_second if dripped else SPLIT_SECONDS
+    writer = _Writer(send, dripped or style.split, pause, cut.after_bytes)
     await _write_all(state, request, style, cut, writer)
     if cut.with_reset and writer.wants_no_more(cut):
         await reset(send)
@@ -96,9 +101,10 @@ async def run(state: State, request: Request, answer: Reply, way: Delivery, send
 class _Writer:
     """Counts and splits what is sent, and stops at a number of bytes."""
 
-    def __init__(self, send: Send, split: int, limit: int) -> None:
+    def __init__(self, send: Send, split: int, pause: float, limit: int) -> None:
         self._send = send
         self._split = split
+        self._pause = pause
         self._limit = limit
         self.sent = 0
         self.events = 0
@@ -117,7 +123,7 @@ class _Writer:
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
             self.sent += len(piece)
             if self._split:
-                await asyncio.sleep(SPLIT_SECONDS)
+                await asyncio.sleep(self._pause)
 
     @property
     def is_gone(self) -> bool:

@@ -29,7 +29,8 @@ MAX_LOGGED_BYTES = 100_000
 
 def note(state: State, request: Request, operation: Operation, subject: tuple[str, ...], answer: Reply) -> None:
     """Log a write with its time, once it was answered; refused ones as well."""
-    if operation in WRITES:
+    is_question = operation == "protection" and request.method == "POST"
+    if operation in WRITES and not is_question:
         state.messaging.sending.note(operation, subject, answer.status, _said(request))
 
 

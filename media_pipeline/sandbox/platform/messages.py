@@ -1,6 +1,6 @@
 """M1 and M5: message conversations with their participants, and single messages with their attachments.
 
-A conversation that is recorded has participants only: what was said in it is its recording.
+A conversation that is recorded has participants only: what was said in it is in its recording.
 """
 
 from __future__ import annotations
@@ -29,41 +29,26 @@ _CALLS = {"voice": "calls", "screenshare": "screenshares", "chat": "chats", "ema
 
 def conversation(state: State, request: Request, conversation_id: str) -> Reply:
     """M1: MessageConversation."""
+    uri = f"/api/v2/conversations/messages/{conversation_id}"
     found = state.messaging.find(conversation_id)
-    if found is None:
+    if found is not None:
+        participants = [
+            {**each, "messages": _details(state, request, found, guest=each["purpose"] == "customer")}
+            for each in _participants(state, found)
+        ]
+        return json_reply({"id": conversation_id, "participants": participants, "selfUri": uri})
+    recorded = _recorded(state, conversation_id)
+    if recorded is None or not any("messages" in each for each in recorded["participants"]):
         return missing("message_conversation", "conversation")
-    participants = [
-        {**each, "messages": _details(state, request, found, guest=each["purpose"] == "customer")}
-        for each in _participants(state, found)
-    ]
-    uri = f"/api/v2/conversations/messages/{found.id}"
-    return json_reply({"id": found.id, "participants": participants, "selfUri": uri})
+    participants = [{**each, "messages": []} for each in recorded["participants"]]
+    return json_reply({"id": conversation_id, "participants": participants, "selfUri": uri})
 
 
 def whole(state: State, request: Request, conversation_id: str) -> Reply:
     """`GET /api/v2/conversations/{id}`: any conversation; the ids of its communications are here."""
     found = state.messaging.find(conversation_id)
-    if found is not None:
-        return json_reply(_whole(state, request, found))
-    recorded = state.conversations.find(conversation_id)
-    if recorded is None:
-        return missing("conversation", "conversation")
-    listed = row(state.org, state.conversations, recorded)
-    held = state.messaging.attributes.get(conversation_id, {})
-    participants = [
-        {
-            "id": each["participantId"],
-            "purpose": each["purpose"],
-            "attributes": held.get(each["participantId"], {}),
-            **_communications(each["sessions"]),
-        }
-        for each in listed["participants"]
-    ]
-    start, end = listed["conversationStart"], listed["conversationEnd"]
-    uri = f"/api/v2/conversations/{conversation_id}"
-    return json_reply(
-        {"id": conversation_id, "startTime": start, "endTime": end, "participants": participants, "selfUri": uri}
-    )
+    entity = _recorded(state, conversation_id) if found is None else _whole(state, request, found)
+    return missing("conversation", "conversation") if entity is None else json_reply(entity)
 
 
 def message(state: State, request: Request, conversation_id: str, message_id: str) -> Reply:
@@ -86,7 +71,8 @@ def several(state: State, request: Request, conversation_id: str) -> Reply:
         raise BadRequestError(f"The body must be a list of at most {MAX_BULK} message ids.", "invalid.value")
     found = state.messaging.find(conversation_id)
     if found is None:
-        return missing("message_details", "conversation")
+        recorded = _recorded(state, conversation_id)
+        return missing("message_details", "conversation") if recorded is None else json_reply({"entities": []})
     by_id = {each.id: each for each in found.said(state.messaging.now())}
     entities = [message_data(state, request, found, by_id[each]) for each in dict.fromkeys(ids) if each in by_id]
     return json_reply({"entities": entities})
@@ -143,13 +129,38 @@ def participant_ids(state: State, conversation_id: str) -> list[str]:
     found = state.messaging.find(conversation_id)
     if found is not None:
         return [found.guest_participant_id, found.agent_participant_id]
-    recorded = state.conversations.find(conversation_id)
-    rows = [] if recorded is None else row(state.org, state.conversations, recorded)["participants"]
-    return [each["participantId"] for each in rows]
+    recorded = _recorded(state, conversation_id)
+    return [] if recorded is None else [each["id"] for each in recorded["participants"]]
+
+
+def _recorded(state: State, conversation_id: str) -> Entity | None:
+    """A recorded conversation: its participants, whose communications have no messages here; None = there is none."""
+    found = state.conversations.find(conversation_id)
+    if found is None:
+        return None
+    listed, held = row(state.org, state.conversations, found), state.annotations.attributes.get(conversation_id, {})
+    participants = [
+        {
+            "id": each["participantId"],
+            "purpose": each["purpose"],
+            "attributes": held.get(each["participantId"], {}),
+            **_span(each["sessions"]),
+            **({"userId": each["userId"]} if "userId" in each else {}),
+            **_communications(each["sessions"]),
+        }
+        for each in listed["participants"]
+    ]
+    return {
+        "id": conversation_id,
+        "startTime": listed["conversationStart"],
+        "endTime": listed["conversationEnd"],
+        "participants": participants,
+        "selfUri": f"/api/v2/conversations/{conversation_id}",
+    }
 
 
 def _participants(state: State, found: MessageConversation) -> list[Entity]:
-    held = state.messaging.attributes.get(found.id, {})
+    held = state.annotations.attributes.get(found.id, {})
     return [
         {
             "id": found.guest_participant_id,
@@ -166,6 +177,14 @@ def _participants(state: State, found: MessageConversation) -> list[Entity]:
             "queue": {"id": found.queue_id},
         },
     ]
+
+
+def _span(sessions: list[Entity]) -> Entity:
+    segments = [segment for session in sessions for segment in session["segments"]]
+    return {
+        "startTime": min(segment["segmentStart"] for segment in segments),
+        "endTime": max(segment["segmentEnd"] for segment in segments),
+    }
 
 
 def _communications(sessions: list[Entity]) -> dict[str, list[Entity]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
 import httpx
 import pytest
 
+from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.running import running
+from media_pipeline_tests.sandbox.conftest import logged_in
 from media_pipeline_tests.sandbox.messaging.conftest import heard, moved, planted
 
 PATH = "/api/v2/conversations/events"
@@ -158,3 +162,55 @@ def test_what_is_to_come_is_heard_when_its_time_has_come(sandbox, api, admin):
     after = admin.get("/messaging/events").json()
     assert len(after) > before
     assert len({each["id"] for each in after}) == len(after)
+
+
+def test_an_open_stream_ends_with_the_sandbox_and_when_it_is_set_back(sandbox, api, admin, silent):
+    planted(admin)
+    with api.stream("GET", PATH) as answer:
+        pieces = answer.iter_raw()
+        next(pieces)
+        sandbox.restore()
+        assert b"".join(pieces).endswith(b"\n\n")
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=1, days=1)) as other:
+        client = logged_in(other.url)
+        answer = client.send(client.build_request("GET", PATH), stream=True)
+        pieces = answer.iter_raw()
+        next(pieces)
+    list(pieces)
+    client.close()
+
+
+def test_a_stream_may_break_before_it_begins_and_may_drip(sandbox, api, admin, silent):
+    planted(admin)
+    sandbox.break_with({"fault": "reset", "on": "events", "headers": False, "times": 1})
+    with pytest.raises(httpx.TransportError):
+        raw(api)
+    sandbox.break_with(
+        {"fault": "slow_drip", "on": "events", "bytes_per_second": 200}, {"fault": "stream_cut", "after_bytes": 60}
+    )
+    with api.stream("GET", PATH) as answer:
+        pieces = [len(each) for each in answer.iter_raw()]
+    assert (sum(pieces), max(pieces)) == (60, 20)
+
+
+def test_fifty_broken_connections_lose_and_repeat_nothing_for_who_resumes(sandbox, api, admin, silent):
+    made = planted(admin, count=2_000)["files"]  # 510 kB, more than fifty pieces of 8 kB
+    cut = {"fault": "stream_cut", "after_bytes": 8_000, "drawn": True, "with_reset": True, "times": 50}
+    sandbox.break_with(cut)
+    found: list[str] = []
+    last, broken_off = None, 0
+    while len(found) < len(made):
+        headers, rest = ({} if last is None else {"Last-Event-ID": last}), b""
+        try:
+            with api.stream("GET", PATH, headers=headers) as answer:
+                for piece in answer.iter_raw():
+                    *events, rest = (rest + piece).split(b"\n\n")
+                    for lines in (event.decode().split("\n") for event in events if b"data: " in event):
+                        last = lines[0].removeprefix("id: ")
+                        found.append(json.loads(lines[1].removeprefix("data: "))["data"]["file"]["id"])
+                    if len(found) >= len(made):
+                        break
+        except httpx.HTTPError:
+            broken_off += 1
+    assert found == [each["file_id"] for each in made]
+    assert broken_off == 50

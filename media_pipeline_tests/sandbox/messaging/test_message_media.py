@@ -47,6 +47,8 @@ def test_a_picture_is_put_becomes_valid_and_reaches_the_guest(api, admin, files,
     medium = api.get(f"{sending(made)}/media/{id_}").json()
     assert (medium["mediaType"], medium["contentLengthBytes"]) == ("image/png", len(PICTURE))
     assert files.get(medium["url"]).content == PICTURE
+    written = [(each["operation"], each["status"]) for each in admin.get("/messaging/writes").json()]
+    assert written == [("message_media_upload", 200), ("media_put", 200)]
     answer = api.post(sending(made), json={"mediaIds": [id_]})
     assert answer.status_code == 200
     (received,) = admin.get("/messaging/guest").json()

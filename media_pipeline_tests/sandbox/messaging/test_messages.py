@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import httpx
 import pytest
 
+from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.running import running
+from media_pipeline_tests.sandbox.conftest import END
 from media_pipeline_tests.sandbox.messaging.conftest import planted
 from media_pipeline_tests.sandbox.platform.conftest import DAY, DETAILS
 
@@ -113,3 +119,34 @@ def test_a_recorded_conversation_has_participants_too(api, truth):
     found = api.get(f"/api/v2/conversations/{record['platform']['conversation_id']}").json()
     customer = next(each for each in found["participants"] if each["purpose"] == "customer")
     assert record["platform"]["communication_id"] in {each["id"] for each in customer["calls"]}
+
+
+def test_a_recorded_message_conversation_has_people_and_no_messages_to_look_at(api, truth):
+    record = next(each for each in truth if each["kind"] == "message")
+    conversation_id = record["platform"]["conversation_id"]
+    found = api.get(f"{MESSAGES}/{conversation_id}").json()
+    assert "customer" in {each["purpose"] for each in found["participants"]}
+    assert [each["messages"] for each in found["participants"]] == [[]] * len(found["participants"])
+    assert api.post(f"{MESSAGES}/{conversation_id}/messages/bulk", json=["a"]).json() == {"entities": []}
+    call = next(each for each in truth if each["kind"] == "ordinary")
+    assert api.get(f"{MESSAGES}/{call['platform']['conversation_id']}").status_code == 404
+
+
+def test_equal_options_give_equal_conversations_in_every_sandbox(sandbox, admin):
+    mine = seeded(admin)
+    options = SandboxOptions(port=0, bodies="tiny", per_day=1, days=2, end=END)
+    with running(options) as other, running(dataclasses.replace(options, seed=8)) as stranger:
+        for one in (other, stranger):
+            one.state.clock.offset_seconds = sandbox.state.clock.offset_seconds
+        urls = [f"{each.url}/_sandbox" for each in (other, stranger)]
+        with httpx.Client(base_url=urls[0]) as same, httpx.Client(base_url=urls[1]) as different:
+            assert seeded(same) == mine
+            assert not seeded(different).keys() & mine.keys()
+
+
+def test_an_org_of_years_has_messages_of_its_last_days_and_of_today(sandbox):
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=1, days=3_000, end=END)) as other:
+        other.state.clock.offset_seconds = sandbox.state.clock.offset_seconds
+        days = {str(each.start.date()) for each in other.state.messaging.conversations()}
+    assert len(days) == 31
+    assert (min(days), max(days)) == ("2026-10-22", "2026-11-21")

@@ -150,7 +150,5 @@ def test_the_sdk_reaches_every_published_messaging_operation(sdk, client, conver
     conversations.patch_conversation_participant_attributes(ids[0], participant, {"attributes": {"a": "b"}})
     sdk.RecordingApi(client).put_conversation_recording(truth[3]["platform"]["conversation_id"], truth[3]["id"], {})
     counted = httpx.get(f"{sandbox.url}/_sandbox/stats").json()["requests"]
-    assert set(counted) == {"token", "media_put", *get_args(PlatformMessagingOperation)} - (
-        {*S3_OPERATIONS} - {"media_put"}
-    )
+    assert {*get_args(PlatformMessagingOperation)} - {*S3_OPERATIONS} | {"media_put"} <= set(counted)
     assert all(status < "300" for statuses in counted.values() for status in statuses)

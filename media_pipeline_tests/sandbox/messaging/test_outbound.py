@@ -10,6 +10,9 @@ import pytest
 
 from media_pipeline.sandbox.audio import Codec, encode
 from media_pipeline.sandbox.messaging.contents import content_type_of
+from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.running import running
+from media_pipeline_tests.sandbox.conftest import logged_in
 from media_pipeline_tests.sandbox.messaging.conftest import moved, planted
 
 UPLOAD = "/api/v2/media/attachments/upload"
@@ -58,9 +61,9 @@ def test_audio_is_known_by_its_content(api):
 def test_a_medium_is_read_behind_its_url_for_15_minutes(sandbox, api, files):
     made = uploaded(api)
     assert files.get(made["mediaUrl"]).content == VOICE["wav"]
-    moved(sandbox, minutes=14, seconds=59)
+    moved(sandbox, minutes=14)
     assert files.get(made["mediaUrl"]).status_code == 200
-    moved(sandbox, seconds=2)
+    moved(sandbox, minutes=1, seconds=1)
     assert files.get(made["mediaUrl"]).status_code == 403
 
 
@@ -192,3 +195,14 @@ def test_retention_of_a_recording_is_its_date_of_deletion_in_both_dialects(sandb
     moved(sandbox, minutes=60)
     assert api.get(one).json()["fileState"] == "DELETED"
     assert api.get(f"/api/v2/media/{record['id']}").status_code == 404
+
+
+def test_a_sandbox_that_speaks_logs_the_writes_of_both_dialects_too():
+    with running(SandboxOptions(port=0, per_day=1, days=1)) as speaking, logged_in(speaking.url) as api:
+        admin = f"{speaking.url}/_sandbox/messaging"
+        made = httpx.post(f"{admin}/conversations", json={}).json()
+        sending = f"{MESSAGES}/{made['conversation_id']}/communications/{made['communication_id']}/messages"
+        assert api.post(sending, json={"textBody": "Hello"}).status_code == 200
+        assert api.put(f"/api/v2/conversations/{made['conversation_id']}/context", json={"context": {}}).is_success
+        logged = [each["operation"] for each in httpx.get(f"{admin}/writes").json()]
+        assert logged == ["message_create", "context"]
