@@ -457,3 +457,15 @@ def test_a_day_without_its_media_says_what_to_materialize(org, tmp_path):
     assert not result.success
     failure = result.failure_data_for_node("metadata_annotations")
     assert "materialize interaction_media for that day first" in str(failure.error)
+
+
+def test_inbox_and_ledger_may_lie_in_a_bucket(org, export, annotate, s3_root):
+    export(org, root=s3_root)
+    first = annotate(org, root=s3_root)
+    target = voice(first)[0]
+    first.tables.store.put("inbox/annotations/calls.jsonl", json.dumps(line(target)).encode())
+    writes = len(told(org)["writes"])
+    done = annotate(org, root=s3_root)
+    assert rows_of(done)[target, "crm.case"]["outcome"] == "sent"
+    assert len(told(org)["writes"]) == writes + 1
+    assert effective(org) == table_says(done)

@@ -30,6 +30,7 @@ DERIVED = "derived"
 NOTE = {"measure_version": MEASURE_VERSION}
 """Of the day's file: which figures may be taken from it."""
 UNFIT = {
+    "too_long": "The source's name for it is longer than an annotation may be.",
     "pii": "Personal data was found in the value, which comes from the source; it is not told.",
     "secret": "A token, a signature or a password was found in the value, which comes from the source; it is not told.",
 }
@@ -137,8 +138,9 @@ def _inbox(step: Step, media: MediaResource) -> Inbox:
 
 def _handed_in(inbox: Inbox, step: Step, media: MediaResource) -> SortedRows:
     """The inbox's rows about the day's interactions; raises TableMissing when those are not known."""
-    media.tables.read("interaction_media", step.day, ["media_id"])  # says what to materialize when it is missing
-    interactions = {row["interaction_id"] for row in media.tables.rows("interaction_media", step.day)}
+    # says what to materialize when it is missing
+    ids = media.tables.read("interaction_media", step.day, ["interaction_id"])["interaction_id"]
+    interactions = set(ids.unique().to_pylist())
     return SortedRows(TABLE, inbox.rows(interactions), key=("interaction_id", "annotation_key"))
 
 

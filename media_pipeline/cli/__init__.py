@@ -5,8 +5,11 @@ from __future__ import annotations
 import typer
 
 from media_pipeline.cli.archive import explain, export, verify
+from media_pipeline.cli.callbacks import app as _callbacks
+from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
+from media_pipeline.cli.service import serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
 
 app = typer.Typer(
@@ -15,5 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-for _command in (export, verify, explain, redact, redact_audio, doctor, plan, sandbox, demo):
+for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, sandbox, demo):
     app.command()(_command)
+app.add_typer(_callbacks, name="callbacks")
+app.add_typer(tokens, name="token")
+app.add_typer(_hold, name="hold")

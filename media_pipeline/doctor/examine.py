@@ -52,7 +52,9 @@ def examine(settings: Settings) -> Report:
         )
         transcripts = found["transcripts"]
         transcribed = transcripts if isinstance(transcripts, Transcribed) else None
-        features = features_of(settings.dialect, writes_back=settings.allow_write_back)
+        features = features_of(
+            settings.dialect, writes_back=settings.allow_write_back, deletes=settings.allow_remote_delete
+        )
         client = _client(settings, transport, stats, features)
         if isinstance(found["token"], float):
             asked = client.findings(transcribed)

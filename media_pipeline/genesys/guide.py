@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.guide_annotations import put_metadata
+from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.source import (
     Annotation,
@@ -31,7 +32,7 @@ from media_pipeline.genesys.source import (
     StorageUse,
 )
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, items, milliseconds, number, text, time
+from media_pipeline.genesys.values import count, items, milliseconds, number, path_segment, text, time
 
 PAGE_SIZE = 200
 SAMPLE_PAGES = 3
@@ -50,11 +51,11 @@ _FILE_STATES: dict[str | None, FileState] = {
 }
 
 
-class GuideSource:
+class GuideSource(GuideDeletion):
     """OrgSource over the guides' endpoints; a recording id is a media id, one file a recording."""
 
     def __init__(self, transport: Transport) -> None:
-        self._api = transport
+        super().__init__(transport)
         self._events = GuideEvents(transport)
 
     def close(self) -> None:
@@ -226,10 +227,7 @@ def _query(day: dt.date) -> str:
 
 
 def _path(kind: str, recording_id: str) -> str:
-    segment = quote(recording_id, safe="")
-    if set(segment) <= {"."}:  # '.' and '..' would be resolved away as path segments
-        segment = segment.replace(".", "%2E")
-    return f"/api/v2/{kind}/{segment}"
+    return f"/api/v2/{kind}/{path_segment(recording_id)}"
 
 
 def _iso(moment: dt.datetime) -> str:

@@ -27,6 +27,8 @@ class Feature:
     without: str
     writes: bool = False
     """Whether it changes the org, which is done with MEDIA_ALLOW_WRITE_BACK=1 only."""
+    deletes: bool = False
+    """Whether it deletes in the org, which is done with MEDIA_ALLOW_REMOTE_DELETE=1 only."""
 
     @property
     def sentence(self) -> str:
@@ -79,6 +81,20 @@ FEATURES = (
         without="annotations are `failed` / `forbidden`",
         writes=True,
     ),
+    Feature(
+        name="deletion of recordings (retention)",
+        operations=("recording_change",),
+        permissions=("recording:recording:editRetention",),
+        without="recordings that are due are `failed` / `forbidden` in media_retention",
+        deletes=True,
+    ),
+    Feature(
+        name="protection of held conversations",
+        operations=("protection",),
+        permissions=("recording:deletionProtection:apply", "recording:deletionProtection:revoke"),
+        without="a hold keeps us from deleting, and nobody else",
+        writes=True,
+    ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
 )
@@ -114,14 +130,23 @@ GUIDE_FEATURES = (
         without="annotations are `failed` / `forbidden`",
         writes=True,
     ),
+    Feature(
+        name="deletion of media (retention)",
+        operations=("media_retention", "attachment_delete"),
+        permissions=("archivings:export", "media:delete"),
+        without="media that are due are `failed` / `forbidden` in media_retention",
+        deletes=True,
+    ),
 )
 """The guides' names for what their endpoints need; no endpoint of theirs tells what a client has."""
 
 
-def features_of(dialect: str, *, writes_back: bool) -> tuple[Feature, ...]:
+def features_of(dialect: str, *, writes_back: bool, deletes: bool) -> tuple[Feature, ...]:
     """The features that a client of this dialect uses."""
     features = FEATURES if dialect == "platform" else GUIDE_FEATURES
-    return tuple(feature for feature in features if writes_back or not feature.writes)
+    return tuple(
+        feature for feature in features if (writes_back or not feature.writes) and (deletes or not feature.deletes)
+    )
 
 
 def needed_for(operation: str) -> str:

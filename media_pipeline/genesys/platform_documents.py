@@ -112,9 +112,10 @@ class Documents:
         return self._patience.run(lambda: self._attempt(link), OPERATION, self._stats)
 
     def _attempt(self, link: str) -> Document:
+        began = time.monotonic()
         try:
             with self._http.stream("GET", link) as reply, ExitStack() as held:
-                self._stats.called(OPERATION, reply.status_code)
+                self._stats.called(OPERATION, reply.status_code, time.monotonic() - began)
                 _judge(reply)
                 data, end = bytearray(), time.monotonic() + LONGEST_SECONDS
                 for piece in reply.iter_bytes():
@@ -127,7 +128,7 @@ class Documents:
                         raise MalformedReply(f"A transcript document is longer than {MOST_BYTES // 1_000_000} MB.")
                 return parse(data)
         except (httpx.TransportError, httpx.DecodingError) as error:
-            self._stats.called(OPERATION, 0)
+            self._stats.called(OPERATION, 0, time.monotonic() - began)
             raise TryAgain(
                 ServerError(f"The transcript's host broke the connection ({type(error).__name__}).")
             ) from None

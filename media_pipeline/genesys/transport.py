@@ -6,6 +6,7 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
@@ -45,6 +46,8 @@ _ERROR_BYTES = 64 * 1024
 _ABOUT_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 MAX_REDIRECTS = 5
 TOKEN = "token"  # noqa: S105  the operation's name
+
+_BEGAN = "began"
 
 CredentialStyle = Literal["basic", "form"]
 
@@ -111,11 +114,13 @@ class Transport:
         accepted: tuple[int, ...] = (200,),
         decode: Callable[[bytes], Any] = msgspec.json.decode,
         patience: Patience | None = None,
+        last_look: Callable[[], None] | None = None,
     ) -> Any:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
         `patience`: this call's own.
+        `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         """
 
         def attempt() -> Any:
@@ -124,7 +129,7 @@ class Transport:
                 self.endpoints.api + path,
                 content=None if body is None else json.dumps(body).encode(),
                 headers=None if body is None else {"Content-Type": "application/json"},
-                extensions={"operation": operation},
+                extensions={"operation": operation, "last_look": last_look},
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
@@ -229,7 +234,7 @@ class Transport:
         try:
             return (through or self._http).send(request, auth=auth, stream=through is not None)
         except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
-            self._stats.called(operation, 0)
+            self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
             raise TryAgain(
@@ -315,17 +320,29 @@ class Transport:
 
     def _before(self, request: httpx.Request) -> None:
         self._pacer.acquire()
+        last_look = request.extensions.get("last_look")
+        if last_look is not None:
+            last_look()
+        request.extensions[_BEGAN] = time.monotonic()
 
     def _after(self, response: httpx.Response) -> None:
         operation, status = response.request.extensions["operation"], response.status_code
-        self._stats.called(operation, status)
-        if operation == TOKEN:
-            return  # the login host's limits are its own
         message = ""
-        if status == httpx.codes.TOO_MANY_REQUESTS and "streamed" not in response.request.extensions:
-            response.read()
-            message = self._message(response)
-        self._pacer.learned(status, response.headers, message)
+        try:
+            if "streamed" not in response.request.extensions:
+                response.read()  # as who asked is going to; a call has taken as long as its whole reply
+                if status == httpx.codes.TOO_MANY_REQUESTS:
+                    message = self._message(response)
+        finally:
+            if operation != TOKEN:  # the login host's limits are its own
+                self._pacer.learned(status, response.headers, message)
+        self._stats.called(operation, status, _seconds_since(response.request))
+
+
+def _seconds_since(request: httpx.Request) -> float | None:
+    """The time since a request left, without its wait for the budget; None when it never did."""
+    began = request.extensions.get(_BEGAN)
+    return None if began is None else time.monotonic() - began
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

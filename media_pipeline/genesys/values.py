@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -24,6 +25,12 @@ def text(value: object) -> str | None:
 def decoded_or_nothing(content: bytes) -> Any:
     """JSON, or None for a body that is empty, as replies to writes may be."""
     return msgspec.json.decode(content) if content.strip() else None
+
+
+def path_segment(identifier: str) -> str:
+    """An id as one segment of a path; '.' and '..' would be resolved away."""
+    segment = quote(identifier, safe="")
+    return segment.replace(".", "%2E") if set(segment) <= {"."} else segment
 
 
 def number(value: object) -> float | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from media_pipeline.genesys.redaction import holds_credentials
 from media_pipeline.genesys.source import ANNOTATIONS_SOURCE, Annotation
@@ -52,12 +52,6 @@ class HandedIn(Written):
     format: str | None = None
 
 
-def derived(key: str, value: str, category: str) -> Annotation:
-    """An annotation of our own; raises ValueError (pydantic's) for one that must not be."""
-    made = Written(key=RESERVED_PREFIX + key, value=value, category=category)
-    return Annotation(key=made.key, value=made.value, category=made.category)
-
-
 def format_problem(media_type: str | None, media_format: str | None) -> str | None:
     """What the media matrix says against a format; None where it expects any, or no media type is named."""
     name = media_type_named(media_type)
@@ -85,7 +79,11 @@ def _words(key: str) -> str:
 
 
 def is_unfit(annotation: Annotation) -> str | None:
-    """`pii` or `secret` for an annotation of ours that must not leave; its numbers and hashes are no text."""
+    """`too_long`, `pii` or `secret` for an annotation of ours that must not leave; numbers and hashes are no text."""
+    try:
+        Written(key=annotation.key, value=annotation.value, category=annotation.category)
+    except ValidationError:  # keys and categories are ours, values may be what the source calls things
+        return "too_long"
     if _MACHINE_MADE.fullmatch(annotation.value):
         return None
     if holds_credentials(annotation.value):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from media_pipeline.genesys.source import Annotation
-from media_pipeline.interactions.annotations import RESERVED_PREFIX, derived
+from media_pipeline.interactions.annotations import RESERVED_PREFIX
 from media_pipeline.interactions.levels import Figures
 from media_pipeline.interactions.sound import Unmeasured
 
@@ -81,7 +81,7 @@ def _of_medium(medium: Medium, prefix: str, figures: Mapping[str, str]) -> list[
     if medium.covered_ms is not None and seconds is not None and float(seconds) > 0:
         analytics["transcript_coverage"] = f"{min(1.0, medium.covered_ms / 1000 / float(seconds)):.4f}"
     return [
-        derived(prefix + name, value, category)
+        Annotation(key=RESERVED_PREFIX + prefix + name, value=value, category=category)
         for category, values in ((TECHNICAL, technical), (ANALYTICS, analytics))
         for name, value in values.items()
         if value is not None

@@ -1,1 +1,1 @@
-"""What guests send in message conversations: noticed here. No dagster, no HTTP, no knowledge of dialects."""
+"""Messages: what guests send, voice messages on their way out, and what is purged when. Plain Python."""

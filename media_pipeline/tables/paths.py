@@ -62,9 +62,38 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+RETENTION_NEW = "retention/new/"
+"""What was scheduled for deletion and is not in its table yet."""
+RETENTION_HOLDS = "retention/holds/"
+RETENTION_DAYS = "retention/days.json"
+"""Which days of media_retention have something to do, and from when on."""
+RETENTION_LEASE = "leases/retention.json"
+
+
 def written_back_key(what: str, day: dt.date) -> str:
     """What is known of an org's copy of what we wrote back."""
     return f"write_back/date={day}/{what}.jsonl"
+
+
+OUTBOX_PREFIX = "outbox/"
+"""Events that runs have announced and that no deliverer has taken yet."""
+CHECKING_PREFIX = "announced/checking/"
+"""Days whose report is being written: whether they are complete is announced right after."""
+
+
+def outbox_key(day: dt.date, run_id: str, number: int) -> str:
+    """One batch of announced events; `number` in ns since 1970 puts batches in order."""
+    return f"{OUTBOX_PREFIX}{number:020d}.{day}.{safe_name(run_id)}.jsonl"
+
+
+def announced_key(day: dt.date, event_type: str) -> str:
+    """What was announced of a day, so that it is announced again only when it changed."""
+    return f"announced/date={day}/{event_type}.json"
+
+
+def checking_key(day: dt.date) -> str:
+    """The note that a day's completeness is about to be announced."""
+    return f"{CHECKING_PREFIX}date={day}.json"
 
 
 def plan_key(first: dt.date, last: dt.date) -> str:

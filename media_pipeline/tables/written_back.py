@@ -54,7 +54,7 @@ class WrittenBack:
         """Before a payload is sent: nothing is known any more. Returns when that outlives a power cut."""
         self._confirmed.pop(identifier, None)
         self._append({"id": identifier, "intended": sha256})
-        os.fdatasync(self._file.fileno())
+        os.fsync(self._file.fileno())
 
     def confirm(self, identifier: str, sha256: str) -> None:
         """The org said yes; this outlives the process when it returns."""

@@ -6,11 +6,9 @@ import random
 import uuid
 
 import pytest
-from pydantic import ValidationError
 
 from media_pipeline.genesys.source import Annotation
 from media_pipeline.interactions.annotations import (
-    derived,
     format_problem,
     is_unfit,
     payload_sha256,
@@ -87,10 +85,10 @@ def test_formats_are_checked_as_people_write_them():
     assert format_problem(None, "anything") is None
 
 
-@pytest.mark.parametrize(("key", "value"), [("a key", "v"), ("k", "x" * 2_001), ("k\n", "v")])
-def test_our_own_annotations_keep_the_same_rules(key, value):
-    with pytest.raises(ValidationError):
-        derived(key, value, "technical")
+def test_what_the_source_calls_things_may_be_too_long_and_is_not_cut():
+    long = annotations_of([medium(media_type="x" * 2_001)], {}, lambda key: FIGURES).annotations
+    assert [(one.key, is_unfit(one)) for one in long if is_unfit(one)] == [("archive.media_type", "too_long")]
+    assert all(is_unfit(one) is None for one in annotations_of([medium()], {}, lambda key: FIGURES).annotations)
 
 
 def test_the_hash_is_that_of_the_canonical_payload_whatever_the_order():

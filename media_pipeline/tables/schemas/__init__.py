@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from media_pipeline.tables.schemas import interactions, messaging, recordings
+from media_pipeline.tables.schemas import interactions, messaging, recordings, retention
 
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": recordings.RECORDING_INVENTORY,
@@ -21,5 +21,6 @@ TABLES: dict[str, pa.Schema] = {
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
     "conversation_events": messaging.CONVERSATION_EVENTS,
     "metadata_annotations": interactions.METADATA_ANNOTATIONS,
+    "media_retention": retention.MEDIA_RETENTION,
 }
 """Every table by name."""
