@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
+    link_key: SecretStr = Field(SecretStr(""), alias="MEDIA_LINK_KEY")
+    listener_requests_per_minute: int = Field(6000, alias="MEDIA_LISTENER_REQUESTS_PER_MINUTE", ge=1)
+    listener_streams: int = Field(256, alias="MEDIA_LISTENER_STREAMS", ge=1)
+
     webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
 
