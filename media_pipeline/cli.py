@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
+tokens = typer.Typer(no_args_is_help=True, help="Tokens of the service.")
+app.add_typer(tokens, name="token")
 
 
 @app.command()
@@ -232,6 +234,35 @@ def plan(
         show_plan(_out, result.plan, result.where)
     fits = result.comparison is not None or all(place.suffices for place in result.plan.places)
     raise typer.Exit(0 if fits else 1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen; off loopback only with tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the HTTP API: voice messages in, cleanup, health and metrics. Ends on SIGTERM when requests are done."""
+    try:
+        from media_pipeline.service.serve import serve as run
+    except ModuleNotFoundError as error:
+        raise _stop(f"The service needs {error.name}: pip install 'media-pipeline[serve]'.") from None
+    from media_pipeline.settings import Settings
+
+    with _explained():
+        run(Settings.load(), host, port, lambda sentence: print(sentence, flush=True))
+
+
+@tokens.command("new")
+def new_token(
+    name: Annotated[str, typer.Option(help="Who will use it; audit lines carry this name.", show_default=False)],
+    scope: Annotated[list[str], typer.Option(help="What it is for; repeat for more.", show_default=False)],
+) -> None:
+    """Make a token for the service: shown once, kept nowhere; the entry for MEDIA_SERVICE_TOKENS holds its hash."""
+    from media_pipeline.service.tokens import new_token as made
+
+    with _explained():
+        token, entry = made(name, scope)
+    typer.echo(f"token: {token}\nentry: {entry}")
 
 
 @app.command()

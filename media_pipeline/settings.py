@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
+    inbox: Path | None = Field(None, alias="MEDIA_INBOX")
+    service_tokens: SecretStr = Field(SecretStr(""), alias="MEDIA_SERVICE_TOKENS")
     link_key: SecretStr = Field(SecretStr(""), alias="MEDIA_LINK_KEY")
     listener_requests_per_minute: int = Field(6000, alias="MEDIA_LISTENER_REQUESTS_PER_MINUTE", ge=1)
     listener_streams: int = Field(256, alias="MEDIA_LISTENER_STREAMS", ge=1)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 
 REASONS: dict[str, tuple[int, str]] = {
-    "bad_request": (400, "The query is not one this takes: file is a number, date a day such as 2026-11-20."),
+    "bad_request": (422, "The query is not one this takes: file is a number, date a day such as 2026-11-20."),
     "no_credentials": (401, "This needs a signed link, or a token with the scope listen."),
     "unknown_token": (401, "The token is not known."),
     "missing_scope": (403, "The token lacks the scope listen."),
