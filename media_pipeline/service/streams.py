@@ -23,7 +23,7 @@ from media_pipeline.service.tokens import LISTEN, Caller
 
 _needs = Needs(LISTEN)
 """Or a signed link to this very file: playback looks at both itself."""
-BYTES = {"type": "string", "format": "binary"}
+CONTENT = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
 _REFUSALS = (401, 403, 404, 412, 416, 422, 429, 502, 503, 504)
 
 
@@ -33,10 +33,10 @@ def add_routes(app: FastAPI) -> None:
     listening = Listening(service.settings, service.store, service.journal, app.state.tokens.caller)
     service.closing.append(listening.close)
     answers: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The whole recording.", "content": {"audio/*": {"schema": BYTES}}},
+        200: {"description": "The whole recording.", "content": CONTENT},
         206: {
             "description": "The ranges asked for; several as multipart/byteranges.",
-            "content": {"audio/*": {"schema": BYTES}},
+            "content": CONTENT,
         },
         304: {"description": "It is the version that is known."},
         **{status: _described(status) for status in _REFUSALS},
