@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_pipeline.messaging.inbox import INCOMING, RECEIPTS
+from media_pipeline.messaging.inbox import INCOMING, METADATA_SUFFIX, RECEIPTS
 from media_pipeline.messaging.receipts import KEEP_SECONDS
 from media_pipeline.storage.local import STAGING, STALE_STAGING_SECONDS
 from media_pipeline.storage.lock import removed_unless_locked
@@ -83,9 +83,10 @@ def _leftovers(spool: Path, root: Path | None, inbox: Path | None) -> Iterator[_
         places[root / STAGING] = STALE_STAGING_SECONDS
     if inbox is not None:
         places |= {inbox / INCOMING: STALE_STAGING_SECONDS, inbox / RECEIPTS: KEEP_SECONDS}
-        for path in inbox.glob("*.*"):
-            if _OURS.match(path.name) and not path.with_suffix(".json").exists():
-                yield _Leftover(path, STALE_STAGING_SECONDS)
+        with contextlib.suppress(OSError):
+            for path in inbox.iterdir():
+                if _OURS.match(path.name) and not path.with_suffix(METADATA_SUFFIX).exists():
+                    yield _Leftover(path, STALE_STAGING_SECONDS)
     for place, age in places.items():
         if place.is_symlink():  # links below it are not followed either
             continue
@@ -97,18 +98,21 @@ def _leftovers(spool: Path, root: Path | None, inbox: Path | None) -> Iterator[_
 
 
 def _sweeps(spool: Path) -> Iterator[Path]:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         yield from (path for path in spool.iterdir() if _SWEEP.match(path.name))
 
 
 def _open_files() -> set[tuple[int, int]]:
     """Device and inode of each file that a process of this user has open; empty where there is no /proc."""
     found = set()
-    for entry in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):  # closed meanwhile, or another user's
-            facts = entry.stat()
-            if stat.S_ISREG(facts.st_mode):
-                found.add((facts.st_dev, facts.st_ino))
+    processes = [path for path in Path("/proc").iterdir() if path.name.isdecimal()] if Path("/proc").is_dir() else []
+    for process in processes:
+        with contextlib.suppress(OSError), os.scandir(process / "fd") as entries:  # ended, or another user's
+            for entry in entries:
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    facts = entry.stat()
+                    if stat.S_ISREG(facts.st_mode):
+                        found.add((facts.st_dev, facts.st_ino))
     return found
 
 

@@ -50,7 +50,6 @@ class Needs(Access, SecurityBase):
             raise Problem(401, "This needs a known token: Authorization: Bearer <token>.", challenges=self.challenges)
         if self.scope not in caller.scopes:
             raise Problem(403, f"The token of {caller.name} lacks the scope {self.scope} ({SCOPES[self.scope]}).")
-        request.state.caller = caller.name
         return caller
 
     def _token(self, authorization: str) -> str:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from media_pipeline.messaging.purge import purge
 from media_pipeline.service.access import Needs
 from media_pipeline.service.context import of
-from media_pipeline.service.problems import documented
+from media_pipeline.service.problems import Problem, documented
 from media_pipeline.service.tokens import CLEANUP, Caller
 
 MAX_HOURS = 24 * 366
@@ -31,7 +31,12 @@ class Cleaned(BaseModel):
 
 def add_routes(app: FastAPI) -> None:
     """Add this route to an app."""
-    app.delete("/cleanup", responses=documented(401, 403, 422, 503), tags=["operations"])(delete_cleanup)
+    app.delete(
+        "/cleanup",
+        response_description="What was removed.",
+        responses=documented(401, 403, 422, 503),
+        tags=["operations"],
+    )(delete_cleanup)
 
 
 def delete_cleanup(
@@ -46,13 +51,17 @@ def delete_cleanup(
     service = of(request)
     service.journal.ready()
     inbox = service.inbox
-    with _one_at_a_time:
+    if not _one_at_a_time.acquire(blocking=False):  # waiting ones would take the threads of all other routes
+        raise Problem(503, "A purge is under way.", reason="busy")
+    try:
         purged = purge(
             service.settings.spool,
             service.local_root,
             inbox.folder if inbox else None,
             older_than_hours * 3600.0 if older_than_hours is not None else None,
         )
+    finally:
+        _one_at_a_time.release()
     service.journal.emit(
         "leftovers_purged",
         caller=caller.name,

@@ -84,8 +84,10 @@ class Readiness:
 
 def add_routes(app: FastAPI) -> None:
     """Add these routes to an app."""
-    app.get(HEALTH, dependencies=[Depends(Open())], tags=["operations"])(get_health)
-    app.get("/ready", responses=documented(401, 403, 503), tags=["operations"])(get_ready)
+    app.get(HEALTH, response_description="It lives.", dependencies=[Depends(Open())], tags=["operations"])(get_health)
+    app.get(
+        "/ready", response_description="All can be written.", responses=documented(401, 403, 503), tags=["operations"]
+    )(get_ready)
 
 
 async def get_health() -> Alive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -72,9 +73,16 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(self._limits, scope, receive, send)
         counts = scope["path"] not in self._always
+
+        def settled() -> None:
+            nonlocal counts
+            self._under_way -= counts
+            counts = False
+
+        exchange = _Exchange(self._limits, scope, receive, send, settled)
         if counts and self._under_way >= self._limits.requests:
+            counts = False
             await exchange.refuse(Problem(503, "Too many requests are under way; try again.", reason="busy"))
             return
         self._under_way += counts
@@ -84,7 +92,7 @@ class Guard:
                 return
             await self._answered(exchange, scope)
         finally:
-            self._under_way -= counts
+            settled()
 
     async def _answered(self, exchange: _Exchange, scope: Scope) -> None:
         try:
@@ -105,7 +113,7 @@ class _Broken(Exception):
 class _Exchange:
     """One request and its reply."""
 
-    def __init__(self, limits: Limits, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, limits: Limits, scope: Scope, receive: Receive, send: Send, settled: Callable[[], None]) -> None:
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
         self.stated_bytes = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else None
@@ -116,6 +124,7 @@ class _Exchange:
         self._received = 0
         self._deadline = asyncio.get_running_loop().time() + limits.body_seconds
         self._scope = scope
+        self._settled = settled
 
     async def receive(self) -> Message:
         """The next piece of the body, within the limits; raises Problem."""
@@ -143,6 +152,7 @@ class _Exchange:
                 headers["Connection"] = "close"
         elif self._unread and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
+            self._settled()  # who is refused may not keep others out by sending on
             await self._linger()
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)

@@ -23,7 +23,6 @@ MEANINGS = {
     413: "The body is too large.",
     415: "The body or the file is of a type that is not taken.",
     422: "A field is missing, given twice or not as documented.",
-    431: "The request's head is too large.",
     503: "The service cannot do this now; try again after Retry-After.",
 }
 

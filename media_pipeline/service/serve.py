@@ -19,6 +19,8 @@ from media_pipeline.settings import Settings
 GRACEFUL_SECONDS = 30
 """How long requests under way may take to end after SIGTERM."""
 BACKLOG = 1_024
+RECEIVE_BYTES = 64 * 1024
+"""Of each connection: what is read at once, four times as much otherwise, lies in memory for all senders together."""
 
 
 def serve(settings: Settings, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -78,6 +80,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)  # of the connections, which inherit it
     except OSError as error:
         raise ConfigurationError(
             f"Cannot listen on {host}:{port} ({error.strerror}); --port 0 takes any free port."

@@ -44,7 +44,12 @@ _BODY = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        FILE: {"type": "string", "format": "binary", "description": "MP3, WAV or Ogg audio, by its content."},
+        FILE: {
+            "type": "string",
+            "format": "binary",
+            "minLength": 1,
+            "description": "MP3, WAV or Ogg audio, by its content.",
+        },
         "conversation_id": {"type": "string", "pattern": IDENTIFIER},
         "sender_id": {"type": "string", "pattern": IDENTIFIER},
         "transcript": {
@@ -74,6 +79,7 @@ def add_routes(app: FastAPI) -> None:
     app.post(
         PATH,
         status_code=202,
+        response_description="The message waits in the inbox.",
         responses=documented(400, 401, 403, 408, 409, 413, 415, 422, 503),
         openapi_extra={
             "requestBody": {

@@ -131,8 +131,9 @@ def serving(folder: Path, limits: Limits = Limits(), **changed: str | None) -> I
 class Process:
     """`media-pipeline serve` as a process."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     running: Running
+    log: Path
 
     def end(self) -> int:
         """Ask it to end; its exit code."""
@@ -155,22 +156,26 @@ def process(folder: Path, *options: str, **changed: str) -> Iterator[Process]:
     """The real command on a free port."""
     known, entries = tokens_for()
     command = [sys.executable, "-m", "media_pipeline.cli", "serve", "--port", "0", *options]
-    with subprocess.Popen(
-        command,
-        env=environment(variables(folder, entries) | changed),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as started:
+    log = folder / "service.log"
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            command,
+            env=environment(variables(folder, entries) | changed),
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        ) as started,
+    ):
         try:
-            assert started.stdout is not None
-            line = ""
-            while "listening on" not in line:
-                line = started.stdout.readline()
-                assert line, "the service did not start"
-            running = Running(line.split()[-1], known, folder)
-            yield Process(started, running)
+            deadline = time.monotonic() + START_SECONDS
+            while "listening on" not in log.read_text():
+                assert started.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            url = log.read_text().split("listening on ")[1].split()[0]
+            running = Running(url, known, folder)
+            yield Process(started, running, log)
             running.client.close()
         finally:
             if started.poll() is None:

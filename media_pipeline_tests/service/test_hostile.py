@@ -249,6 +249,17 @@ def test_more_requests_than_allowed_are_told_to_come_again_and_health_is_answere
             assert time.monotonic() < deadline
 
 
+def test_refused_senders_that_go_on_sending_keep_nobody_out(tmp_path):
+    with serving(tmp_path, Limits(requests=2, linger_seconds=30)) as service:
+        stuck = [socket.create_connection(service.address, timeout=10) for _ in range(5)]
+        for connection in stuck:
+            connection.sendall(b"POST /voice-messages HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\nx")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+        assert service.call("GET", "/docs", "docs").status_code == 200
+        for connection in stuck:
+            connection.close()
+
+
 def test_more_connections_than_allowed_are_cut_off(tmp_path):
     with serving(tmp_path, Limits(connections=3, head_seconds=30)) as service:
         held = [socket.create_connection(service.address, timeout=10) for _ in range(3)]
