@@ -61,8 +61,7 @@ def _player(exported: Export) -> Iterator[Served]:
 
 @pytest.fixture
 def player(_player: Served, speaking_org: Org) -> Served:
-    """The player of both days, with an org at peace and nothing written down yet."""
-    _player.lines.found.clear()
+    """The player of both days, with an org at peace."""
     return _player
 
 

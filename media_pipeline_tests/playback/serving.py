@@ -1,49 +1,51 @@
-"""The player behind a real uvicorn, and a client that sees every byte of a reply."""
+"""The service as it runs, and a client that sees every byte of a reply."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import uvicorn
+from fastapi import Depends, FastAPI
 from pydantic import SecretStr
-from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
-from starlette.routing import Route
 
-from media_pipeline.listening import PATH, Listening, signed_link
+from media_pipeline.listening import PATH, signed_link
+from media_pipeline.playback.app import StreamApp
+from media_pipeline.service.access import Open
+from media_pipeline.service.app import ROUTES, create_app
+from media_pipeline.service.journal import Journal
+from media_pipeline.service.serve import server_config
+from media_pipeline.service.streams import StreamRoute
 from media_pipeline.settings import Settings
-from media_pipeline.storage.opening import open_store
 
 LINK_KEY = "0123456789abcdef0123456789abcdef"
 TOKEN = "listener-token-of-the-tests-only"
 DEAF = "a-token-without-the-scope-listen"
 
 
-@dataclass(frozen=True)
-class Caller:
-    name: str
-    scopes: frozenset[str]
-
-
-CALLERS = {TOKEN: Caller("ward", frozenset({"listen"})), DEAF: Caller("deaf", frozenset({"cleanup"}))}
-
-
 @dataclass
 class Lines:
-    """A journal that can be asked."""
+    """What the service has written into its audit log."""
 
-    found: list[dict[str, Any]] = field(default_factory=list)
+    journal: Journal
+    settings: Settings
 
-    def emit(self, event: str, recording_id: str | None = None, **facts: object) -> None:
-        self.found.append({"event": event, "recording_id": recording_id} | facts)
+    @property
+    def found(self) -> list[dict[str, Any]]:
+        name = f"{self.journal._run_id}.jsonl"
+        places = [self.settings.spool / "audit", Path(self.settings.root) / "audit"]  # while it runs, and afterwards
+        files = [path for place in places for path in sorted(place.glob(f"date=*/{name}"))][:1]
+        return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
     def of(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.found if line["event"] == event]
@@ -65,7 +67,7 @@ class Served:
 
     url: str
     settings: Settings
-    listening: Listening
+    app: StreamApp
     lines: Lines
 
     def path(self, recording_id: str, query: str = "") -> str:
@@ -97,31 +99,29 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(settings: Settings, *, lines: Lines | None = None, pages: dict[str, str] | None = None) -> Iterator[Served]:
-    """A player for these settings behind uvicorn, for the length of a `with` block."""
-    settings = settings.model_copy(update={"link_key": SecretStr(LINK_KEY)})
-    lines = lines or Lines()
-    store = open_store(settings.root, settings.spool, settings.concurrency)
-    listening = Listening(settings, store, lines, CALLERS.get)
-    routes = [Route(PATH + "{recording_id:path}", endpoint=listening.app, methods=["GET", "HEAD"])]
-    routes += [Route(path, endpoint=lambda _, page=page: HTMLResponse(page)) for path, page in (pages or {}).items()]
-    config = uvicorn.Config(
-        Starlette(routes=routes), port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Served(f"http://127.0.0.1:{port}", settings, listening, lines)
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+def served(settings: Settings, *, pages: dict[str, str] | None = None) -> Iterator[Served]:
+    """The service over these settings in a thread, for the length of a `with` block."""
+    known = {"link_key": SecretStr(LINK_KEY), "service_tokens": SecretStr(f"ward:listen:{TOKEN},deaf:cleanup:{DEAF}")}
+    settings = settings.model_copy(update=known)
+    app = create_app(settings, routes=(*ROUTES, lambda app: _add_pages(app, pages or {})))
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        server = uvicorn.Server(server_config(app))
+        server.config.timeout_graceful_shutdown = 1
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.005)
+            stream = next(route.app for route in app.routes if isinstance(route, StreamRoute))
+            lines = Lines(app.state.service.journal, settings)
+            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", settings, stream, lines)
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
-def folder_of(settings: Settings) -> Path:
-    return Path(settings.root)
+def _add_pages(app: FastAPI, pages: dict[str, str]) -> None:
+    policy = {"Content-Security-Policy": "default-src 'self'"}
+    for path, page in pages.items():
+        app.get(path, dependencies=[Depends(Open())])(lambda page=page: HTMLResponse(page, headers=policy))

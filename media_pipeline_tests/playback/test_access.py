@@ -16,10 +16,9 @@ import pytest
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.playback.links import Claims, LinkKeys
 from media_pipeline.playback.refusals import Refusal
-from media_pipeline.storage.base import StorageError
 from media_pipeline_tests.harness import variables_for
 from media_pipeline_tests.playback.conftest import Call
-from media_pipeline_tests.playback.serving import DEAF, LINK_KEY, TOKEN, Answer, Lines, Served, served
+from media_pipeline_tests.playback.serving import DEAF, LINK_KEY, TOKEN, Answer, Served, served
 
 OTHER_KEY = "another-key-of-thirty-two-chars-"
 CLAIMS = Claims(recording_id="r/1", file_index=0, subject="alex", expires=2_000_000_000, scope="listen")
@@ -214,8 +213,7 @@ def test_caches_keep_a_recording_for_one_listener_and_a_refusal_never(player: Se
 
 
 def test_a_sitting_of_many_seeks_has_two_lines_in_the_log_with_all_its_bytes(exported, archived: Call, tmp_path):
-    lines = Lines()
-    with served(exported.settings.model_copy(update={"spool": tmp_path}), lines=lines) as player:
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as player:
         path = player.link(archived.recording_id, subject="alex")
         for start in range(0, 100_000, 10_000):
             player.ask(path, ("Range", f"bytes={start}-{start + 999}"), token=None)
@@ -223,32 +221,28 @@ def test_a_sitting_of_many_seeks_has_two_lines_in_the_log_with_all_its_bytes(exp
         player.ask(path, method="HEAD", token=None)
         player.ask(path, ("If-None-Match", "*"), token=None)
         player.ask(path, ("Range", "bytes=999999999-"), token=None)
-        assert [line["event"] for line in lines.found] == ["play_begun"]
-    begun, ended = lines.found
+        assert [line["event"] for line in player.lines.found] == ["play_begun"]
+    begun, ended = player.lines.found
     assert (begun["subject"], begun["recording_id"], begun["by"]) == ("alex", archived.recording_id, "link")
     assert begun["play_id"] == ended["play_id"]
     assert (ended["event"], ended["bytes"], ended["requests"]) == ("play_ended", 10 * 1000 + 20, 11)
-    assert "link=" not in str(lines.found)
-    assert LINK_KEY not in str(lines.found)
+    assert token_of(path) not in str(player.lines.found)
+    assert LINK_KEY not in str(player.lines.found)
 
 
 def test_two_listeners_are_two_sittings(exported, archived: Call, tmp_path):
-    lines = Lines()
-    with served(exported.settings.model_copy(update={"spool": tmp_path}), lines=lines) as player:
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as player:
         for subject in ("alex", "robin", "alex"):
             player.ask(player.link(archived.recording_id, subject=subject), token=None)
         player.ask(player.path(archived.recording_id))
-    ended = {(line["subject"], line["by"]): line["bytes"] for line in lines.of("play_ended")}
+    ended = {(line["subject"], line["by"]): line["bytes"] for line in player.lines.of("play_ended")}
     size = len(archived.content)
     assert ended == {("alex", "link"): 2 * size, ("robin", "link"): size, ("ward", "token"): size}
 
 
 def test_what_cannot_be_written_down_is_not_played(exported, archived: Call, tmp_path):
-    class Full(Lines):
-        def emit(self, event: str, recording_id: str | None = None, **facts: object) -> None:
-            raise StorageError("No space is left.")
-
-    with served(exported.settings.model_copy(update={"spool": tmp_path}), lines=Full()) as player:
+    (tmp_path / "audit").write_text("in the way")
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as player:
         answer = player.ask(player.path(archived.recording_id))
     assert reason(answer) == (503, "no_audit")
     assert int(answer["Retry-After"] or 0) > 0

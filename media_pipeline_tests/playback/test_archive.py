@@ -184,11 +184,11 @@ def test_an_object_that_is_replaced_while_it_is_played_is_played_to_its_end(loca
     local.write("r", content)
     local.table(local.row("r", content))
     with served(local.settings()) as player:
-        entry = player.listening.app.player._catalogue
+        entry = player.app.player._catalogue
         entry.refresh()
         found = entry.find("r")
         assert found is not None
-        media = player.listening.app.player._archived.open(found)
+        media = player.app.player._archived.open(found)
         pieces = media.pieces(0, len(content))
         first = next(pieces)
         local.write("r", content[::-1])
@@ -213,9 +213,12 @@ def test_only_days_that_changed_are_read_again(local: Archive, monkeypatch: pyte
         local.table(local.row(f"r{number}"), day=day)
     read: list[dt.date] = []
     real = Tables.rows
-    monkeypatch.setattr(
-        Tables, "rows", lambda self, table, day, *rest: read.append(day) or real(self, table, day, *rest)
-    )
+
+    def noted(tables: Tables, name: str, day: dt.date, *rest: Any) -> Any:
+        read.append(day)
+        return real(tables, name, day, *rest)
+
+    monkeypatch.setattr(Tables, "rows", noted)
     catalogue = Catalogue(Tables(local.store), local.spool / "playback" / "x.sqlite")
     catalogue.refresh()
     assert read == days
@@ -253,8 +256,16 @@ def test_a_damaged_index_of_the_tables_is_made_anew(local: Archive):
     [
         ("call.wav", "r", 'inline; filename="call.wav"'),
         ("../../etc/passwd", "r", 'inline; filename="passwd.wav"'),
-        ('a"; filename="x.exe', "r", "inline; filename=\"a__filename__x.exe.wav\"; filename*=UTF-8''a_%3B%20filename%3D_x.exe.wav"),
-        ("a\r\nSet-Cookie: x=y", "r", "inline; filename=\"aSet-Cookie__x_y.wav\"; filename*=UTF-8''aSet-Cookie_%20x%3Dy.wav"),
+        (
+            'a"; filename="x.exe',
+            "r",
+            "inline; filename=\"a__filename__x.exe.wav\"; filename*=UTF-8''a_%3B%20filename%3D_x.exe.wav",
+        ),
+        (
+            "a\r\nSet-Cookie: x=y",
+            "r",
+            "inline; filename=\"aSet-Cookie__x_y.wav\"; filename*=UTF-8''aSet-Cookie_%20x%3Dy.wav",
+        ),
         ("Gespräch.wav", "r", "inline; filename=\"Gesprach.wav\"; filename*=UTF-8''Gespr%C3%A4ch.wav"),
         ("\u202egpj.exe", "r", 'inline; filename="gpj.exe.wav"'),
         ("電話", "r", "inline; filename=\"wav\"; filename*=UTF-8''%E9%9B%BB%E8%A9%B1.wav"),

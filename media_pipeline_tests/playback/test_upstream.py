@@ -130,7 +130,7 @@ def test_a_listener_who_leaves_ends_the_request_to_the_source(player: Served, sp
     speaking_org.break_with({"fault": "slow_drip", "on": "file", "bytes_per_second": 20_000})
     began = time.monotonic()
     player.ask(path, read=False)
-    while player.listening.app.source_slots._value < 64:
+    while player.app.source_slots._value < 64:
         assert time.monotonic() - began < 10
         time.sleep(0.05)
     sent = speaking_org.stats()["recordings"][elsewhere.recording_id]["bytes"]
