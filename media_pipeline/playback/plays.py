@@ -31,8 +31,8 @@ Key = tuple[str, str, int, str, bool]
 class Journal(Protocol):
     """Where lines go."""
 
-    def emit(self, event: str, recording_id: str | None = None, **facts: object) -> None:
-        """Append one event; raises StorageError."""
+    def emit_about(self, recording_id: str, event: str, **facts: object) -> None:
+        """Append one event of a recording; raises StorageError."""
 
 
 @dataclass(slots=True)
@@ -133,4 +133,4 @@ class Plays:
             sent, sitting.told_bytes = sitting.bytes_sent - sitting.told_bytes, sitting.bytes_sent
             facts |= {"bytes": sent, "requests": sitting.requests}
             facts["seconds"] = round(sitting.last - sitting.began, 3)
-        self._journal.emit(event, recording_id=recording_id, **facts)
+        self._journal.emit_about(recording_id, event, **facts)

@@ -31,8 +31,13 @@ class Journal:
         with self._lock:
             self._today()
 
-    def emit(self, event: str, recording_id: str | None = None, **facts: object) -> None:
+    def emit(self, event: str, **facts: object) -> None:
         """Append one event."""
+        with self._lock:
+            self._today().emit(event, None, **facts)
+
+    def emit_about(self, recording_id: str, event: str, **facts: object) -> None:
+        """Append one event of a recording."""
         with self._lock:
             self._today().emit(event, recording_id, **facts)
 

@@ -73,7 +73,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        counts = scope["path"] not in self._always
+        path = scope["path"]
+        counts = path not in self._always and not path.startswith(STREAMS)  # those are counted by listener
 
         def settled() -> None:
             nonlocal counts
