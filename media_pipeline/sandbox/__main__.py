@@ -27,6 +27,7 @@ def options_from(arguments: Sequence[str] | None = None) -> SandboxOptions:
     add("--seed", type=int, default=defaults.seed, help="which org: equal seeds give equal bytes")
     add("--days", type=int, default=defaults.days, help="how many days, the last one included")
     add("--per-day", type=int, default=defaults.per_day, help="recordings a day")
+    add("--messages-per-day", type=int, default=defaults.messages_per_day, help="message conversations a day")
     add("--end", type=dt.date.fromisoformat, default=yesterday(), help="last day, YYYY-MM-DD (UTC)")
     add("--rules", type=Path, default=None, help="TOML file of faults")
     add("--bodies", choices=("speech", "tiny"), default=defaults.bodies, help="spoken calls, or a few bytes each")

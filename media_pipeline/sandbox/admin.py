@@ -14,6 +14,7 @@ from typing import Any
 from media_pipeline.sandbox.bodies import Body, chunks
 from media_pipeline.sandbox.credentials import single_values
 from media_pipeline.sandbox.faults import RuleError
+from media_pipeline.sandbox.messaging import admin as messaging
 from media_pipeline.sandbox.org import Recording
 from media_pipeline.sandbox.platform import facts
 from media_pipeline.sandbox.platform.permissions import KNOWN
@@ -35,7 +36,7 @@ async def answer(state: State, request: Request) -> Reply:
         if operation is _truth:
             return await asyncio.to_thread(_truth, state, request)
         return operation(state, request)
-    except (_RequestError, RuleError) as error:
+    except (_RequestError, RuleError, messaging.MessagingRequestError) as error:
         return refusal(None, 400, "bad.request", str(error))
 
 
@@ -213,4 +214,5 @@ _OPERATIONS: dict[tuple[str, tuple[str, ...]], Callable[[State, Request], Reply]
     ("PUT", ("options",)): _change_options,
     ("GET", ("permissions",)): _permissions,
     ("PUT", ("permissions",)): _take_permissions,
+    **messaging.OPERATIONS,
 }

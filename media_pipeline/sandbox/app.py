@@ -16,9 +16,13 @@ from media_pipeline.sandbox import admin, files, operations
 from media_pipeline.sandbox.credentials import FILES_PATH, single_values
 from media_pipeline.sandbox.delivery import DIRECT, Delivery, Send, deliver
 from media_pipeline.sandbox.faults import Call
+from media_pipeline.sandbox.messaging import guest_files, stream
+from media_pipeline.sandbox.messaging import routes as messaging_routes
+from media_pipeline.sandbox.messaging.sending import MEDIA_SUFFIX
+from media_pipeline.sandbox.messaging.writes import note
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Recording
-from media_pipeline.sandbox.platform import routes, transcripts
+from media_pipeline.sandbox.platform import message_media, routes, transcripts
 from media_pipeline.sandbox.state import State
 from media_pipeline.sandbox.wire import API_OPERATIONS, S3_OPERATIONS, Operation, Reply, Request, refusal, segments_of
 
@@ -26,6 +30,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_REQUEST_BYTES = 1_000_000
+MAX_UPLOAD_BYTES = 64_000_000
+_UPLOADS = (FILES_PATH, "/api/v2/media/attachments/", "/api/v2/conversations/messages", "/_sandbox/messaging/")
 
 _SLOW = ("job_results", "query", "retention")
 _ORG_WIDE = {"token": operations.token, "list": operations.recordings, "quota": operations.quota}
@@ -54,6 +60,10 @@ class SandboxApp:
     async def _serve(self, request: Request, send: Send) -> None:
         if self.state.settings.latency_ms:
             await asyncio.sleep(self.state.settings.latency_ms / 1_000)
+        messaging = messaging_routes.match(request)
+        if messaging is not None:
+            await self._serve_messaging(request, messaging, send)
+            return
         served = routes.match(request)
         if served is not None:
             await self._serve_published(request, served, send)
@@ -78,12 +88,32 @@ class SandboxApp:
 
         async def operate() -> Reply:
             if served.operation in _SLOW or not state.media.instant:
-                return await asyncio.to_thread(served.answer, state, request)
-            return served.answer(state, request)
+                found = await asyncio.to_thread(served.answer, state, request)
+            else:
+                found = served.answer(state, request)
+            note(state, request, served.operation, served.ids, found)
+            return found
 
         answer, way = await self._answer(request, call, operate)
         sent = await self._deliver(request, answer, way, send)
         state.stats.record(served.operation, served.recording_id(state), answer.status, sent)
+
+    async def _serve_messaging(self, request: Request, served: messaging_routes.Match, send: Send) -> None:
+        """A messaging operation of the guides; the event stream stays open."""
+        state, target = self.state, f"/{'/'.join(request.segments)}"
+        call = Call(served.operation, served.subject, "range" in request.headers, target=target)
+
+        async def operate() -> Reply:
+            found = served.answer(state, request)
+            note(state, request, served.operation, served.ids, found)
+            return found
+
+        answer, way = await self._answer(request, call, operate)
+        if stream.is_stream(answer):
+            sent = await stream.run(state, request, answer, way, send)
+        else:
+            sent = await self._deliver(request, answer, way, send)
+        state.stats.record(served.operation, None, answer.status, sent)
 
     async def _deliver(self, request: Request, answer: Reply, way: Delivery, send: Send) -> int:
         """Send a reply with the sandbox's own time as its Date, so that a skewed clock can be seen."""
@@ -144,6 +174,14 @@ class SandboxApp:
             if operation == "list" and not state.media.instant:
                 return await asyncio.to_thread(_ORG_WIDE[operation], state, request)
             return _ORG_WIDE[operation](state, request)
+        if operation == "attachment_file":
+            return guest_files.linked(state, request, request.segments[-1].removesuffix(guest_files.SUFFIX))
+        if operation == "media_file":
+            return message_media.linked(state, request, request.segments[-1].removesuffix(MEDIA_SUFFIX))
+        if operation == "media_put":
+            found = message_media.put(state, request)
+            note(state, request, operation, (call.recording_id or "",), found)
+            return found
         if operation == "transcript_file":
             return await asyncio.to_thread(transcripts.file, state, request, recording)
         if operation == "interaction_media":
@@ -177,6 +215,12 @@ def operation_of(request: Request) -> tuple[Operation, str | None] | None:
             return "transcript", name
         case "GET", ("api", "v2", "interactions", name, "media"):
             return "interaction_media", name
+        case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(guest_files.SUFFIX):
+            return "attachment_file", name.removesuffix(guest_files.SUFFIX)
+        case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(MEDIA_SUFFIX):
+            return "media_file", name.removesuffix(MEDIA_SUFFIX)
+        case "PUT", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(message_media.UPLOAD_SUFFIX):
+            return "media_put", name.removesuffix(message_media.UPLOAD_SUFFIX)
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH:
             return "transcript_file" if name.endswith(transcripts.SUFFIX) else "file", name
     return None
@@ -190,11 +234,16 @@ def _call(request: Request, operation: Operation, recording_id: str | None) -> C
     return Call(operation, recording_id, "range" in request.headers, signature, target)
 
 
+def _uploads(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(_UPLOADS)
+
+
 async def _read(scope: Scope, receive: Receive) -> Request:
-    """The request with its body, cut at 1 MB."""
+    """The request with its body, cut at 1 MB, or 64 MB where media are uploaded."""
     body = bytearray()
     more = scope["method"] not in ("GET", "HEAD")
-    while more and len(body) < MAX_REQUEST_BYTES:
+    most = MAX_UPLOAD_BYTES if _uploads(scope) else MAX_REQUEST_BYTES
+    while more and len(body) < most:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)

@@ -39,7 +39,7 @@ DIRECT = Delivery()
 async def deliver(reply: Reply, delivery: Delivery, *, head: bool, send: Send) -> int:
     """Send the reply, or as much of it as the delivery allows; gives the body bytes handed to the connection."""
     if delivery.reset_after_bytes is not None and not delivery.headers_first:
-        await _reset(send)
+        await reset(send)
         return 0
     await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
     if head or reply.length == 0:
@@ -57,7 +57,7 @@ async def _deliver_body(reply: Reply, delivery: Delivery, send: Send) -> int:
     if delivery.reset_after_bytes is not None:
         end = min(end, delivery.reset_after_bytes)
     sent = 0
-    while sent < end and not _is_gone(send):
+    while sent < end and not is_gone(send):
         if sent and delivery.bytes_per_second:
             await asyncio.sleep(step / delivery.bytes_per_second)
         data = _read(reply, sent, min(step, end - sent))
@@ -65,11 +65,11 @@ async def _deliver_body(reply: Reply, delivery: Delivery, send: Send) -> int:
         more = sent < reply.length or delivery.reset_after_bytes is not None
         await send({"type": "http.response.body", "body": data, "more_body": more})
     if delivery.reset_after_bytes is not None:
-        await _reset(send)
+        await reset(send)
     return sent
 
 
-def _is_gone(send: Send) -> bool:
+def is_gone(send: Send) -> bool:
     """Whether the client has left: uvicorn takes what is sent then without a word, and it must not be counted."""
     return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
 
@@ -83,11 +83,12 @@ def _read(reply: Reply, offset: int, length: int) -> bytes:
 
 
 def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
-    named = {"Content-Type": reply.content_type, "Content-Length": str(reply.length), **reply.headers}
+    length = {} if reply.chunked else {"Content-Length": str(reply.length)}
+    named = {"Content-Type": reply.content_type, **length, **reply.headers}
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
 
 
-async def _reset(send: Send) -> None:
+async def reset(send: Send) -> None:
     """Answer the client with RST once it has what was sent so far.
 
     ASGI has no way to break a connection; uvicorn's `send` is a method of the object that holds the transport.

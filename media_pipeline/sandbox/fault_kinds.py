@@ -17,6 +17,7 @@ from typing import Any
 
 from media_pipeline.sandbox.delivery import Delivery
 from media_pipeline.sandbox.faults import Call, Kind, Params
+from media_pipeline.sandbox.messaging import fault_kinds as messaging
 from media_pipeline.sandbox.platform import fault_kinds as platform
 from media_pipeline.sandbox.ranges import FileRequest
 from media_pipeline.sandbox.video import VARIANTS, Variant
@@ -75,7 +76,7 @@ def _expired_link(_: Params, __: Call, ___: object) -> Reply:
 
 
 def _redirect(params: Params, call: Call, _: object) -> Reply:
-    return reply(302, "text/plain", b"", {"Location": params["to"] or call.target})
+    return reply(params["code"], "text/plain", b"", {"Location": params["to"] or call.target})
 
 
 def _instead(content_type: str, data: bytes) -> Any:
@@ -188,7 +189,14 @@ KINDS: dict[str, Kind] = {
         "reply", ("file",), _instead("application/json", JSON_PAGE), {"as_media": False, "code": 200}, anywhere=True
     ),
     "expired_link": Kind("reply", ("file",), _expired_link, ends_credentials=True),
-    "redirect": Kind("reply", ("file",), _redirect, {"to": ""}),
+    "redirect": Kind(
+        "reply",
+        ("file",),
+        _redirect,
+        {"to": "", "code": 302},
+        choices={"code": (301, 302, 303, 307, 308)},
+        anywhere=True,
+    ),
     "late": Kind("late", ("list",), params={"hours": 48.0}),
     "neighbours": Kind("neighbours", ("list",), params={"count": 3}),
     "hostile_ids": Kind("ids", OPERATIONS, params={"count": 9}),
@@ -212,4 +220,5 @@ KINDS: dict[str, Kind] = {
     "slow_drip": Kind("delivery", ("file",), _slow_drip, {"bytes_per_second": 1_000}, anywhere=True),
     "stall": Kind("delivery", ("file",), _stall, {"seconds": 30.0}, anywhere=True),
     **platform.KINDS,
+    **messaging.KINDS,
 }

@@ -46,7 +46,7 @@ def file(state: State, request: Request, recording: Recording, call: Call) -> Re
     """`GET` or `HEAD` of a link: the bytes, or the range of them that was asked for."""
     through = state.rules.through
     body = state.media.body(_part(request.segments[-1], recording), through(("variant",), call, ORDINARY))
-    if body is None:
+    if body is None or facts.is_deleted(state, recording):
         return s3_error(404, "NoSuchKey", "The specified key does not exist.")
     asked = FileRequest(request.headers.get("range"), request.headers.get("if-range"), f'"{body.md5}"')
     if request.method == "GET":

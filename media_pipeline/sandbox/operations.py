@@ -12,6 +12,7 @@ from media_pipeline.sandbox.credentials import basic_credentials, single_values
 from media_pipeline.sandbox.faults import Call
 from media_pipeline.sandbox.listing import MAX_PAGE_SIZE, QueryError, parse_query
 from media_pipeline.sandbox.org import Recording
+from media_pipeline.sandbox.platform import facts
 from media_pipeline.sandbox.state import State
 from media_pipeline.sandbox.video import ORDINARY
 from media_pipeline.sandbox.wire import Reply, Request, json_reply, refusal
@@ -59,7 +60,7 @@ def quota(state: State, _: Request) -> Reply:
 
 def media(state: State, request: Request, recording: Recording) -> Reply:
     """`GET /api/v2/media/{id}`: size, checksum and a fresh link."""
-    if recording.kind.name == "missing":
+    if recording.kind.name == "missing" or facts.is_deleted(state, recording):
         return _no_such("media")
     wire_id = state.listing.wire_id(recording)
     variant = state.rules.through(("variant",), Call("media", wire_id), ORDINARY)
@@ -78,7 +79,7 @@ def media(state: State, request: Request, recording: Recording) -> Reply:
 
 def link(state: State, request: Request, recording: Recording) -> Reply:
     """`GET /api/v2/recordings/{id}/download`: a fresh link only."""
-    if recording.kind.name == "missing":
+    if recording.kind.name == "missing" or facts.is_deleted(state, recording):
         return _no_such("link")
     entity: dict[str, object] = {"download_url": _link(state, request, recording)}
     return json_reply(state.rules.through(("url",), Call("link", state.listing.wire_id(recording)), entity))

@@ -19,6 +19,7 @@ MAX_HUGE_MB = 4_000
 """A RIFF header counts bytes in 32 bits."""
 MAX_PER_DAY = 1 << 24
 """An index has 24 bits inside a recording id (org.py)."""
+MAX_MESSAGES_PER_DAY = 1_000
 
 
 class OptionsError(ValueError):
@@ -40,6 +41,8 @@ class SandboxOptions:
     seed: int = 7
     days: int = 3
     per_day: int = 180
+    messages_per_day: int = 24
+    """Message conversations a day: of the last 30 days of the org, of yesterday and of today."""
     end: dt.date = dataclasses.field(default_factory=yesterday)
     """Last day of the org, inclusive."""
     rules: Path | None = None
@@ -69,6 +72,7 @@ class SandboxOptions:
             "port": (self.port, 0, 65_535),
             "days": (self.days, 1, 3_660),
             "per_day": (self.per_day, 0, MAX_PER_DAY),
+            "messages_per_day": (self.messages_per_day, 0, MAX_MESSAGES_PER_DAY),
             "huge_mb": (self.huge_mb, 0, MAX_HUGE_MB),
             "token_seconds": (self.token_seconds, 1, 172_800),
             "link_seconds": (self.link_seconds, 1, 604_800),

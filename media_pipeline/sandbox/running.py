@@ -50,6 +50,7 @@ def running(options: SandboxOptions) -> Iterator[RunningSandbox]:
             _await_start(server, thread)
             yield RunningSandbox(url_of(listener), app.state)
         finally:
+            app.state.closing = True
             server.should_exit = True
             thread.join()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from types import FrameType
 
 import uvicorn
 
@@ -26,7 +27,7 @@ def serve(options: SandboxOptions) -> None:
     if options.bodies == "speech":
         threading.Thread(target=_warm_up, name="phrase bank", daemon=True).start()
     with listener, contextlib.suppress(KeyboardInterrupt):
-        _AnnouncedServer(server_config(app)).run(sockets=[listener])
+        _AnnouncedServer(server_config(app), app).run(sockets=[listener])
 
 
 def server_config(app: SandboxApp) -> uvicorn.Config:
@@ -45,6 +46,14 @@ def server_config(app: SandboxApp) -> uvicorn.Config:
 
 class _AnnouncedServer(uvicorn.Server):
     """uvicorn that announces itself on stdout, for people and for the tests that wait for it."""
+
+    def __init__(self, config: uvicorn.Config, app: SandboxApp) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._app.state.closing = True
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

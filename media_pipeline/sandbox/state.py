@@ -10,11 +10,13 @@ from media_pipeline.sandbox.fault_kinds import KINDS
 from media_pipeline.sandbox.faults import Rules
 from media_pipeline.sandbox.listing import Listing
 from media_pipeline.sandbox.media import Media
+from media_pipeline.sandbox.messaging.store import Messaging
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Org
 from media_pipeline.sandbox.platform.batches import Batch
 from media_pipeline.sandbox.platform.conversations import Conversations
 from media_pipeline.sandbox.platform.details import Details, Found
+from media_pipeline.sandbox.platform.facts import Change
 from media_pipeline.sandbox.platform.pending import Pendings
 from media_pipeline.sandbox.platform.permissions import KNOWN
 from media_pipeline.sandbox.platform.recordings import Transcodes
@@ -44,6 +46,17 @@ class Settings:
     analytics_lag_hours: int = 0
     """How far the analytics data lake is behind."""
     storage_limit_mb: int = STORAGE_LIMIT_MB
+    event_history: int = 20_000
+    """So many events of the stream are kept."""
+    event_retry_ms: int = 3_000
+    heartbeat_seconds: int = 15
+    """0 = no heartbeats."""
+    media_polls: int = 2
+    """An uploaded medium is valid or invalid at so many questions after its state."""
+    upload_seconds: int = 600
+    """Life of the links that media are uploaded to."""
+    outbound_audio: int = 0
+    """Whether the supported content profile lets audio out to guests (published API)."""
 
 
 class State:
@@ -73,6 +86,11 @@ class State:
         self.batches: Pendings[Batch] = Pendings(lambda number: self.org.named_id("batch", number))
         self.protected: frozenset[str] = frozenset()
         """Conversations that may not be deleted."""
+        self.changes: dict[int, Change] = {}
+        """What clients set of recordings, by ordinal."""
+        self.messaging = Messaging(self.org, self.clock, self.rules, self.settings, options.messages_per_day)
+        self.closing = False
+        """Whether the sandbox is ending: open streams end too."""
         self.stats = Stats()
         self.forget()
         if options.rules is not None:
@@ -91,8 +109,10 @@ class State:
             self.rules.load(self.options.rules)
         self.clock.offset_seconds = 0.0
         self.settings = _settings(self.options)
+        self.messaging.restart(self.settings)
         self.permissions = frozenset(KNOWN) - set(self.options.lacks)
         self.protected = frozenset()
+        self.changes = {}
         self.forget()
 
     def _transcoded(self) -> bool:

@@ -38,11 +38,38 @@ PlatformOperation = Literal[
     "client",
     "transcript_file",
 ]
-Operation = Literal[GuideOperation, PlatformOperation]
+GuideMessagingOperation = Literal[
+    "events",
+    "guest_file",
+    "context",
+    "attachment_upload",
+    "message_send",
+    "media_retention",
+    "attachment_delete",
+]
+PlatformMessagingOperation = Literal[
+    "conversation",
+    "message_conversation",
+    "message_details",
+    "message_media_upload",
+    "message_media",
+    "message_create",
+    "participant_attributes",
+    "recording_change",
+    "attachment_file",
+    "media_file",
+    "media_put",
+]
+Operation = Literal[GuideOperation, PlatformOperation, GuideMessagingOperation, PlatformMessagingOperation]
 
-S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file")
+S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file", "attachment_file", "media_file", "media_put")
 """What presigned links lead to: answered as S3 does, and no API call."""
-OPERATIONS: tuple[Operation, ...] = (*get_args(GuideOperation), *get_args(PlatformOperation))
+OPERATIONS: tuple[Operation, ...] = (
+    *get_args(GuideOperation),
+    *get_args(PlatformOperation),
+    *get_args(GuideMessagingOperation),
+    *get_args(PlatformMessagingOperation),
+)
 API_OPERATIONS: tuple[Operation, ...] = tuple(each for each in OPERATIONS if each not in ("token", *S3_OPERATIONS))
 
 S3_CODES = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 429: "SlowDown", 500: "InternalError"}
@@ -76,6 +103,8 @@ class Reply:
     length: int
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     flipped: bool = False
+    chunked: bool = False
+    """Sent without Content-Length."""
 
 
 def segments_of(raw_path: bytes) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.partition import BATCH_ROWS, Row, Tables, aligned, rows_of
-from media_pipeline.tables.schemas import RECORDING_INVENTORY
+from media_pipeline.tables.schemas.recordings import RECORDING_INVENTORY
 
 STORED_COLUMNS = ("object_key", "source_size_bytes")
 _SCHEMA = RECORDING_INVENTORY.append(pa.field("object_key", pa.string())).append(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from media_pipeline.genesys.source import ListedRecording, ListingTally
 from media_pipeline.tables.partition import Row, Tables, aligned
-from media_pipeline.tables.schemas import RECORDING_INVENTORY
+from media_pipeline.tables.schemas.recordings import RECORDING_INVENTORY
 from media_pipeline.tables.sorting import SortedRows
 
 TABLE = "recording_inventory"

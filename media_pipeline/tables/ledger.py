@@ -20,7 +20,7 @@ import pyarrow as pa
 from media_pipeline.storage.base import ObjectStore, StorageError, root_name
 from media_pipeline.tables.partition import BATCH_ROWS, Row
 from media_pipeline.tables.paths import ledger_prefix, safe_name, table_key
-from media_pipeline.tables.schemas import RECORDING_AUDIO
+from media_pipeline.tables.schemas.recordings import RECORDING_AUDIO
 
 PUBLISH_SECONDS = 25.0
 """The promise is 30 s; the rest is for the upload itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from types import ModuleType
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ END = dt.date(2026, 11, 20)
 
 @pytest.fixture(scope="session")
 def _tiny() -> Iterator[RunningSandbox]:
-    with running(SandboxOptions(port=0, bodies="tiny", per_day=40, days=3, end=END)) as sandbox:
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=40, days=3, end=END, messages_per_day=0)) as sandbox:
         yield sandbox
 
 
@@ -40,6 +41,27 @@ def files() -> Iterator[httpx.Client]:
     """A client without credentials, for links."""
     with httpx.Client(timeout=60) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory) -> Iterator[ModuleType]:
+    """The SDK, imported once (2 s and 250 MB); it watches its configuration in the home directory."""
+    home = tmp_path_factory.mktemp("home")
+    configuration = home / ".genesyscloudpython"
+    configuration.mkdir()
+    (configuration / "config").write_text("[general]\nlive_reload_config = false\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        import PureCloudPlatformClientV2
+
+        yield PureCloudPlatformClientV2
+
+
+@pytest.fixture
+def client(sdk, sandbox: RunningSandbox):
+    """The SDK's client, logged in by HTTP Basic."""
+    sdk.configuration.host = sandbox.url
+    return sdk.api_client.ApiClient().get_client_credentials_token("sandbox-client", "sandbox-secret")
 
 
 def logged_in(url: str) -> httpx.Client:

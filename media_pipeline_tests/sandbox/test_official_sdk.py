@@ -6,8 +6,6 @@ The SDK validates no answer (GENESYS_API.md, section 4), so every test looks at 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from types import ModuleType
 from typing import get_args
 
 import httpx
@@ -20,27 +18,6 @@ DAY = "2026-11-20T00:00:00.000Z/2026-11-21T00:00:00.000Z"
 RECORDED = {"type": "and", "predicates": [{"type": "dimension", "dimension": "recording", "value": "true"}]}
 OUTDATED = "outdated_sdk_version"
 """What the SDK makes of a value its enumerations do not have."""
-
-
-@pytest.fixture(scope="session")
-def sdk(tmp_path_factory) -> Iterator[ModuleType]:
-    """The SDK, imported once (2 s and 250 MB); it watches its configuration in the home directory."""
-    home = tmp_path_factory.mktemp("home")
-    configuration = home / ".genesyscloudpython"
-    configuration.mkdir()
-    (configuration / "config").write_text("[general]\nlive_reload_config = false\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(home))
-        import PureCloudPlatformClientV2
-
-        yield PureCloudPlatformClientV2
-
-
-@pytest.fixture
-def client(sdk, sandbox: RunningSandbox):
-    """The SDK's client, logged in by HTTP Basic."""
-    sdk.configuration.host = sandbox.url
-    return sdk.api_client.ApiClient().get_client_credentials_token("sandbox-client", "sandbox-secret")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Shared by the job (L1-L3) and the synchronous query (L5), which differ in which 
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import datetime as dt
 import functools
@@ -13,8 +14,9 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from media_pipeline.sandbox.listing import Hidden
+from media_pipeline.sandbox.platform import message_rows
 from media_pipeline.sandbox.platform.documents import BadRequestError
-from media_pipeline.sandbox.platform.filters import compile_filters
+from media_pipeline.sandbox.platform.filters import asks_for_recordings, compile_filters
 from media_pipeline.sandbox.platform.moments import BadIntervalError, interval, midnight
 from media_pipeline.sandbox.platform.rows import Row, row
 
@@ -60,6 +62,7 @@ class Found:
     def __init__(self, state: State) -> None:
         self._state = state
         self._filtered = functools.lru_cache(maxsize=8)(self._filter)
+        self._merged = functools.lru_cache(maxsize=8)(self._with_messages)
 
     def firsts(self, details: Details, until: dt.datetime | None = None) -> array[int]:
         """Conversations in the order asked for; `until` cuts off what the data lake does not have yet."""
@@ -67,12 +70,46 @@ class Found:
         if details.start >= end:
             return array("Q")
         listing = self._state.listing
-        return self._filtered(details, end, listing.hidden(), listing.version, self._state.org.transcoded())
+        now = (listing.hidden(), listing.version, self._state.org.transcoded(), self._state.messaging.stamp())
+        return self._merged(details, end, *now)
 
     def rows(self, firsts: array[int]) -> list[Row]:
         """These conversations as analytics words them."""
         state = self._state
-        return [row(state.org, state.conversations, state.conversations.of(first)) for first in firsts]
+        return [
+            message_rows.row(state, message_rows.found(state, first))
+            if message_rows.is_message(first)
+            else row(state.org, state.conversations, state.conversations.of(first))
+            for first in firsts
+        ]
+
+    def _with_messages(
+        self,
+        details: Details,
+        end: dt.datetime,
+        hidden: Hidden,
+        version: int,
+        transcoded: bool,
+        _messages: tuple[int, int, int],
+    ) -> array[int]:
+        """The message conversations among the others, which none of those that ask for recordings finds."""
+        recorded = self._filtered(details, end, hidden, version, transcoded)
+        filters = json.loads(details.filters)
+        if asks_for_recordings(filters):
+            return recorded
+        passes, state = compile_filters(filters), self._state
+        since = details.started_since or dt.datetime.min.replace(tzinfo=dt.UTC)
+        active = message_rows.active(state, details.start, end, since)
+        chosen = [each for each in active if passes is None or passes(message_rows.row(state, each))]
+        ascending = recorded[::-1] if details.descending else recorded
+        merged, done = array("Q"), 0
+        for each in chosen:
+            place = bisect.bisect_right(ascending, each.start, lo=done, key=state.conversations.start)
+            merged += ascending[done:place]
+            merged.append(message_rows.place(each))
+            done = place
+        merged += ascending[done:]
+        return merged[::-1] if details.descending else merged
 
     def _filter(
         self, details: Details, end: dt.datetime, _hidden: Hidden, _version: int, _transcoded: bool

@@ -26,7 +26,7 @@ _PART_ORDINALS = 1 << 60
 
 def file_state(state: State, recording: Recording) -> str:
     """`fileState` as RecordingMetadata has it; the fault `file_state` may change it."""
-    known = _STATES.get(recording.kind.name, "AVAILABLE")
+    known = "DELETED" if is_deleted(state, recording) else _STATES.get(recording.kind.name, "AVAILABLE")
     return state.rules.through(("file_state",), Call("batch_state", state.listing.wire_id(recording)), known)
 
 
@@ -35,13 +35,38 @@ def is_withheld(state: State, recording: Recording) -> bool:
     return recording.slot == SENSITIVE_SLOT and SENSITIVE_PERMISSION not in state.permissions
 
 
-def delete_date(recording: Recording) -> dt.datetime:
-    """When the org's retention policy deletes it: after a year, or five days for slot 27."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """What a client set of a recording, in either dialect; None = as the org has it."""
+
+    delete_date: dt.datetime | None = None
+    archive_date: dt.datetime | None = None
+
+
+UNCHANGED = Change()
+
+
+def is_deleted(state: State, recording: Recording) -> bool:
+    """Whether the date a client set for its deletion has come, and nobody protects its conversation."""
+    changed = state.changes.get(recording.ordinal, UNCHANGED).delete_date
+    if changed is None or state.clock.now() < changed:
+        return False
+    return state.conversations.of_recording(recording).id not in state.protected
+
+
+def delete_date(state: State, recording: Recording) -> dt.datetime:
+    """When it is deleted: as a client set it, else by the org's policy after a year, or five days for slot 27."""
+    changed = state.changes.get(recording.ordinal, UNCHANGED).delete_date
+    if changed is not None:
+        return changed
     return recording.created + (KEPT_EXPIRING if recording.slot == EXPIRING_SLOT else KEPT)
 
 
-def archive_date(recording: Recording) -> dt.datetime | None:
-    """When it was archived; None when it was not."""
+def archive_date(state: State, recording: Recording) -> dt.datetime | None:
+    """When it was or will be archived; None when it will not."""
+    changed = state.changes.get(recording.ordinal, UNCHANGED).archive_date
+    if changed is not None:
+        return changed
     return recording.created + ARCHIVED_AFTER if recording.kind.name == "no_file" else None
 
 

@@ -35,13 +35,18 @@ def compile_filters(body: dict[str, Any]) -> Test | None:
         if body.get(name):
             raise BadRequestError(f"The sandbox has no data for {name}.", "invalid.value")
     if not wholes and all(_asks_for_recordings(each) for each in _list(body, "segmentFilters")):
-        return None  # every conversation of the org is recorded
+        return None  # all but message conversations are recorded
 
     def passes(row: Row) -> bool:
         flattened = list(_flattened(row))
         return all(any(test(each) for each in flattened) for test in tests) and all(test(row) for test in wholes)
 
     return passes
+
+
+def asks_for_recordings(body: dict[str, Any]) -> bool:
+    """Whether one of a query's filters lets nothing pass but what is recorded."""
+    return any(_asks_for_recordings(each) for each in _list(body, "segmentFilters"))
 
 
 def _asks_for_recordings(entry: dict[str, Any]) -> bool:

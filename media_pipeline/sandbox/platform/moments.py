@@ -25,7 +25,7 @@ def interval(text: object) -> tuple[dt.datetime, dt.datetime]:
     """Start and end of `<start>/<end>`; a time without a zone is UTC. Raises BadIntervalError."""
     if not isinstance(text, str) or text.count("/") != 1:
         raise BadIntervalError("interval must be two ISO 8601 times with a slash between them.")
-    start, end = (_moment(part) for part in text.split("/"))
+    start, end = (moment(part) for part in text.split("/"))
     if start >= end:
         raise BadIntervalError("The interval must end after it begins.")
     return start, end
@@ -36,9 +36,10 @@ def midnight(moment: dt.datetime) -> dt.datetime:
     return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _moment(text: str) -> dt.datetime:
+def moment(text: str) -> dt.datetime:
+    """An ISO 8601 time in UTC, which is also meant where none is named. Raises BadIntervalError."""
     try:
-        moment = dt.datetime.fromisoformat(text)
+        found = dt.datetime.fromisoformat(text)
     except ValueError as error:
         raise BadIntervalError(f"{text!r} is no ISO 8601 time.") from error
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)

@@ -20,6 +20,17 @@ VIEWS = (
     "recording:screenRecording:view",
 )
 DETAILS = (CONVERSATION_DETAIL, "analytics:agentConversationDetail:view")
+COMMUNICATION = "conversation:communication:view"
+MESSAGE_CREATE = ("conversation:message:create", "conversation:webmessaging:create")
+MESSAGE_UPLOAD = (*MESSAGE_CREATE, "conversation:socialmedia:create")
+MESSAGE_VIEW = ("conversation:message:view", "conversation:webmessaging:view")
+MESSAGE_MEDIA = "conversation:messageMedia:view"
+RETENTION = tuple(
+    f"recording:{entity}:{action}"
+    for action in ("view", "editRetention", "restore")
+    for entity in ("recording", "screenRecording", "snippetRecording")
+)
+"""Any of these lets a client change a recording."""
 
 KNOWN = (
     *VIEWS,
@@ -31,6 +42,11 @@ KNOWN = (
     "recording:deletionProtection:revoke",
     "oauth:client:view",
     "authorization:role:view",
+    COMMUNICATION,
+    *MESSAGE_UPLOAD,
+    *MESSAGE_VIEW,
+    MESSAGE_MEDIA,
+    *RETENTION[3:],
 )
 """All that the sandbox's client has unless told otherwise."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from media_pipeline.sandbox.credentials import single_values
 from media_pipeline.sandbox.org import Recording
 from media_pipeline.sandbox.platform import facts, people
-from media_pipeline.sandbox.platform.documents import BadRequestError, missing
-from media_pipeline.sandbox.platform.moments import iso
+from media_pipeline.sandbox.platform.documents import BadRequestError, document, missing
+from media_pipeline.sandbox.platform.moments import BadIntervalError, iso, moment
 from media_pipeline.sandbox.wire import Reply, Request, json_reply, reply
 
 if TYPE_CHECKING:
@@ -24,6 +26,49 @@ _MEDIA = {"call": "audio", "screen": "screen", "chat": "chat", "email": "email",
 _SUBTYPES = {"call": "Trunk", "screen": "Screen"}
 
 Entity = dict[str, Any]
+
+
+_DATES = {"deleteDate": "delete_date", "archiveDate": "archive_date"}
+_FIELDS = frozenset(
+    {
+        "id",
+        "name",
+        "conversationId",
+        "path",
+        "startTime",
+        "endTime",
+        "media",
+        "mediaSubtype",
+        "mediaSubject",
+        "annotations",
+        "transcript",
+        "emailTranscript",
+        "messagingTranscript",
+        "fileState",
+        "restoreExpirationTime",
+        "mediaUris",
+        "estimatedTranscodeTimeMs",
+        "actualTranscodeTimeMs",
+        "archiveDate",
+        "archiveMedium",
+        "deleteDate",
+        "exportDate",
+        "exportedDate",
+        "outputDurationMs",
+        "outputSizeInBytes",
+        "maxAllowedRestorationsForOrg",
+        "remainingRestorationsAllowedForOrg",
+        "sessionId",
+        "users",
+        "recordingFileRole",
+        "recordingErrorStatus",
+        "originalRecordingStartTime",
+        "creationTime",
+        "associatedConversationIds",
+        "selfUri",
+    }
+)
+"""Of a Recording in the official SDK 269.0.0."""
 
 
 class Transcodes:
@@ -62,6 +107,20 @@ def recording(state: State, request: Request, conversation_id: str, recording_id
     return json_reply(_recording(state, request, found))
 
 
+def change(state: State, request: Request, conversation_id: str, recording_id: str) -> Reply:
+    """D1: sets when a recording is archived or deleted; the other fields of a Recording are read only here."""
+    found = _find(state, conversation_id, recording_id)
+    if found is None:
+        return missing("recording_change", "recording")
+    body = document(request, _FIELDS)
+    if body.get("fileState", facts.file_state(state, found)) != facts.file_state(state, found):
+        raise BadRequestError("The sandbox restores nothing: fileState cannot be changed.", "invalid.value")
+    before = state.changes.get(found.ordinal, facts.UNCHANGED)
+    dates = {name: _date(body[key]) for key, name in _DATES.items() if body.get(key) is not None}
+    state.changes[found.ordinal] = dataclasses.replace(before, **dates)
+    return json_reply(_recording(state, request, found))
+
+
 def metadata(state: State, _: Request, conversation_id: str) -> Reply:
     """R3: a bare array."""
     conversation = state.conversations.find(conversation_id)
@@ -82,6 +141,13 @@ def _find(state: State, conversation_id: str, recording_id: str) -> Recording | 
     if conversation is None or found is None:
         return None
     return found if found.ordinal in {each.ordinal for each in conversation.recordings} else None
+
+
+def _date(value: object) -> dt.datetime:
+    try:
+        return moment(str(value))
+    except BadIntervalError as error:
+        raise BadRequestError(str(error), "invalid.date") from error
 
 
 def _format(request: Request) -> str:
@@ -109,7 +175,7 @@ def _metadata(state: State, found: Recording) -> Entity:
     wire_id = state.listing.wire_id(found)
     conversation_id = state.conversations.of_recording(found).id
     media = found.kind.media_type
-    archived = facts.archive_date(found)
+    archived = facts.archive_date(state, found)
     entity: Entity = {
         "id": wire_id,
         "conversationId": conversation_id,
@@ -119,7 +185,7 @@ def _metadata(state: State, found: Recording) -> Entity:
         "fileState": facts.file_state(state, found),
         "archiveDate": None if archived is None else iso(archived),
         "archiveMedium": None if archived is None else "CLOUDARCHIVE",
-        "deleteDate": iso(facts.delete_date(found)),
+        "deleteDate": iso(facts.delete_date(state, found)),
         "maxAllowedRestorationsForOrg": RESTORATIONS,
         "remainingRestorationsAllowedForOrg": RESTORATIONS,
         "sessionId": people.communication_id(state.org, found),

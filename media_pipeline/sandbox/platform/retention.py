@@ -67,11 +67,11 @@ def protection(state: State, request: Request) -> Reply:
 
 
 def _entity(state: State, recording: Recording) -> dict[str, Any]:
-    archived = facts.archive_date(recording)
+    archived = facts.archive_date(state, recording)
     entity = {
         "conversationId": state.org.conversation_id(state.org.first_of_conversation(recording.ordinal)),
         "recordingId": state.listing.wire_id(recording),
-        "deleteDate": iso(facts.delete_date(recording)),
+        "deleteDate": iso(facts.delete_date(state, recording)),
         "creationTime": iso(recording.created),
     }
     return entity if archived is None else entity | {"archiveDate": iso(archived), "archiveMedium": "CLOUDARCHIVE"}

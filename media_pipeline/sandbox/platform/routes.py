@@ -8,14 +8,29 @@ from typing import TYPE_CHECKING
 
 from media_pipeline.sandbox.platform import (
     analytics,
+    attributes,
     batches,
+    message_media,
+    messages,
     organization,
     recordings,
     retention,
     transcripts,
 )
 from media_pipeline.sandbox.platform.documents import BadRequestError
-from media_pipeline.sandbox.platform.permissions import DETAILS, NOTHING, RECORDING, TRANSCRIPT, VIEWS, Needed
+from media_pipeline.sandbox.platform.permissions import (
+    COMMUNICATION,
+    DETAILS,
+    MESSAGE_CREATE,
+    MESSAGE_UPLOAD,
+    MESSAGE_VIEW,
+    NOTHING,
+    RECORDING,
+    RETENTION,
+    TRANSCRIPT,
+    VIEWS,
+    Needed,
+)
 from media_pipeline.sandbox.wire import Operation, Reply, Request, refusal
 
 if TYPE_CHECKING:
@@ -56,14 +71,13 @@ class Match:
         if self.operation == "transcript_url":
             found = transcripts.recording_of(state, *self.ids)
             return None if found is None else state.listing.wire_id(found)
-        if self.operation not in ("recording", "metadata") or len(self.ids) != 2:
+        if self.operation not in ("recording", "metadata", "recording_change") or len(self.ids) != 2:
             return None
         return self.ids[1] if state.listing.find(self.ids[1]) else None
 
     def subject(self, state: State) -> str | None:
         """What rules of faults may name: the recording, else the conversation."""
-        of_conversation = self.operation in ("recordings", "metadata", "transcript_url")
-        return self.recording_id(state) or (self.ids[0] if of_conversation else None)
+        return self.recording_id(state) or (self.ids[0] if self.operation in _OF_CONVERSATION else None)
 
     def answer(self, state: State, request: Request) -> Reply:
         """The operation's reply, 403 without its permissions and 400 for a request that makes no sense."""
@@ -78,8 +92,22 @@ class Match:
             return refusal(self.operation, 400, error.code, str(error))
 
 
+_OF_CONVERSATION = (
+    "recordings",
+    "metadata",
+    "transcript_url",
+    "conversation",
+    "message_conversation",
+    "message_details",
+    "message_media_upload",
+    "message_media",
+    "message_create",
+    "participant_attributes",
+)
 _DETAILS = "/api/v2/analytics/conversations/details"
 _CONVERSATION = "/api/v2/conversations/*"
+_MESSAGES = "/api/v2/conversations/messages"
+_SENT = f"{_MESSAGES}/*/communications/*/messages"
 _COMMUNICATION = "/api/v2/speechandtextanalytics/conversations/*/communications/*"
 _LIMITS = "/api/v2/organizations/limits/namespaces"
 
@@ -89,8 +117,18 @@ ROUTES = (
     Route("job_state", "GET", f"{_DETAILS}/jobs/*", analytics.job_state, Needed(DETAILS)),
     Route("job_results", "GET", f"{_DETAILS}/jobs/*/results", analytics.job_results, Needed(DETAILS)),
     Route("query", "POST", f"{_DETAILS}/query", analytics.query, Needed(DETAILS)),
+    Route("message_conversation", "GET", f"{_MESSAGES}/*", messages.conversation),
+    Route("message_details", "GET", f"{_MESSAGES}/*/messages/*", messages.message, Needed(MESSAGE_VIEW)),
+    Route("message_details", "POST", f"{_MESSAGES}/*/messages/bulk", messages.several, Needed(MESSAGE_VIEW)),
+    Route("message_create", "POST", _SENT, message_media.send, Needed(MESSAGE_CREATE)),
+    Route("message_media_upload", "POST", f"{_SENT}/media/uploads", message_media.announce, Needed(MESSAGE_UPLOAD)),
+    Route("message_media", "GET", f"{_SENT}/media", message_media.listed),
+    Route("message_media", "GET", f"{_SENT}/media/*", message_media.state_of, Needed(MESSAGE_VIEW)),
+    Route("participant_attributes", "PATCH", f"{_CONVERSATION}/participants/*/attributes", attributes.patch),
+    Route("conversation", "GET", _CONVERSATION, messages.whole, Needed((COMMUNICATION,))),
     Route("recordings", "GET", f"{_CONVERSATION}/recordings", recordings.recordings, Needed(VIEWS)),
     Route("recording", "GET", f"{_CONVERSATION}/recordings/*", recordings.recording, Needed(VIEWS)),
+    Route("recording_change", "PUT", f"{_CONVERSATION}/recordings/*", recordings.change, Needed(RETENTION)),
     Route("metadata", "GET", f"{_CONVERSATION}/recordingmetadata", recordings.metadata, Needed(VIEWS)),
     Route("metadata", "GET", f"{_CONVERSATION}/recordingmetadata/*", recordings.metadata_of, Needed(VIEWS)),
     Route("batch_submit", "POST", "/api/v2/recording/batchrequests", batches.submit, Needed(VIEWS)),

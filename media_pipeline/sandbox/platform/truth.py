@@ -28,5 +28,5 @@ def platform_truth(state: State, recording: Recording) -> dict[str, object]:
         "content_type": facts.content_type(recording),
         "files": len(facts.parts(recording)),
         "sensitive": recording.slot == facts.SENSITIVE_SLOT,
-        "delete_date": iso(facts.delete_date(recording)),
+        "delete_date": iso(facts.delete_date(state, recording)),
     }

@@ -1,0 +1,21 @@
+"""media-pipeline: the command line. Commands parse, call one room, and print; they decide nothing."""
+
+from __future__ import annotations
+
+import typer
+
+from media_pipeline.cli.archive import explain, export, verify
+from media_pipeline.cli.org import doctor, plan
+from media_pipeline.cli.privacy import redact, redact_audio
+from media_pipeline.cli.service import link, serve, tokens
+from media_pipeline.cli.trying import demo, sandbox
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Genesys Cloud media, complete and verified.",
+)
+for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, link, sandbox, demo):
+    app.command()(_command)
+app.add_typer(tokens, name="token")

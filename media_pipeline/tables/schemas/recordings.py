@@ -1,0 +1,179 @@
+"""Tables of the groups recordings, reports and watch, and of their runs."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from media_pipeline.tables.schemas.columns import (
+    CONVERSATION_ID,
+    FILE_INDEX,
+    FILE_NAME,
+    FILE_STATE,
+    FORMAT,
+    IDS,
+    MEDIA_TYPE,
+    REASON,
+    RECORDING_ID,
+    UTC_MS,
+    column,
+)
+
+RECORDING_INVENTORY = pa.schema(
+    [
+        RECORDING_ID,
+        CONVERSATION_ID,
+        FILE_INDEX,
+        MEDIA_TYPE,
+        FORMAT,
+        column("codec_supported", pa.bool_(), "Whether the format is one of MEDIA_CODECS.", required=True),
+        column(
+            "started_at", UTC_MS, "Creation (guide) or conversation start (platform); its UTC day is the partition."
+        ),
+        column("duration_seconds", pa.float64(), "Length in seconds where the source states it."),
+        FILE_STATE,
+        FILE_NAME,
+        column("size_bytes", pa.int64(), "Size in bytes, where the listing gives it."),
+        column("md5", pa.string(), "MD5 in hex, where the listing gives it."),
+        column("communication_ids", IDS, "The customer's voice sessions, which transcripts belong to."),
+        column("agent_ids", IDS, "User ids of the conversation's agents, sorted; null if unknown."),
+        column("queue_ids", IDS, "Ids of the conversation's queues, sorted; null if unknown."),
+    ]
+)
+
+RECENT_LISTINGS = pa.schema([RECORDING_ID, FILE_INDEX, FILE_STATE])
+
+RECORDING_DEADLINES = pa.schema(
+    [
+        RECORDING_ID,
+        column("conversation_id", pa.string(), "Id of its conversation.", required=True),
+        column("created_at", UTC_MS, "When the recording was created; its UTC day is the partition.", required=True),
+        column("delete_date", UTC_MS, "When the source will delete it; null when no policy says so."),
+        column("archive_date", UTC_MS, "When the source archived it, or will; null when it does not."),
+        column(
+            "status",
+            pa.string(),
+            "Why it is not here: not_exported (nor is its day), withheld (others of its conversation were delivered), "
+            "never_listed, or the status of recording_audio.",
+            required=True,
+        ),
+        column("reason", pa.string(), "That of recording_audio; null without a row there."),
+    ]
+)
+
+RECORDING_AUDIO = pa.schema(
+    [
+        RECORDING_ID,
+        CONVERSATION_ID,
+        FILE_INDEX,
+        FILE_NAME,
+        column(
+            "status",
+            pa.string(),
+            "stored, unsupported, empty, unavailable, pending, quarantined or failed.",
+            required=True,
+        ),
+        REASON,
+        column("detail", pa.string(), "What happened and what to do, in one sentence; null when stored."),
+        column("object_key", pa.string(), "Path of the gzip object relative to MEDIA_ROOT; null unless stored."),
+        column("content_type", pa.string(), "Media type as the source states it."),
+        column("source_size_bytes", pa.int64(), "Size of the media in bytes before compression."),
+        column("stored_size_bytes", pa.int64(), "Size of the gzip object in bytes; null unless stored."),
+        column("md5", pa.string(), "MD5 in hex that we computed over the source bytes; null unless stored."),
+        column("sha256", pa.string(), "SHA-256 in hex that we computed over the source bytes; null unless stored."),
+        column("source_md5", pa.string(), "MD5 in hex that the provider states."),
+        column(
+            "integrity_basis",
+            pa.string(),
+            "What proves the bytes: source_md5, source_sha256 or length_and_range; null unless stored.",
+        ),
+        column("listed_state", pa.string(), "file_state of the listing this outcome answers.", required=True),
+    ]
+)
+
+DIARIZED_TRANSCRIPTS = pa.schema(
+    [
+        RECORDING_ID,
+        CONVERSATION_ID,
+        column("segment_index", pa.int32(), "0, 1, ... in order of time.", required=True),
+        column("start_ms", pa.int64(), "Start in ms from the recording's start.", required=True),
+        column("end_ms", pa.int64(), "End in ms from the recording's start.", required=True),
+        column(
+            "speaker", pa.string(), "Diarized speaker, a user id where known; `unknown` when missing.", required=True
+        ),
+        column("channel", pa.int32(), "Side of the line: 0 external (customer), 1 internal; null if unknown."),
+        column("participant_purpose", pa.string(), "customer, agent, ...; where the source says."),
+        column("text", pa.string(), "What was said; [PHONE_NUMBER] and the like where it was redacted.", required=True),
+        column("confidence", pa.float64(), "0..1; null when missing."),
+        column("pii_redacted", pa.int32(), "How many spans were redacted in the text.", required=True),
+        column("pii_credit_card", pa.int32(), "Of these, payment card numbers.", required=True),
+        column("pii_email_address", pa.int32(), "Of these, e-mail addresses.", required=True),
+        column("pii_phone_number", pa.int32(), "Of these, phone numbers.", required=True),
+        column("pii_us_ssn", pa.int32(), "Of these, US Social Security numbers.", required=True),
+    ]
+)
+
+TRANSCRIPT_STATUS = pa.schema(
+    [
+        RECORDING_ID,
+        CONVERSATION_ID,
+        column("status", pa.string(), "available, unavailable, forbidden or failed.", required=True),
+        REASON,
+        column("segments", pa.int32(), "Number of segments.", required=True),
+    ]
+)
+
+AVAILABILITY_REPORT = pa.schema(
+    [
+        RECORDING_ID,
+        CONVERSATION_ID,
+        FILE_INDEX,
+        FILE_NAME,
+        column("status", pa.string(), "That of recording_audio, with stored as `available`.", required=True),
+        REASON,
+        column("size_bytes", pa.int64(), "Size of the media in bytes before compression, where known."),
+        column("md5", pa.string(), "MD5 in hex over the source bytes; null unless available."),
+        column("sha256", pa.string(), "SHA-256 in hex over the source bytes; null unless available."),
+        column("created_at", UTC_MS, "When the recording was created."),
+        column("has_transcript", pa.bool_(), "Whether a transcript is available.", required=True),
+    ]
+)
+
+STORAGE_UTILIZATION = pa.schema(
+    [
+        MEDIA_TYPE,
+        FORMAT,
+        column("recordings", pa.int64(), "Number of files, whatever their status.", required=True),
+        column("source_bytes", pa.int64(), "Bytes of stored media before compression.", required=True),
+        column("stored_bytes", pa.int64(), "Bytes of their gzip objects.", required=True),
+        column("compression_ratio", pa.float64(), "source_bytes / stored_bytes; null when nothing is stored."),
+        column("duration_seconds", pa.float64(), "Length of all files in seconds.", required=True),
+    ]
+)
+
+STORAGE_QUOTA = pa.schema(
+    [
+        column("used_mb", pa.float64(), "Used storage at the source in MB of 10^6 bytes.", required=True),
+        column("limit_mb", pa.float64(), "Its limit in MB; null where the source names none."),
+        column("available_mb", pa.float64(), "What is left in MB; null without a limit."),
+        column("basis", pa.string(), "Which figure of the source this is.", required=True),
+    ]
+)
+
+EXPORT_RUNS = pa.schema(
+    [
+        column("run_id", pa.string(), "Dagster's run.", required=True),
+        column("step", pa.string(), "The asset that did the work.", required=True),
+        column("recording_id", pa.string(), "Set in rows about one recording; null in rows about calls."),
+        column("file_index", pa.int32(), "With recording_id: which of its files."),
+        column("operation", pa.string(), "Set in rows about calls: token, list, media, batch, file and the like."),
+        column(
+            "http_status", pa.int32(), "With operation: the reply's status, 0 for none; null in the row of its retries."
+        ),
+        column("calls", pa.int64(), "Number of calls with this status."),
+        column("attempts", pa.int64(), "Requests for the recording's bytes."),
+        column("retries", pa.int64(), "Retries of the operation."),
+        column("waited_seconds", pa.float64(), "Seconds waited before those retries."),
+        column("bytes_fetched", pa.int64(), "Media bytes received for the recording, thrown-away ones included."),
+        column("seconds", pa.float64(), "Time from its first call to its outcome."),
+    ]
+)
