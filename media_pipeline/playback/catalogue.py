@@ -27,6 +27,8 @@ AGAIN_SECONDS = 1.0
 """Not more often than this, whatever is asked for."""
 WAIT_SECONDS = 8.0
 """How long a request for something unknown waits for the look that is under way."""
+CACHE_KB = 256
+"""Of each thread's connection; SQLite's own 2 MB would be 200 MB for all threads."""
 LISTED = "listed"
 """The status of what only the inventory knows."""
 _OUTCOMES, _LISTING = "recording_audio", "recording_inventory"
@@ -86,6 +88,7 @@ class Catalogue:
         self._tables = tables
         self._file = file
         self._mine = threading.local()
+        self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._looked = float("-inf")
 
@@ -110,11 +113,9 @@ class Catalogue:
             self._lock.release()
 
     def close(self) -> None:
-        """Close this thread's connection; those of others close with their threads."""
-        connection = getattr(self._mine, "connection", None)
-        if connection is not None:
-            self._mine.connection = None
-            connection.close()
+        """Close all connections; no thread may ask any more."""
+        while self._connections:
+            self._connections.pop().close()
 
     def _refresh_beside(self) -> None:
         """In a thread of its own: who asks for what is known does not wait."""
@@ -124,7 +125,10 @@ class Catalogue:
         def run() -> None:
             with contextlib.suppress(TimeoutError, StorageError, sqlite3.Error):
                 self.refresh(wait_seconds=0)
-            self.close()
+            connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
+            if connection is not None and connection in self._connections:
+                self._connections.remove(connection)
+                connection.close()
 
         threading.Thread(target=run, name="playback-catalogue", daemon=True).start()
 
@@ -205,12 +209,14 @@ class Catalogue:
                     Path(f"{self._file}{suffix}").unlink(missing_ok=True)
                 connection = self._opened()
             self._mine.connection = connection
+            self._connections.append(connection)
         return connection
 
     def _opened(self) -> sqlite3.Connection:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self._file, timeout=30, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         connection.execute("PRAGMA synchronous=OFF")  # it can be made again from the tables
         with self._writing(connection):
             if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:

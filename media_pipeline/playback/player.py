@@ -137,6 +137,7 @@ class Player:
         """Close connections, and write down what is open."""
         self._upstream.close()
         self._plays.close()
+        self._catalogue.close()
 
     def _archive(self, request: Request, entry: Entry) -> Playing:
         media = self._archived.open(entry)
