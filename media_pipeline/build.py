@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
+from media_pipeline.assets.annotations import metadata_annotations_asset
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
+from media_pipeline.assets.conversation_events import conversation_events_asset
 from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
+from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, interactions_job, relist_job, sweep_retention_job, verify_sample_job
+from media_pipeline.jobs import (
+    daily_export_job,
+    drain_job,
+    interactions_job,
+    messaging_job,
+    relist_job,
+    retention_job,
+    sweep_retention_job,
+    verify_sample_job,
+)
+from media_pipeline.notify.callbacks import Callback, Callbacks
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
 from media_pipeline.schedules import (
     daily_export_schedule,
+    drain_schedule,
     interactions_schedule,
     relist_schedule,
+    retention_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
 )
+from media_pipeline.sensors.archive_callbacks import archive_callbacks_sensor
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
+from media_pipeline.sensors.guest_upload_requests import guest_upload_requests_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
 from media_pipeline.sensors.late_recordings import late_recordings_sensor
 from media_pipeline.sensors.run_failures import run_failures_sensor
@@ -43,13 +60,19 @@ def build_definitions(
     settings: Settings | None = None,
     *,
     resources: Mapping[str, object] | None = None,
+    callbacks: Mapping[str, Callback | Iterable[Callback]] | None = None,
     retry: dg.RetryPolicy = BAD_PATCH,
 ) -> dg.Definitions:
-    """Definitions for the given settings (default: the environment's), with resources replaced by name."""
+    """Definitions for the given settings (default: the environment's), with resources replaced by name.
+
+    `callbacks`: by type of event (metadata_parsed, day_completed, recording_quarantined) who is called with it, in the
+    run's process. Raises ConfigurationError for another type.
+    """
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
-    verify, sweep = verify_sample_job(), sweep_retention_job()
+    verify, sweep, retention = verify_sample_job(), sweep_retention_job(), retention_job()
+    drain, messaging = drain_job(), messaging_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -59,25 +82,32 @@ def build_definitions(
             *report_assets(partitions),
             interaction_media_asset(partitions, retry),
             recording_thumbnails_asset(partitions, retry),
+            metadata_annotations_asset(partitions, retry),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
+            conversation_events_asset(),
+            media_retention_asset(),
         ],
-        jobs=[job, interactions, relist, verify, sweep],
+        jobs=[job, interactions, relist, verify, sweep, drain, messaging, retention],
         schedules=[
             daily_export_schedule(job),
             interactions_schedule(interactions),
             relist_schedule(relist),
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
+            drain_schedule(drain),
+            retention_schedule(retention),
         ],
         sensors=[
             incomplete_days_sensor(job, *watched),
             late_recordings_sensor(job, *watched),
             run_failures_sensor(*watched),
             archive_drift_sensor(),
+            archive_callbacks_sensor(),
+            guest_upload_requests_sensor(messaging),
         ],
-        resources={**default_resources(settings), **(resources or {})},
+        resources={**default_resources(settings), "callbacks": Callbacks(callbacks), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.
         executor=dg.in_process_executor,
     )
@@ -97,6 +127,8 @@ def default_resources(settings: Settings) -> dict[str, object]:
             spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
+            allow_write_back=settings.allow_write_back,
+            allow_remote_delete=settings.allow_remote_delete,
         ),
         "media": MediaResource(
             root=settings.root,
@@ -105,10 +137,13 @@ def default_resources(settings: Settings) -> dict[str, object]:
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
             keep_unredacted=settings.keep_unredacted,
+            inbox=settings.inbox,
             concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(
-            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()), ui_url=settings.ui_url
+            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()),
+            signing_keys=_by_reference("MEDIA_WEBHOOK_KEY", settings.webhook_key.get_secret_value()),
+            ui_url=settings.ui_url,
         ),
         "progress": Progress(),
     }

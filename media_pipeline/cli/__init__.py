@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from media_pipeline.cli.archive import explain, export, verify
+from media_pipeline.cli.callbacks import app as _callbacks
+from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.service import link, serve, tokens
@@ -18,4 +20,6 @@ app = typer.Typer(
 )
 for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, link, sandbox, demo):
     app.command()(_command)
+app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")
+app.add_typer(_hold, name="hold")

@@ -13,17 +13,23 @@ from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, PermissionMissing, Undeliverable
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
+from media_pipeline.genesys.platform_annotations import ParticipantAttributes, not_carried
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Key
 from media_pipeline.genesys.platform_conversations import DayConversations
 from media_pipeline.genesys.platform_counting import Counting
+from media_pipeline.genesys.platform_deletion import PlatformDeletion
 from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
+from media_pipeline.genesys.platform_messages import PlatformMessages
 from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
+    Annotation,
     DayCount,
+    EventBatch,
+    EventTally,
     FileState,
     InteractionMedia,
     Known,
@@ -56,20 +62,22 @@ REASONS: dict[FileState, tuple[str, str]] = {
 """What a state without a link means for a recording that is to be downloaded: reason and sentence."""
 
 
-class PlatformSource:
+class PlatformSource(PlatformDeletion):
     """OrgSource over the published API; safe to use from threads."""
 
     def __init__(
         self, api: Transport, hosts: MediaHosts, stats: CallStats, patience: Patience, *, connections: int
     ) -> None:
-        self._api = api
+        super().__init__(api)
         self._waiter = Waiter(patience)
         batches = Batches(api, self._waiter)
         self._links = Links(batches, self._waiter, self._link_seconds)
         self._conversations = DayConversations(api, self._waiter)
         self._counting = Counting(api)
         self._recordings = Recordings(api, batches, self._links)
+        self._attributes = ParticipantAttributes(api)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
+        self._messages = PlatformMessages(api)
 
     def close(self) -> None:
         """Release connections and wake whoever waits."""
@@ -116,7 +124,8 @@ class PlatformSource:
         """A link that was not handed out before; waits for the batch that brings it."""
         key = _key(recording)
         if key is None:
-            raise NotFound(f"Recording {recording.recording_id!r} was listed without its conversation; list it anew.")
+            sentence = f"Recording {recording.recording_id!r} was listed without its conversation; list its day anew."
+            raise Undeliverable("not_delivered", sentence)
         found = self._links.take(key, recording.file_index)
         if isinstance(found, Delivery):
             raise self._without_link(key, recording.file_index, found)
@@ -137,6 +146,18 @@ class PlatformSource:
         says first which are needed (`expect`) gets a hundred links with a request.
         """
         return [self._media_object(recording) for recording in recordings]
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """Files in messages of guests, by a catch-up poll of the conversations with activity since."""
+        return self._messages.since(position, until, tally)
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """What participant attributes cannot take."""
+        return not_carried(annotations)
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Participant attributes (W1): one call that reads, and one that writes where something differs."""
+        return self._attributes.annotate(interaction_id, annotations)
 
     def _media_object(self, recording: ListedRecording) -> InteractionMedia:
         link, reason = None, None

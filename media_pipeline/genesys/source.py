@@ -6,7 +6,7 @@ No wire format, no HTTP and no table belongs here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -109,6 +109,64 @@ class InteractionMedia:
     file_index: int = 0
     link: str | None = field(default=None, repr=False)
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationEvent:
+    """What happened in a message conversation, and the file that came with it; None where the source is silent.
+
+    The file's facts are what the guest declared, its `sha256` the source's; sizes in bytes, times UTC.
+    """
+
+    event_id: str
+    event_type: str
+    conversation_id: str
+    message_id: str | None = None
+    sent_at: dt.datetime | None = None
+    file_id: str | None = None
+    file_name: str | None = None
+    declared_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events in the source's order, and the position to go on from once they are durable."""
+
+    events: Sequence[ConversationEvent]
+    position: str
+
+
+@dataclass(slots=True)
+class EventTally:
+    """How events were read, and what has no row: `other_types`, `malformed` and `too_large` ones.
+
+    `unreadable`: conversations that could not be looked into. `gap`: a sentence, when the source may no longer have
+    what came after the position. Not `caught_up` when time or calls ended before the events did.
+    """
+
+    received: int = 0
+    other_types: int = 0
+    malformed: int = 0
+    too_large: int = 0
+    unreadable: int = 0
+    connections: int = 0
+    caught_up: bool = False
+    gap: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One thing to be known of an interaction, under a key that no other of its annotations has."""
+
+    key: str
+    value: str
+    category: str
+
+
+ANNOTATIONS_SOURCE = "automated_parser"
+"""What an org is told of who annotates (guide 004)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,5 +275,71 @@ class InteractionSource(Protocol):
         """
 
 
-class OrgSource(RecordingSource, InteractionSource, Protocol):
+class MessagingSource(Protocol):
+    """What guests do in message conversations. All calls raise GenesysError."""
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """Events since a position (empty: from where the source begins), at least once each, until there is none.
+
+        Ends at `until` of the monotonic clock at the latest. A position is the source's own, and opaque.
+        """
+
+
+class AnnotationTarget(Protocol):
+    """Where annotations of interactions are written back to. All calls raise GenesysError."""
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """By key: why an org cannot take this annotation of an interaction, as a reason and a sentence; no call."""
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Make these all of the interaction's annotations of ours; False when they were so already.
+
+        Doing it again changes nothing. Raises NotFound, PermissionMissing, Conflict, Refused.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """Something at the source that is to be deleted there."""
+
+    kind: Literal["attachment", "recording"]
+    id: str
+    conversation_id: str | None
+
+
+LastLook = Callable[[], None]
+"""Called before a request goes out, after all waiting; what it raises keeps the request back."""
+
+
+class RetentionTarget(Protocol):
+    """Where media are deleted. All calls raise GenesysError, try once, and do no harm when they are made again."""
+
+    dialect: str
+
+    def retention_of(self, media: Doomed, ttl_seconds: int) -> str | None:
+        """How this source would be told to let go of something after a time; None: it cannot be told."""
+
+    def set_retention(self, media: Doomed, retention: str, last_look: LastLook) -> None:
+        """Tell the source. Raises NotFound when it is gone, Refused when the source does not take it."""
+
+    def deletion_of(self, media: Doomed, earliest: dt.datetime) -> tuple[str, dt.datetime] | None:
+        """For what the source deletes by itself on a date, the date in its words and as a moment; else None."""
+
+    def can_delete(self, media: Doomed) -> bool:
+        """Whether the source has a way to delete this at all."""
+
+    def delete(self, media: Doomed, deletion: tuple[str, dt.datetime] | None, last_look: LastLook) -> None:
+        """Delete now, or order what `deletion_of` gave. Raises NotFound when it is gone."""
+
+    def is_gone(self, media: Doomed, last_look: LastLook) -> bool:
+        """Whether it is not there any more; asks for its deletion again where the source has no other question."""
+
+    def keep_until(self, media: Doomed, due: dt.datetime, now: dt.datetime) -> dt.datetime:
+        """Take back what the source was told; until when it keeps it at least. Raises NotFound when it is gone."""
+
+    def protect(self, conversation_ids: Sequence[str], *, protect: bool) -> bool:
+        """Have the source itself refuse deletions in conversations, or no longer; False: it has no such thing."""
+
+
+class OrgSource(RecordingSource, InteractionSource, AnnotationTarget, MessagingSource, RetentionTarget, Protocol):
     """All that a dialect offers."""

@@ -6,29 +6,33 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 import httpx
 import msgspec
 
 from media_pipeline.genesys.auth import BearerAuth, Token, TokenCache
-from media_pipeline.genesys.endpoints import Endpoints
+from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import (
     AuthenticationError,
     ConfigurationError,
+    Conflict,
     GenesysError,
     MalformedReply,
     NotFound,
     PermissionMissing,
     RateLimited,
+    Refused,
     ServerError,
     StillPreparing,
 )
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
 from media_pipeline.genesys.permissions import named_in
 from media_pipeline.genesys.redaction import redact
+from media_pipeline.genesys.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -37,7 +41,13 @@ DEFAULT_TOKEN_SECONDS = 3600.0
 
 _ERROR_CHARACTERS = 4_000
 """Read of a refusal to find the permissions it names."""
+_ERROR_BYTES = 64 * 1024
+"""Read of a refusal where a stream was asked for: it may have no end."""
+_ABOUT_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
+MAX_REDIRECTS = 5
 TOKEN = "token"  # noqa: S105  the operation's name
+
+_BEGAN = "began"
 
 CredentialStyle = Literal["basic", "form"]
 
@@ -71,20 +81,18 @@ class Transport:
         self._style = credential_style
         self._pacer = pacer
         self._stats = stats
-        self._patience = patience
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeouts[1], connect=timeouts[0], pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
-            event_hooks={"request": [self._before], "response": [self._after]},
-            follow_redirects=False,
-        )
+        self.patience = patience
+        self._timeouts = timeouts
+        self._http = self._client(connections, connections)
+        self._streams: httpx.Client | None = None
         self._tokens = TokenCache(self._fetch_token)
         self._auth = BearerAuth(self._tokens)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
+        if self._streams is not None:
+            self._streams.close()
 
     def token_lifetime_seconds(self) -> float:
         """How long the token lives, which is asked for if there is none; raises AuthenticationError."""
@@ -105,10 +113,14 @@ class Transport:
         body: object = None,
         accepted: tuple[int, ...] = (200,),
         decode: Callable[[bytes], Any] = msgspec.json.decode,
+        patience: Patience | None = None,
+        last_look: Callable[[], None] | None = None,
     ) -> Any:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
+        `patience`: this call's own.
+        `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         """
 
         def attempt() -> Any:
@@ -117,11 +129,62 @@ class Transport:
                 self.endpoints.api + path,
                 content=None if body is None else json.dumps(body).encode(),
                 headers=None if body is None else {"Content-Type": "application/json"},
-                extensions={"operation": operation},
+                extensions={"operation": operation, "last_look": last_look},
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
-        return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
+        return (patience or self.patience).run(attempt, operation, self._stats, self._pacer.waited_seconds)
+
+    @contextmanager
+    def streamed(
+        self, operation: str, path: str, headers: Mapping[bytes, bytes], watchdog: Watchdog, *, permission: str
+    ) -> Iterator[httpx.Response]:
+        """One try of a GET whose reply (200, or 204) is read piece by piece; `watchdog` ends it.
+
+        Redirects are followed, the token goes to the API's own origin only, and a refused one is renewed once. Raises
+        TryAgain with what may pass, GenesysError with what may not.
+        """
+        url, renewed = httpx.URL(self.endpoints.api + path), False
+        if self._streams is None:  # each on a connection of its own: the watchdog must see it begin
+            self._streams = self._client(None, 0)
+        for _ in range(MAX_REDIRECTS + 2):
+            ours = _origin(url) == _origin(httpx.URL(self.endpoints.api))
+            token = self._tokens.current() if ours else None
+            bearer = {} if token is None else {b"Authorization": f"Bearer {token}".encode()}
+            extensions = {"operation": operation, "streamed": True, "trace": watchdog.trace}
+            # bytes, since ids may hold any character; unpacked, a megabyte of ours could come out of a kilobyte
+            asked = {b"Accept-Encoding": b"identity", **headers, **bearer}
+            request = self._http.build_request("GET", url, headers=asked, extensions=extensions)
+            response = self._send(request, None, through=self._streams)
+            try:
+                if response.has_redirect_location:
+                    url = self._led_to(url, response, operation)
+                elif response.status_code == httpx.codes.UNAUTHORIZED and token is not None and not renewed:
+                    self._tokens.renew(token)
+                    renewed = True
+                else:
+                    self._judged(_beginning_of(response), operation, permission, (200, 204))
+                    if token is not None:
+                        self._tokens.proved(token)
+                    yield response
+                    return
+            finally:
+                response.close()
+        raise MalformedReply(f"Genesys Cloud redirects '{operation}' in circles.")
+
+    def _led_to(self, url: httpx.URL, response: httpx.Response, operation: str) -> httpx.URL:
+        """Where a redirect leads to, if that is ours or a host that we may trust."""
+        try:
+            target = url.join(response.headers["Location"])
+        except httpx.InvalidURL:
+            raise MalformedReply(f"Genesys Cloud redirects '{operation}' to what is not a URL.") from None
+        foreign = _origin(target) != _origin(httpx.URL(self.endpoints.api))
+        if foreign and MediaHosts(self.endpoints.api).refusal(str(target)) is not None:
+            raise MalformedReply(
+                f"Genesys Cloud redirects '{operation}' to {target.scheme}://{target.host}, which is not followed: not "
+                "one of its hosts, or not encrypted. Check GENESYS_BASE_URL and the proxy."
+            )
+        return target
 
     def _fetch_token(self) -> Token:
         form = {"grant_type": "client_credentials"}
@@ -145,7 +208,7 @@ class Transport:
                 )
             return self._object(self._parsed(self._judged(response, TOKEN, "none")), TOKEN)
 
-        body = self._patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
+        body = self.patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
         if not isinstance(value, str) or not value or not isinstance(seconds, int | float) or seconds <= 0:
             raise MalformedReply(
@@ -153,12 +216,25 @@ class Transport:
             )
         return Token(value, float(seconds))
 
-    def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
+    def _client(self, connections: int | None, kept_alive: int) -> httpx.Client:
+        connect, read = self._timeouts
+        return httpx.Client(
+            timeout=httpx.Timeout(read, connect=connect, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=kept_alive),
+            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
+            event_hooks={"request": [self._before], "response": [self._after]},
+            follow_redirects=False,
+        )
+
+    def _send(
+        self, request: httpx.Request, auth: httpx.Auth | None, *, through: httpx.Client | None = None
+    ) -> httpx.Response:
+        """The reply, whole; through a client for streams, unread."""
         operation = request.extensions["operation"]
         try:
-            return self._http.send(request, auth=auth)
-        except httpx.TransportError as error:
-            self._stats.called(operation, 0)
+            return (through or self._http).send(request, auth=auth, stream=through is not None)
+        except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
+            self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
             raise TryAgain(
@@ -202,7 +278,10 @@ class Transport:
         if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
             error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
-        raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
+        sentence = f"Genesys Cloud answered {what}, which this call does not expect."
+        if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
+            raise Conflict(sentence)
+        raise Refused(sentence) if 400 <= status < 500 else MalformedReply(sentence)
 
     def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
@@ -241,14 +320,44 @@ class Transport:
 
     def _before(self, request: httpx.Request) -> None:
         self._pacer.acquire()
+        last_look = request.extensions.get("last_look")
+        if last_look is not None:
+            last_look()
+        request.extensions[_BEGAN] = time.monotonic()
 
     def _after(self, response: httpx.Response) -> None:
         operation, status = response.request.extensions["operation"], response.status_code
-        self._stats.called(operation, status)
-        if operation == TOKEN:
-            return  # the login host's limits are its own
         message = ""
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            response.read()
-            message = self._message(response)
-        self._pacer.learned(status, response.headers, message)
+        try:
+            if "streamed" not in response.request.extensions:
+                response.read()  # as who asked is going to; a call has taken as long as its whole reply
+                if status == httpx.codes.TOO_MANY_REQUESTS:
+                    message = self._message(response)
+        finally:
+            if operation != TOKEN:  # the login host's limits are its own
+                self._pacer.learned(status, response.headers, message)
+        self._stats.called(operation, status, _seconds_since(response.request))
+
+
+def _seconds_since(request: httpx.Request) -> float | None:
+    """The time since a request left, without its wait for the budget; None when it never did."""
+    began = request.extensions.get(_BEGAN)
+    return None if began is None else time.monotonic() - began
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _beginning_of(response: httpx.Response) -> httpx.Response:
+    """A refusal with as much of its text as is needed; what is streamed stays unread."""
+    if response.status_code in (200, 204):
+        return response
+    beginning = b""
+    with suppress(httpx.TransportError):
+        for piece in response.iter_raw():
+            beginning += piece[:_ERROR_BYTES]
+            if len(beginning) >= _ERROR_BYTES:
+                break
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _ABOUT_THE_BODY]
+    return httpx.Response(response.status_code, headers=headers, content=beginning, request=response.request)

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+MOST: Final = 2**63 - 1
+"""Of 64 bits with a sign, as columns have them."""
+MOST_MILLISECONDS: Final = 10**15
+"""Since 1970 this is the year 33,658: more is no time."""
 
 
 def text(value: object) -> str | None:
@@ -13,16 +22,42 @@ def text(value: object) -> str | None:
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
+def decoded_or_nothing(content: bytes) -> Any:
+    """JSON, or None for a body that is empty, as replies to writes may be."""
+    return msgspec.json.decode(content) if content.strip() else None
+
+
+def path_segment(identifier: str) -> str:
+    """An id as one segment of a path; '.' and '..' would be resolved away."""
+    segment = quote(identifier, safe="")
+    return segment.replace(".", "%2E") if set(segment) <= {"."} else segment
+
+
 def number(value: object) -> float | None:
     """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON has integers that no float can hold
+        return None
+
+
+def milliseconds(value: object) -> int | None:
+    """A moment or an offset in whole ms."""
+    found = number(value)
+    return None if found is None or abs(found) > MOST_MILLISECONDS else round(found)
 
 
 def count(value: object) -> int | None:
-    """A whole number from 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A whole number from 0 that a table can hold."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else None
+
+
+def size(value: object) -> int | None:
+    """A number of bytes that 64 bits can hold."""
+    found = count(value)
+    return found if found is not None and found < 1 << 63 else None
 
 
 def time(value: object) -> dt.datetime | None:

@@ -23,6 +23,7 @@ from stat import S_ISREG
 from typing import IO
 
 from media_pipeline.storage.base import (
+    SMALL_BYTES,
     Small,
     Stat,
     StorageError,
@@ -105,7 +106,7 @@ class LocalStore:
                     path.unlink()
                 return created
 
-    def get_small(self, key: str) -> Small | None:
+    def get_small(self, key: str, most_bytes: int = SMALL_BYTES) -> Small | None:
         file = self.open(key)
         if file is None:
             return None

@@ -62,6 +62,40 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+RETENTION_NEW = "retention/new/"
+"""What was scheduled for deletion and is not in its table yet."""
+RETENTION_HOLDS = "retention/holds/"
+RETENTION_DAYS = "retention/days.json"
+"""Which days of media_retention have something to do, and from when on."""
+RETENTION_LEASE = "leases/retention.json"
+
+
+def written_back_key(what: str, day: dt.date) -> str:
+    """What is known of an org's copy of what we wrote back."""
+    return f"write_back/date={day}/{what}.jsonl"
+
+
+OUTBOX_PREFIX = "outbox/"
+"""Events that runs have announced and that no deliverer has taken yet."""
+CHECKING_PREFIX = "announced/checking/"
+"""Days whose report is being written: whether they are complete is announced right after."""
+
+
+def outbox_key(day: dt.date, run_id: str, number: int) -> str:
+    """One batch of announced events; `number` in ns since 1970 puts batches in order."""
+    return f"{OUTBOX_PREFIX}{number:020d}.{day}.{safe_name(run_id)}.jsonl"
+
+
+def announced_key(day: dt.date, event_type: str) -> str:
+    """What was announced of a day, so that it is announced again only when it changed."""
+    return f"announced/date={day}/{event_type}.json"
+
+
+def checking_key(day: dt.date) -> str:
+    """The note that a day's completeness is about to be announced."""
+    return f"{CHECKING_PREFIX}date={day}.json"
+
+
 def plan_key(first: dt.date, last: dt.date) -> str:
     """The plan of a backfill of these days, both included."""
     return f"plans/{first}_{last}.json"
@@ -70,6 +104,16 @@ def plan_key(first: dt.date, last: dt.date) -> str:
 def lease_key(day: dt.date, work: str = "") -> str:
     """The object that says which run works on a day: exports it, or does other work that keeps out of its way."""
     return f"leases/date={day}{work and '.' + work}.json"
+
+
+def cursor_key(name: str) -> str:
+    """The object that says how far something was read."""
+    return f"cursors/{safe_name(name)}.json"
+
+
+def work_lease_key(work: str) -> str:
+    """The object that says which run does work that belongs to no day."""
+    return f"leases/{safe_name(work)}.json"
 
 
 def safe_name(identifier: str) -> str:
