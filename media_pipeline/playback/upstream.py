@@ -191,6 +191,8 @@ class Upstream:
         """A file at its source; `anew` asks its host again what version it has. Raises Refusal."""
         try:
             return UpstreamMedia(self, listed, self.known(listed, anew=anew))
+        except Undeliverable as error:  # to a source that knows recordings by their conversation, no id alone is known
+            raise told(error) if listed.conversation_id else refused("not_found") from None
         except FAILURES as error:
             raise told(error) from None
 

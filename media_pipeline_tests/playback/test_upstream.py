@@ -10,10 +10,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.partition import Tables
 from media_pipeline_tests.harness import Org, settings_for
-from media_pipeline_tests.playback.conftest import Call
+from media_pipeline_tests.playback.conftest import BEFORE, Call
 from media_pipeline_tests.playback.serving import Answer, Served, served
 from media_pipeline_tests.transfer.serving import plain, serving
 
@@ -137,11 +140,19 @@ def test_a_listener_who_leaves_ends_the_request_to_the_source(player: Served, sp
     assert sent < len(elsewhere.content) / 2
 
 
-def test_the_platform_dialect_plays_what_a_listing_knows(speaking_org, exported, elsewhere, tmp_path):
-    settings = exported.settings.model_copy(update={"spool": tmp_path, "dialect": "platform"})
-    with served(settings) as fresh:
-        answer = fresh.ask(fresh.path(elsewhere.recording_id))
-    assert (answer.status, reason(answer)) == (404, "not_found")
+def test_the_platform_dialect_plays_what_a_listing_knows(speaking_org, elsewhere: Call, tmp_path):
+    """Its conversation has to be known; the bytes come by a batch job."""
+    listed = httpx.get(f"{speaking_org.url}/_sandbox/truth", params={"date": str(BEFORE), "body": "0"}, timeout=60)
+    record = next(each for each in listed.json() if each["id"] == elsewhere.recording_id)
+    row = {"recording_id": record["id"], "conversation_id": record["conversation_id"], "file_index": 0}
+    row |= {"codec_supported": True, "file_state": "available"}
+    settings = settings_for(speaking_org.url, tmp_path, dialect="platform")
+    with served(settings) as player:
+        unknown = player.ask(player.path(elsewhere.recording_id), PART)
+        assert (unknown.status, reason(unknown)) == (404, "not_found")
+        Tables(LocalStore(tmp_path / "media")).write("recording_inventory", BEFORE, [row])
+        time.sleep(1.1)
+        assert player.ask(player.path(elsewhere.recording_id), PART).body == elsewhere.content[10:20]
 
 
 @contextmanager
