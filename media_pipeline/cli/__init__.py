@@ -11,6 +11,7 @@ from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.service import serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
+from media_pipeline.cli.uploads import share
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, sandbox, demo):
+for _command in (export, verify, explain, share, redact, redact_audio, doctor, plan, serve, sandbox, demo):
     app.command()(_command)
 app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")
