@@ -1,4 +1,4 @@
-"""guest_uploads: the files that guests sent, kept by policy or refused with a reason, and told to their conversation."""
+"""guest_uploads: the files that guests sent, kept by policy or refused with a reason, and their conversations told."""
 
 import datetime as dt
 import time

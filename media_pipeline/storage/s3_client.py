@@ -16,7 +16,9 @@ _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
 def connect(concurrency: int, **config: Any) -> Any:
-    """A client for that many threads, with `config` beside what is set here (botocore's clients are thread-safe; their connections must suffice).
+    """A client for that many threads, with `config` beside what is set here.
+
+    botocore's clients are thread-safe; their connections must suffice).
 
     dagster-aws' S3Resource makes its client without a botocore Config: 10 connections, 5 attempts, checksums in
     trailers and bucket names in host names. Hence boto3 itself.
