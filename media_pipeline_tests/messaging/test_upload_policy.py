@@ -63,7 +63,7 @@ def test_a_whole_file_of_an_accepted_type_is_kept(kind, number):
     assert judged(data, f"x.{kind}", KINDS[kind][1]) == KINDS[kind][1]
 
 
-@pytest.mark.parametrize("codec, kind", [("png", "png"), ("mjpeg", "jpeg")])
+@pytest.mark.parametrize(("codec", "kind"), [("png", "png"), ("mjpeg", "jpeg")])
 def test_pictures_of_a_real_encoder_are_kept(codec, kind):
     made = av.CodecContext.create(codec, "w")
     made.width, made.height, made.time_base = 640, 480, Fraction(1)
@@ -77,7 +77,7 @@ def test_pictures_of_a_real_encoder_are_kept(codec, kind):
 
 
 @pytest.mark.parametrize(
-    "name, declared",
+    ("name", "declared"),
     [
         ("PHOTO.JPG", "image/jpeg"),
         ("photo.jfif", "IMAGE/JPG; charset=binary"),
@@ -92,7 +92,7 @@ def test_what_the_guest_says_may_be_missing_or_a_synonym(name, declared):
 
 
 @pytest.mark.parametrize(
-    "data, name, declared, reason",
+    ("data", "name", "declared", "reason"),
     [
         (PNG, "x.png", "image/jpeg", "name_mismatch"),
         (PNG, "x.jpg", "image/jpeg", "type_mismatch"),
@@ -163,7 +163,7 @@ def test_a_document_behind_something_else_is_refused(prefix):
 
 
 @pytest.mark.parametrize(
-    "data, declared",
+    ("data", "declared"),
     [
         (with_chunk(b"tEXt", b"Comment\0<script>alert(1)</script>"), "image/png"),
         (with_chunk(b"tEXt", b"Comment\0<?php system($_GET[0]); ?>"), "image/png"),
