@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills retention-kills storm format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-playback bench-rate bench-throughput kills retention-kills storm format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share o
 
 bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
 	@$(BIN)/python -m benchmarks.platform_listing
+
+# Needs Debian's nginx-light.
+bench-playback: $(VENV)/.installed-dev ## play a recording of 500 MB: first byte beside nginx, 200 listeners who seek (two minutes)
+	@$(BIN)/python -m benchmarks.playback
 
 kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of write-back and 60 of deliveries, then prove it (25 minutes)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
