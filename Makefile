@@ -87,8 +87,8 @@ kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of 
 	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
 	@$(BIN)/python -m media_pipeline_tests.notify.delivery_kills --kills 60
 
-storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (ten minutes)
-	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20
+storm: $(VENV)/.installed-dev ## 10,000 files, 50 broken streams and 20 kill -9 of who listens and fetches, then prove it (a quarter of an hour)
+	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20 --uploads
 
 retention-kills: $(VENV)/.installed-dev ## kill -9 of 100 runs over the retention ledger, holds coming meanwhile, then prove it
 	@$(BIN)/python -m media_pipeline_tests.retention.kills --kills 100

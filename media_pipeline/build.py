@@ -11,6 +11,7 @@ from media_pipeline.assets.annotations import metadata_annotations_asset
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
 from media_pipeline.assets.conversation_events import conversation_events_asset
+from media_pipeline.assets.guest_uploads import guest_uploads_asset
 from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
@@ -20,6 +21,7 @@ from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
+from media_pipeline.checks.guest_files_before_expiry import guest_files_before_expiry_check
 from media_pipeline.jobs import (
     daily_export_job,
     drain_job,
@@ -31,7 +33,7 @@ from media_pipeline.jobs import (
     verify_sample_job,
 )
 from media_pipeline.notify.callbacks import Callback, Callbacks
-from media_pipeline.partitions import daily_partitions
+from media_pipeline.partitions import daily_partitions, messaging_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
@@ -87,8 +89,10 @@ def build_definitions(
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
             conversation_events_asset(),
+            guest_uploads_asset(messaging_partitions(settings.start_date), retry),
             media_retention_asset(),
         ],
+        asset_checks=[guest_files_before_expiry_check()],
         jobs=[job, interactions, relist, verify, sweep, drain, messaging, retention],
         schedules=[
             daily_export_schedule(job),

@@ -19,6 +19,7 @@ SHORT = {
     "recordings with sensitive data (PCI, PII)": "sensitive data",
     "dates of deletion (retention sweep)": "retention sweep",
     "files of message guests": "guest files",
+    "context of guest files": "guest context",
     "annotations written back (interactions)": "annotations",
     "deletion of recordings (retention)": "deletion",
     "deletion of media (retention)": "deletion",

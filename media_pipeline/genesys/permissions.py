@@ -72,7 +72,14 @@ FEATURES = (
         operations=("message_conversation", "message_details"),
         permissions=("conversation:message:view", "conversation:webmessaging:view"),
         needs="any",
-        without="no file that a guest sends is noticed",
+        without="no file that a guest sends is noticed or fetched",
+    ),
+    Feature(
+        name="context of guest files",
+        operations=(),
+        permissions=("conversation:communication:view",),
+        without="files of guests are stored, and their `context` is `failed`",
+        writes=True,
     ),
     Feature(
         name="annotations written back (interactions)",
@@ -128,6 +135,19 @@ GUIDE_FEATURES = (
         operations=("interaction_metadata",),
         permissions=("interaction:metadata:write",),
         without="annotations are `failed` / `forbidden`",
+        writes=True,
+    ),
+    Feature(
+        name="files of message guests",
+        operations=("events", "guest_file"),
+        permissions=("conversation:read", "media:read"),
+        without="no file that a guest sends is noticed or fetched",
+    ),
+    Feature(
+        name="context of guest files",
+        operations=("context",),
+        permissions=("conversation:write",),
+        without="files of guests are stored, and their `context` is `failed`",
         writes=True,
     ),
     Feature(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -136,6 +137,22 @@ class EventBatch:
 
     events: Sequence[ConversationEvent]
     position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFile:
+    """What the source says of a guest's file now; the link is a secret, None where the bytes come by the file's id."""
+
+    sha256: str | None
+    link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestReply:
+    """The head of a reply with a guest's file, and its bytes piece by piece."""
+
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
 
 
 @dataclass(slots=True)
@@ -282,6 +299,21 @@ class MessagingSource(Protocol):
         """Events since a position (empty: from where the source begins), at least once each, until there is none.
 
         Ends at `until` of the monotonic clock at the latest. A position is the source's own, and opaque.
+        """
+
+    def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
+        """A guest's file, asked about anew where the source has links. Raises NotFound, PermissionMissing."""
+
+    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
+        """The bytes of a file without a link, one try that ends at `until` of the monotonic clock at the latest.
+
+        Raises TryAgain with what may pass, NotFound, PermissionMissing.
+        """
+
+    def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
+        """Have a conversation bear these facts, all of them that we know; False when it did so already.
+
+        Doing it again changes nothing. Raises NotFound, PermissionMissing, Refused.
         """
 
 

@@ -47,6 +47,21 @@ def thumbnail_prefix(day: dt.date) -> str:
     return f"thumbnails/date={day}/"
 
 
+def uploads_prefix(day: dt.date) -> str:
+    """The folder of the files that guests sent, by the day they were noticed, with a trailing slash."""
+    return f"uploads/date={day}/"
+
+
+def upload_stem(day: dt.date, file_id: str) -> str:
+    """What the keys of a guest's file begin with, and no other's."""
+    return f"{uploads_prefix(day)}{safe_name(file_id)}."
+
+
+def upload_key(day: dt.date, file_id: str, sha256: str, extension: str) -> str:
+    """The object of a guest's file: its id and the hash of its bytes, nothing that the guest chose."""
+    return f"{upload_stem(day, file_id)}{sha256}.{extension}"
+
+
 def report_key(day: dt.date, name: str) -> str:
     """A day's report file."""
     return f"reports/date={day}/{name}"

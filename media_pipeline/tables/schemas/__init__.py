@@ -20,6 +20,7 @@ TABLES: dict[str, pa.Schema] = {
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
     "conversation_events": messaging.CONVERSATION_EVENTS,
+    "guest_uploads": messaging.GUEST_UPLOADS,
     "metadata_annotations": interactions.METADATA_ANNOTATIONS,
     "media_retention": retention.MEDIA_RETENTION,
 }
