@@ -93,7 +93,7 @@ seeds: $(VENV)/.installed ## write the dbt project's typed empty tables anew fro
 
 lock: ## compile both requirement locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra interactions --extra reports --extra build \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra interactions --extra serve --extra reports --extra build \
 	  --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --constraint requirements.lock \

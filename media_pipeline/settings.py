@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
+    inbox: Path | None = Field(None, alias="MEDIA_INBOX")
+    service_tokens: SecretStr = Field(SecretStr(""), alias="MEDIA_SERVICE_TOKENS")
     webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
 

@@ -7,6 +7,7 @@ import typer
 from media_pipeline.cli.archive import explain, export, verify
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
+from media_pipeline.cli.serving import serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
 
 app = typer.Typer(
@@ -15,5 +16,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-for _command in (export, verify, explain, redact, redact_audio, doctor, plan, sandbox, demo):
+for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, sandbox, demo):
     app.command()(_command)
+app.add_typer(tokens, name="token")

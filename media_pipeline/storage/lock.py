@@ -39,6 +39,21 @@ def locked(path: Path) -> Iterator[None]:
         _THREADS.release()
 
 
+def removed_unless_locked(path: Path, seen: os.stat_result) -> bool:
+    """Remove a file that nobody has locked and that is still the one that was seen, unchanged; raises OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not _taken(handle):
+            return False
+        facts = path.lstat()
+        if (facts.st_dev, facts.st_ino, facts.st_mtime_ns) != (seen.st_dev, seen.st_ino, seen.st_mtime_ns):
+            return False
+        path.unlink()
+        return True
+    finally:
+        os.close(handle)
+
+
 def _taken(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from media_pipeline.storage.base import StorageError, root_name
+from media_pipeline.storage.lock import removed_unless_locked
 
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 """Links, retention and patience all end before; what nobody came back for is removed."""
@@ -170,9 +171,8 @@ class Spool:
         freed = 0
         for path in self._files():
             with contextlib.suppress(OSError):
-                facts = path.stat()
-                if facts.st_mtime < limit:
-                    path.unlink()
+                facts = path.lstat()
+                if facts.st_mtime < limit and removed_unless_locked(path, facts):
                     freed += facts.st_size
         for folder, _, _ in os.walk(self._folder, topdown=False):
             with contextlib.suppress(OSError):
