@@ -10,7 +10,7 @@ from media_pipeline.genesys.connect import connect
 from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience
-from media_pipeline.genesys.source import RecordingSource
+from media_pipeline.genesys.source import OrgSource
 from media_pipeline.settings import Settings
 
 
@@ -25,7 +25,7 @@ def media_hosts_of(settings: Settings) -> MediaHosts:
 
 
 @contextmanager
-def opened_source(settings: Settings, stats: CallStats, patience: Patience | None = None) -> Iterator[RecordingSource]:
+def opened_source(settings: Settings, stats: CallStats, patience: Patience | None = None) -> Iterator[OrgSource]:
     """The settings' source, sharing the machine's rate budget; raises ConfigurationError."""
     endpoints = endpoints_of(settings)
     pacer = Pacer(0)

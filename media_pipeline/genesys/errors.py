@@ -10,6 +10,7 @@
     ├── StillPreparing         202 until the end: not "none"
     ├── Undeliverable          the recording is known, and there is no link to it
     └── MalformedReply         an answer that is not what the API promises
+        └── Refused            400, 413 and their like: the request itself is not accepted
 
 A permanent error stops a run at once and is never retried. Transfer errors live in `media_pipeline.transfer`.
 """
@@ -65,6 +66,10 @@ class MalformedReply(GenesysError):
     """The reply is not the JSON that the API promises."""
 
     reason = "bad_reply"
+
+
+class Refused(MalformedReply):
+    """Genesys Cloud does not accept the request as it is; of a call that only reads, that is no answer it promises."""
 
 
 class StillPreparing(GenesysError):

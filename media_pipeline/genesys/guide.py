@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.source import (
     DayCount,
     FileState,
@@ -26,7 +27,7 @@ from media_pipeline.genesys.source import (
     StorageUse,
 )
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, items, number, text, time
+from media_pipeline.genesys.values import count, items, number, path_segment, text, time
 
 PAGE_SIZE = 200
 SAMPLE_PAGES = 3
@@ -45,11 +46,11 @@ _FILE_STATES: dict[str | None, FileState] = {
 }
 
 
-class GuideSource:
+class GuideSource(GuideDeletion):
     """OrgSource over the guides' endpoints; a recording id is a media id, one file a recording."""
 
     def __init__(self, transport: Transport) -> None:
-        self._api = transport
+        super().__init__(transport)
 
     def close(self) -> None:
         """Release connections."""
@@ -207,10 +208,7 @@ def _query(day: dt.date) -> str:
 
 
 def _path(kind: str, recording_id: str) -> str:
-    segment = quote(recording_id, safe="")
-    if set(segment) <= {"."}:  # '.' and '..' would be resolved away as path segments
-        segment = segment.replace(".", "%2E")
-    return f"/api/v2/{kind}/{segment}"
+    return f"/api/v2/{kind}/{path_segment(recording_id)}"
 
 
 def _iso(moment: dt.datetime) -> str:

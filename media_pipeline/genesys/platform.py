@@ -16,6 +16,7 @@ from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Key
 from media_pipeline.genesys.platform_conversations import DayConversations
 from media_pipeline.genesys.platform_counting import Counting
+from media_pipeline.genesys.platform_deletion import PlatformDeletion
 from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
@@ -56,13 +57,13 @@ REASONS: dict[FileState, tuple[str, str]] = {
 """What a state without a link means for a recording that is to be downloaded: reason and sentence."""
 
 
-class PlatformSource:
+class PlatformSource(PlatformDeletion):
     """OrgSource over the published API; safe to use from threads."""
 
     def __init__(
         self, api: Transport, hosts: MediaHosts, stats: CallStats, patience: Patience, *, connections: int
     ) -> None:
-        self._api = api
+        super().__init__(api)
         self._waiter = Waiter(patience)
         batches = Batches(api, self._waiter)
         self._links = Links(batches, self._waiter, self._link_seconds)

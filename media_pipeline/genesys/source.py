@@ -6,7 +6,7 @@ No wire format, no HTTP and no table belongs here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -217,5 +217,48 @@ class InteractionSource(Protocol):
         """
 
 
-class OrgSource(RecordingSource, InteractionSource, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """Something at the source that is to be deleted there."""
+
+    kind: Literal["attachment", "recording"]
+    id: str
+    conversation_id: str | None
+
+
+LastLook = Callable[[], None]
+"""Called before a request goes out, after all waiting; what it raises keeps the request back."""
+
+
+class RetentionTarget(Protocol):
+    """Where media are deleted. All calls raise GenesysError, try once, and do no harm when they are made again."""
+
+    dialect: str
+
+    def retention_of(self, media: Doomed, ttl_seconds: int) -> str | None:
+        """How this source would be told to let go of something after a time; None: it cannot be told."""
+
+    def set_retention(self, media: Doomed, retention: str, last_look: LastLook) -> None:
+        """Tell the source. Raises NotFound when it is gone, Refused when the source does not take it."""
+
+    def deletion_of(self, media: Doomed, earliest: dt.datetime) -> tuple[str, dt.datetime] | None:
+        """For what the source deletes by itself on a date, the date in its words and as a moment; else None."""
+
+    def can_delete(self, media: Doomed) -> bool:
+        """Whether the source has a way to delete this at all."""
+
+    def delete(self, media: Doomed, deletion: tuple[str, dt.datetime] | None, last_look: LastLook) -> None:
+        """Delete now, or order what `deletion_of` gave. Raises NotFound when it is gone."""
+
+    def is_gone(self, media: Doomed, last_look: LastLook) -> bool:
+        """Whether it is not there any more; asks for its deletion again where the source has no other question."""
+
+    def keep_until(self, media: Doomed, due: dt.datetime, now: dt.datetime) -> dt.datetime:
+        """Take back what the source was told; until when it keeps it at least. Raises NotFound when it is gone."""
+
+    def protect(self, conversation_ids: Sequence[str], *, protect: bool) -> bool:
+        """Have the source itself refuse deletions in conversations, or no longer; False: it has no such thing."""
+
+
+class OrgSource(RecordingSource, InteractionSource, RetentionTarget, Protocol):
     """All that a dialect offers."""

@@ -23,6 +23,7 @@ from media_pipeline.genesys.errors import (
     NotFound,
     PermissionMissing,
     RateLimited,
+    Refused,
     ServerError,
     StillPreparing,
 )
@@ -105,10 +106,13 @@ class Transport:
         body: object = None,
         accepted: tuple[int, ...] = (200,),
         decode: Callable[[bytes], Any] = msgspec.json.decode,
+        patience: Patience | None = None,
+        last_look: Callable[[], None] | None = None,
     ) -> Any:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
+        `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         """
 
         def attempt() -> Any:
@@ -117,11 +121,11 @@ class Transport:
                 self.endpoints.api + path,
                 content=None if body is None else json.dumps(body).encode(),
                 headers=None if body is None else {"Content-Type": "application/json"},
-                extensions={"operation": operation},
+                extensions={"operation": operation, "last_look": last_look},
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
-        return self._patience.run(attempt, operation, self._stats, self._pacer.waited_seconds)
+        return (patience or self._patience).run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
     def _fetch_token(self) -> Token:
         form = {"grant_type": "client_credentials"}
@@ -202,7 +206,8 @@ class Transport:
         if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
             error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
-        raise MalformedReply(f"Genesys Cloud answered {what}, which this call does not expect.")
+        sentence = f"Genesys Cloud answered {what}, which this call does not expect."
+        raise Refused(sentence) if 400 <= status < 500 else MalformedReply(sentence)
 
     def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
@@ -241,6 +246,9 @@ class Transport:
 
     def _before(self, request: httpx.Request) -> None:
         self._pacer.acquire()
+        last_look = request.extensions.get("last_look")
+        if last_look is not None:
+            last_look()
 
     def _after(self, response: httpx.Response) -> None:
         operation, status = response.request.extensions["operation"], response.status_code

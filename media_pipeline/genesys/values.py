@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
 
 
 def text(value: object) -> str | None:
@@ -11,6 +15,17 @@ def text(value: object) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def decoded_or_nothing(content: bytes) -> Any:
+    """JSON, or None for a body that is empty, as replies to writes may be."""
+    return msgspec.json.decode(content) if content.strip() else None
+
+
+def path_segment(identifier: str) -> str:
+    """An id as one segment of a path; '.' and '..' would be resolved away."""
+    segment = quote(identifier, safe="")
+    return segment.replace(".", "%2E") if set(segment) <= {"."} else segment
 
 
 def number(value: object) -> float | None:

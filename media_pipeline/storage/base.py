@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 SMALL_BYTES = 1024 * 1024
-"""The most that `get_small` and `put_if` are meant for."""
+"""The most that `get_small` reads unless told otherwise, and that `put_if` is meant for: both hold it in memory."""
 
 
 class StorageError(Exception):
@@ -77,8 +77,8 @@ class ObjectStore(Protocol):
     def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
         """The same unless the key is taken; False, and the file stays, when it is. At most 5 GB."""
 
-    def get_small(self, key: str) -> Small | None:
-        """A whole small object and its tag, None when there is no such object."""
+    def get_small(self, key: str, most_bytes: int = SMALL_BYTES) -> Small | None:
+        """A whole small object and its tag, None when there is no such object; ValueError may refuse a larger one."""
 
     def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
         """Replace a small object that still has this tag (None: that does not exist); the new tag, None when it lost.

@@ -21,7 +21,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from media_pipeline.storage.base import Small, Stat, StorageError, StorageUnavailable, checked_key, checked_range
+from media_pipeline.storage.base import (
+    SMALL_BYTES,
+    Small,
+    Stat,
+    StorageError,
+    StorageUnavailable,
+    checked_key,
+    checked_range,
+)
 from media_pipeline.storage.files import (
     Folders,
     NoHardLinks,
@@ -96,7 +104,7 @@ class LocalStore:
                     path.unlink()
                 return created
 
-    def get_small(self, key: str) -> Small | None:
+    def get_small(self, key: str, most_bytes: int = SMALL_BYTES) -> Small | None:
         file = self.open(key)
         if file is None:
             return None

@@ -77,9 +77,9 @@ class S3Store:
             path.unlink()
         return etag is not None
 
-    def get_small(self, key: str) -> Small | None:
+    def get_small(self, key: str, most_bytes: int = SMALL_BYTES) -> Small | None:
         def read(reply: dict[str, Any]) -> Small:
-            if reply["ContentLength"] > SMALL_BYTES:
+            if reply["ContentLength"] > most_bytes:
                 raise ValueError(f"{key!r} has {reply['ContentLength']} bytes and is no small object.")
             return Small(reply["Body"].read(), reply["ETag"])
 

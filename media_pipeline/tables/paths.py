@@ -62,6 +62,14 @@ def ledger_prefix(day: dt.date) -> str:
     return f"ledger/date={day}/"
 
 
+RETENTION_NEW = "retention/new/"
+"""What was scheduled for deletion and is not in its table yet."""
+RETENTION_HOLDS = "retention/holds/"
+RETENTION_DAYS = "retention/days.json"
+"""Which days of media_retention have something to do, and from when on."""
+RETENTION_LEASE = "leases/retention.json"
+
+
 def plan_key(first: dt.date, last: dt.date) -> str:
     """The plan of a backfill of these days, both included."""
     return f"plans/{first}_{last}.json"

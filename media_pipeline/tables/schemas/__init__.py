@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from media_pipeline.tables.schemas import interactions, recordings
+from media_pipeline.tables.schemas import interactions, recordings, retention
 
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": recordings.RECORDING_INVENTORY,
@@ -19,5 +19,6 @@ TABLES: dict[str, pa.Schema] = {
     "export_runs": recordings.EXPORT_RUNS,
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
+    "media_retention": retention.MEDIA_RETENTION,
 }
 """Every table by name."""
