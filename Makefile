@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills event-storm format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings throug
 
 kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
+
+event-storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (five minutes)
+	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20
 
 format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 	@$(BIN)/ruff check --fix-only --quiet .

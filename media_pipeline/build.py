@@ -9,6 +9,7 @@ import dagster as dg
 
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
+from media_pipeline.assets.conversation_events import conversation_events_asset
 from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
@@ -17,19 +18,29 @@ from media_pipeline.assets.reports import report_assets
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
-from media_pipeline.jobs import daily_export_job, interactions_job, relist_job, sweep_retention_job, verify_sample_job
+from media_pipeline.jobs import (
+    daily_export_job,
+    drain_job,
+    interactions_job,
+    messaging_job,
+    relist_job,
+    sweep_retention_job,
+    verify_sample_job,
+)
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
 from media_pipeline.schedules import (
     daily_export_schedule,
+    drain_schedule,
     interactions_schedule,
     relist_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
 )
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
+from media_pipeline.sensors.guest_upload_requests import guest_upload_requests_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
 from media_pipeline.sensors.late_recordings import late_recordings_sensor
 from media_pipeline.sensors.run_failures import run_failures_sensor
@@ -50,6 +61,7 @@ def build_definitions(
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
     verify, sweep = verify_sample_job(), sweep_retention_job()
+    drain, messaging = drain_job(), messaging_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -62,20 +74,23 @@ def build_definitions(
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
+            conversation_events_asset(),
         ],
-        jobs=[job, interactions, relist, verify, sweep],
+        jobs=[job, interactions, relist, verify, sweep, drain, messaging],
         schedules=[
             daily_export_schedule(job),
             interactions_schedule(interactions),
             relist_schedule(relist),
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
+            drain_schedule(drain),
         ],
         sensors=[
             incomplete_days_sensor(job, *watched),
             late_recordings_sensor(job, *watched),
             run_failures_sensor(*watched),
             archive_drift_sensor(),
+            guest_upload_requests_sensor(messaging),
         ],
         resources={**default_resources(settings), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.

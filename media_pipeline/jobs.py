@@ -1,5 +1,6 @@
 """The jobs: daily_export and interactions_daily (one run is one day, in one process), relist_recent_days (lists only),
-verify_sample (reads the archive only) and sweep_retention (reads the list of what the source keeps)."""
+verify_sample (reads the archive only), sweep_retention (reads the list of what the source keeps),
+drain_conversation_events (what guests do, every minute) and messaging (what they sent, day by day)."""
 
 from __future__ import annotations
 
@@ -15,12 +16,22 @@ INTERACTIONS_DAILY = "interactions_daily"
 RELIST_RECENT_DAYS = "relist_recent_days"
 VERIFY_SAMPLE = "verify_sample"
 SWEEP_RETENTION = "sweep_retention"
+DRAIN_CONVERSATION_EVENTS = "drain_conversation_events"
+MESSAGING = "messaging"
 MAX_RUNTIME_SECONDS = 6 * 3600
 """A hung run dies after this long and is repeated; the longest honest day (100,000 calls at 5 a second) takes 5.6 h."""
 MAX_RELIST_SECONDS = 2 * 3600
 MAX_VERIFY_SECONDS = 3600
 MAX_SWEEP_SECONDS = 6 * 3600
 """60,000 calls at 5 a second take 3 h 20 min, and days under way share the budget."""
+MAX_DRAIN_SECONDS = 300
+"""50 s of reading, and up to 120 s until the lease of a run that died on another machine is taken over."""
+MAX_MESSAGING_SECONDS = 3600
+LANE_TAG = "media_pipeline/lane"
+"""Long runs share two places (dagster.yaml.example), so that those that take seconds always find one."""
+LONG = {LANE_TAG: "long"}
+FIRST = {"dagster/priority": "10"}
+"""What guests send lives 24 hours: taken from the queue before exports."""
 
 
 def daily_export_job() -> UnresolvedAssetJobDefinition:
@@ -29,7 +40,7 @@ def daily_export_job() -> UnresolvedAssetJobDefinition:
         DAILY_EXPORT,
         selection=dg.AssetSelection.groups("recordings", "reports"),
         description="Export one finished day: list, download and verify, fetch transcripts, write the reports.",
-        tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
+        tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)} | LONG,
     )
 
 
@@ -39,7 +50,7 @@ def interactions_job() -> UnresolvedAssetJobDefinition:
         INTERACTIONS_DAILY,
         selection=dg.AssetSelection.groups("interactions"),
         description="Of one exported day: the media of its interactions, their formats, and thumbnails.",
-        tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
+        tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)} | LONG,
     )
 
 
@@ -69,5 +80,25 @@ def sweep_retention_job() -> UnresolvedAssetJobDefinition:
         SWEEP_RETENTION,
         selection=dg.AssetSelection.assets("retention_sweep"),
         description="Read the source's retention list and say what it deletes before it is exported.",
-        tags={"dagster/max_runtime": str(MAX_SWEEP_SECONDS)},
+        tags={"dagster/max_runtime": str(MAX_SWEEP_SECONDS)} | LONG,
+    )
+
+
+def drain_job() -> UnresolvedAssetJobDefinition:
+    """The job of every minute that notices what guests send; not repeated when it fails: the next minute's goes on."""
+    return dg.define_asset_job(
+        DRAIN_CONVERSATION_EVENTS,
+        selection=dg.AssetSelection.assets("conversation_events"),
+        description="Read the conversation events since the last run into their table, for 50 s at most.",
+        tags={"dagster/max_runtime": str(MAX_DRAIN_SECONDS), "dagster/max_retries": "0"} | FIRST,
+    )
+
+
+def messaging_job() -> UnresolvedAssetJobDefinition:
+    """All assets of the group messaging that belong to a day."""
+    return dg.define_asset_job(
+        MESSAGING,
+        selection=dg.AssetSelection.groups("messaging") - dg.AssetSelection.assets("conversation_events"),
+        description="Of one day, today included: what guests sent, by the events that were noticed.",
+        tags={"dagster/max_runtime": str(MAX_MESSAGING_SECONDS)} | FIRST,
     )

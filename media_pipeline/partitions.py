@@ -1,4 +1,4 @@
-"""Daily partitions, in UTC only, from MEDIA_START_DATE to the last finished day."""
+"""Daily partitions, in UTC only, from MEDIA_START_DATE to the last finished day; of messaging, to today."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ EXPORT_GRACE = dt.timedelta(hours=3)
 def daily_partitions(start_date: dt.date) -> dg.DailyPartitionsDefinition:
     """One partition per finished UTC day."""
     return dg.DailyPartitionsDefinition(start_date=start_date.isoformat(), timezone="UTC")
+
+
+def messaging_partitions(start_date: dt.date) -> dg.DailyPartitionsDefinition:
+    """One partition per UTC day, today included: what guests send lives 24 hours."""
+    return dg.DailyPartitionsDefinition(start_date=start_date.isoformat(), timezone="UTC", end_offset=1)
 
 
 def partition_day(context: dg.AssetExecutionContext) -> dt.date:

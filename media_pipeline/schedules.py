@@ -1,11 +1,15 @@
 """daily_export_schedule and interactions_daily_schedule (each finished day), relist_recent_days_schedule (what came
-late), verify_sample_schedule, sweep_retention_schedule (what dies when)."""
+late), verify_sample_schedule, sweep_retention_schedule (what dies when), drain_conversation_events_schedule (every
+minute)."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS
 
 if TYPE_CHECKING:
     from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
@@ -19,6 +23,9 @@ VERIFY_CRON = "10 5 * * *"
 """When the night's export is done, on most days."""
 SWEEP_CRON = "25 7 * * 0"
 """Sunday morning, when few calls are listed and none is urgent: 200 calls per 100,000 recordings kept at the source."""
+DRAIN_CRON = "* * * * *"
+_WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+_AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 INTERACTIONS_HOUR_UTC = 3
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
@@ -77,3 +84,24 @@ def sweep_retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDe
         execution_timezone="UTC",
         description="Asks until when the source keeps its recordings; the check exported_before_deletion judges.",
     )
+
+
+def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """One run a minute, unless one is waiting or at work; one that died at work holds nobody up for long."""
+
+    @dg.schedule(
+        name="drain_conversation_events_schedule",
+        job=job,
+        cron_schedule=DRAIN_CRON,
+        execution_timezone="UTC",
+        description="Reads conversation events every minute; the sensor guest_upload_requests does the rest.",
+    )
+    def drain_conversation_events_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=MAX_DRAIN_SECONDS)
+        waiting = dg.RunsFilter(job_name=DRAIN_CONVERSATION_EVENTS, statuses=_WAITING)
+        at_work = dg.RunsFilter(job_name=DRAIN_CONVERSATION_EVENTS, statuses=_AT_WORK, created_after=since)
+        if any(context.instance.get_runs_count(each) for each in (waiting, at_work)):
+            return dg.SkipReason("A run is waiting or at work already.")
+        return dg.RunRequest()
+
+    return drain_conversation_events_schedule

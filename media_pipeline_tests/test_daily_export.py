@@ -64,6 +64,7 @@ def test_every_table_has_exactly_the_published_columns(org, export):
             "recording_deadlines",
             "interaction_media",
             "recording_thumbnails",
+            "conversation_events",
         ):  # other jobs'
             continue
         (path, *_) = (Path(done.settings.root) / "tables" / name / f"date={DAY}").glob("*.parquet")

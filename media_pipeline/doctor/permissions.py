@@ -18,6 +18,7 @@ SHORT = {
     "recordings and their links": "media batches",
     "recordings with sensitive data (PCI, PII)": "sensitive data",
     "dates of deletion (retention sweep)": "retention sweep",
+    "files of message guests": "guest files",
     "how long links live": "settings",
     "storage in use": "storage use",
 }

@@ -12,8 +12,11 @@ from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.guide_deletion import GuideDeletion
+from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.source import (
     DayCount,
+    EventBatch,
+    EventTally,
     FileState,
     InteractionMedia,
     Known,
@@ -51,6 +54,7 @@ class GuideSource(GuideDeletion):
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
+        self._events = GuideEvents(transport)
 
     def close(self) -> None:
         """Release connections."""
@@ -188,6 +192,10 @@ class GuideSource(GuideDeletion):
                 )
             )
         return found
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """The event stream, gone on from the last event id."""
+        return self._events.since(position, until, tally)
 
     def _page(self, query: str, number: int) -> list[Any]:
         body = self._api.get_json(

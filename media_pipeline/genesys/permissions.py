@@ -63,6 +63,13 @@ FEATURES = (
         permissions=(VIEW,),
         without="the weekly retention sweep fails; nothing warns of recordings that die before they are exported",
     ),
+    Feature(
+        name="files of message guests",
+        operations=("message_conversation", "message_details"),
+        permissions=("conversation:message:view", "conversation:webmessaging:view"),
+        needs="any",
+        without="no file that a guest sends is noticed",
+    ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
 )

@@ -20,11 +20,14 @@ from media_pipeline.genesys.platform_deletion import PlatformDeletion
 from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
+from media_pipeline.genesys.platform_messages import PlatformMessages
 from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.source import (
     DayCount,
+    EventBatch,
+    EventTally,
     FileState,
     InteractionMedia,
     Known,
@@ -71,6 +74,7 @@ class PlatformSource(PlatformDeletion):
         self._counting = Counting(api)
         self._recordings = Recordings(api, batches, self._links)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
+        self._messages = PlatformMessages(api)
 
     def close(self) -> None:
         """Release connections and wake whoever waits."""
@@ -138,6 +142,10 @@ class PlatformSource(PlatformDeletion):
         says first which are needed (`expect`) gets a hundred links with a request.
         """
         return [self._media_object(recording) for recording in recordings]
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """Files in messages of guests, by a catch-up poll of the conversations with activity since."""
+        return self._messages.since(position, until, tally)
 
     def _media_object(self, recording: ListedRecording) -> InteractionMedia:
         link, reason = None, None

@@ -8,13 +8,14 @@ lost. Conversations that started on another day are counted and left to that day
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, ServerError
+from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_facts import Conversation, conversation_of
 from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter, turns
@@ -89,7 +90,7 @@ class DayConversations:
             tally.basis = "analytics_job"
             return self._of_job(start, end)
         tally.basis = "analytics_query"
-        return self._of_query(start, end)
+        return query_pages(self._api, RECORDED, start, end)
 
     def _available_until(self) -> dt.datetime:
         """Up to when the data lake is complete, by its own clock; the beginning of time when it does not say."""
@@ -163,34 +164,38 @@ class DayConversations:
                 raise MalformedReply("The results of an analytics job repeat themselves: the same cursor came twice.")
             known.add(cursor)
 
-    def _of_query(self, start: dt.datetime, end: dt.datetime) -> Iterator[Page]:
-        """Pages of an interval; halves of it, recursively, where it holds more than can be paged through."""
-        number, total = 1, 0
-        while number == 1 or (number - 1) * QUERY_PAGE < total:
-            body = self._api.call(
-                "query",
-                "POST",
-                QUERY,
-                permission=needed_for("query"),
-                body=RECORDED
-                | {"interval": interval_of(start, end), "paging": {"pageSize": QUERY_PAGE, "pageNumber": number}},
-            )
-            if not isinstance(body, dict):
-                raise MalformedReply("The reply to a conversation query is not an object.")
-            total = count(body.get("totalHits")) or 0
-            if total >= WALL:
-                if end - start <= SHORTEST_SLICE:
-                    raise MalformedReply(f"Genesys Cloud counts {total} conversations within one second.")
-                middle = start + (end - start) / 2
-                middle = middle.replace(microsecond=middle.microsecond // 1000 * 1000)
-                yield from self._of_query(start, middle)
-                yield from self._of_query(middle, end)
-                return
-            page = _conversations(body)
-            if not page:
-                return
-            yield page
-            number += 1
+
+def query_pages(
+    api: Transport, asked: Mapping[str, object], start: dt.datetime, end: dt.datetime, patience: Patience | None = None
+) -> Iterator[Page]:
+    """Pages of an interval (L5); halves of it, recursively, where it holds more than can be paged through."""
+    number, total = 1, 0
+    while number == 1 or (number - 1) * QUERY_PAGE < total:
+        paging = {"pageSize": QUERY_PAGE, "pageNumber": number}
+        body = api.call(
+            "query",
+            "POST",
+            QUERY,
+            permission=needed_for("query"),
+            body={**asked, "interval": interval_of(start, end), "paging": paging},
+            patience=patience,
+        )
+        if not isinstance(body, dict):
+            raise MalformedReply("The reply to a conversation query is not an object.")
+        total = count(body.get("totalHits")) or 0
+        if total >= WALL:
+            if end - start <= SHORTEST_SLICE:
+                raise MalformedReply(f"Genesys Cloud counts {total} conversations within one second.")
+            middle = start + (end - start) / 2
+            middle = middle.replace(microsecond=middle.microsecond // 1000 * 1000)
+            yield from query_pages(api, asked, start, middle, patience)
+            yield from query_pages(api, asked, middle, end, patience)
+            return
+        page = _conversations(body)
+        if not page:
+            return
+        yield page
+        number += 1
 
 
 class _JobBroken(GenesysError):

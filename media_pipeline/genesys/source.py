@@ -112,6 +112,51 @@ class InteractionMedia:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationEvent:
+    """What happened in a message conversation, and the file that came with it; None where the source is silent.
+
+    The file's facts are what the guest declared, its `sha256` the source's; sizes in bytes, times UTC.
+    """
+
+    event_id: str
+    event_type: str
+    conversation_id: str
+    message_id: str | None = None
+    sent_at: dt.datetime | None = None
+    file_id: str | None = None
+    file_name: str | None = None
+    declared_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events in the source's order, and the position to go on from once they are durable."""
+
+    events: Sequence[ConversationEvent]
+    position: str
+
+
+@dataclass(slots=True)
+class EventTally:
+    """How events were read, and what has no row: `other_types`, `malformed` and `too_large` ones.
+
+    `unreadable`: conversations that could not be looked into. `gap`: a sentence, when the source may no longer have
+    what came after the position. Not `caught_up` when time or calls ended before the events did.
+    """
+
+    received: int = 0
+    other_types: int = 0
+    malformed: int = 0
+    too_large: int = 0
+    unreadable: int = 0
+    connections: int = 0
+    caught_up: bool = False
+    gap: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One utterance: offsets in ms from the recording's start, speaker `unknown` if missing, confidence 0..1."""
 
@@ -260,5 +305,15 @@ class RetentionTarget(Protocol):
         """Have the source itself refuse deletions in conversations, or no longer; False: it has no such thing."""
 
 
-class OrgSource(RecordingSource, InteractionSource, RetentionTarget, Protocol):
+class MessagingSource(Protocol):
+    """What guests do in message conversations. All calls raise GenesysError."""
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """Events since a position (empty: from where the source begins), at least once each, until there is none.
+
+        Ends at `until` of the monotonic clock at the latest. A position is the source's own, and opaque.
+        """
+
+
+class OrgSource(RecordingSource, InteractionSource, MessagingSource, RetentionTarget, Protocol):
     """All that a dialect offers."""

@@ -6,15 +6,15 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 import httpx
 import msgspec
 
 from media_pipeline.genesys.auth import BearerAuth, Token, TokenCache
-from media_pipeline.genesys.endpoints import Endpoints
+from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -30,6 +30,7 @@ from media_pipeline.genesys.errors import (
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
 from media_pipeline.genesys.permissions import named_in
 from media_pipeline.genesys.redaction import redact
+from media_pipeline.genesys.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -38,6 +39,10 @@ DEFAULT_TOKEN_SECONDS = 3600.0
 
 _ERROR_CHARACTERS = 4_000
 """Read of a refusal to find the permissions it names."""
+_ERROR_BYTES = 64 * 1024
+"""Read of a refusal where a stream was asked for: it may have no end."""
+_ABOUT_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
+MAX_REDIRECTS = 5
 TOKEN = "token"  # noqa: S105  the operation's name
 
 CredentialStyle = Literal["basic", "form"]
@@ -72,20 +77,18 @@ class Transport:
         self._style = credential_style
         self._pacer = pacer
         self._stats = stats
-        self._patience = patience
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(timeouts[1], connect=timeouts[0], pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
-            event_hooks={"request": [self._before], "response": [self._after]},
-            follow_redirects=False,
-        )
+        self.patience = patience
+        self._timeouts = timeouts
+        self._http = self._client(connections, connections)
+        self._streams: httpx.Client | None = None
         self._tokens = TokenCache(self._fetch_token)
         self._auth = BearerAuth(self._tokens)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
+        if self._streams is not None:
+            self._streams.close()
 
     def token_lifetime_seconds(self) -> float:
         """How long the token lives, which is asked for if there is none; raises AuthenticationError."""
@@ -113,6 +116,7 @@ class Transport:
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
         `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
+        `patience`: this call's own.
         """
 
         def attempt() -> Any:
@@ -125,7 +129,58 @@ class Transport:
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
 
-        return (patience or self._patience).run(attempt, operation, self._stats, self._pacer.waited_seconds)
+        return (patience or self.patience).run(attempt, operation, self._stats, self._pacer.waited_seconds)
+
+    @contextmanager
+    def streamed(
+        self, operation: str, path: str, headers: Mapping[bytes, bytes], watchdog: Watchdog, *, permission: str
+    ) -> Iterator[httpx.Response]:
+        """One try of a GET whose reply (200, or 204) is read piece by piece; `watchdog` ends it.
+
+        Redirects are followed, the token goes to the API's own origin only, and a refused one is renewed once. Raises
+        TryAgain with what may pass, GenesysError with what may not.
+        """
+        url, renewed = httpx.URL(self.endpoints.api + path), False
+        if self._streams is None:  # each on a connection of its own: the watchdog must see it begin
+            self._streams = self._client(None, 0)
+        for _ in range(MAX_REDIRECTS + 2):
+            ours = _origin(url) == _origin(httpx.URL(self.endpoints.api))
+            token = self._tokens.current() if ours else None
+            bearer = {} if token is None else {b"Authorization": f"Bearer {token}".encode()}
+            extensions = {"operation": operation, "streamed": True, "trace": watchdog.trace}
+            # bytes, since ids may hold any character; unpacked, a megabyte of ours could come out of a kilobyte
+            asked = {b"Accept-Encoding": b"identity", **headers, **bearer}
+            request = self._http.build_request("GET", url, headers=asked, extensions=extensions)
+            response = self._send(request, None, through=self._streams)
+            try:
+                if response.has_redirect_location:
+                    url = self._led_to(url, response, operation)
+                elif response.status_code == httpx.codes.UNAUTHORIZED and token is not None and not renewed:
+                    self._tokens.renew(token)
+                    renewed = True
+                else:
+                    self._judged(_beginning_of(response), operation, permission, (200, 204))
+                    if token is not None:
+                        self._tokens.proved(token)
+                    yield response
+                    return
+            finally:
+                response.close()
+        raise MalformedReply(f"Genesys Cloud redirects '{operation}' in circles.")
+
+    def _led_to(self, url: httpx.URL, response: httpx.Response, operation: str) -> httpx.URL:
+        """Where a redirect leads to, if that is ours or a host that we may trust."""
+        try:
+            target = url.join(response.headers["Location"])
+        except httpx.InvalidURL:
+            raise MalformedReply(f"Genesys Cloud redirects '{operation}' to what is not a URL.") from None
+        foreign = _origin(target) != _origin(httpx.URL(self.endpoints.api))
+        if foreign and MediaHosts(self.endpoints.api).refusal(str(target)) is not None:
+            raise MalformedReply(
+                f"Genesys Cloud redirects '{operation}' to {target.scheme}://{target.host}, which is not followed: not "
+                "one of its hosts, or not encrypted. Check GENESYS_BASE_URL and the proxy."
+            )
+        return target
 
     def _fetch_token(self) -> Token:
         form = {"grant_type": "client_credentials"}
@@ -149,7 +204,7 @@ class Transport:
                 )
             return self._object(self._parsed(self._judged(response, TOKEN, "none")), TOKEN)
 
-        body = self._patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
+        body = self.patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
         if not isinstance(value, str) or not value or not isinstance(seconds, int | float) or seconds <= 0:
             raise MalformedReply(
@@ -157,10 +212,23 @@ class Transport:
             )
         return Token(value, float(seconds))
 
-    def _send(self, request: httpx.Request, auth: httpx.Auth | None) -> httpx.Response:
+    def _client(self, connections: int | None, kept_alive: int) -> httpx.Client:
+        connect, read = self._timeouts
+        return httpx.Client(
+            timeout=httpx.Timeout(read, connect=connect, pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=kept_alive),
+            headers={"User-Agent": "media-pipeline", "Accept": "application/json"},
+            event_hooks={"request": [self._before], "response": [self._after]},
+            follow_redirects=False,
+        )
+
+    def _send(
+        self, request: httpx.Request, auth: httpx.Auth | None, *, through: httpx.Client | None = None
+    ) -> httpx.Response:
+        """The reply, whole; through a client for streams, unread."""
         operation = request.extensions["operation"]
         try:
-            return self._http.send(request, auth=auth)
+            return (through or self._http).send(request, auth=auth, stream=through is not None)
         except httpx.TransportError as error:
             self._stats.called(operation, 0)
             host = request.url.host
@@ -256,7 +324,25 @@ class Transport:
         if operation == TOKEN:
             return  # the login host's limits are its own
         message = ""
-        if status == httpx.codes.TOO_MANY_REQUESTS:
+        if status == httpx.codes.TOO_MANY_REQUESTS and "streamed" not in response.request.extensions:
             response.read()
             message = self._message(response)
         self._pacer.learned(status, response.headers, message)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _beginning_of(response: httpx.Response) -> httpx.Response:
+    """A refusal with as much of its text as is needed; what is streamed stays unread."""
+    if response.status_code in (200, 204):
+        return response
+    beginning = b""
+    with suppress(httpx.TransportError):
+        for piece in response.iter_raw():
+            beginning += piece[:_ERROR_BYTES]
+            if len(beginning) >= _ERROR_BYTES:
+                break
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in _ABOUT_THE_BODY]
+    return httpx.Response(response.status_code, headers=headers, content=beginning, request=response.request)

@@ -40,6 +40,12 @@ def count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
+def size(value: object) -> int | None:
+    """A number of bytes that 64 bits can hold."""
+    found = count(value)
+    return found if found is not None and found < 1 << 63 else None
+
+
 def time(value: object) -> dt.datetime | None:
     """An ISO 8601 time in UTC; without a zone it is taken to be UTC."""
     if not isinstance(value, str):

@@ -14,7 +14,7 @@ from media_pipeline.storage.lease import Lease
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Tables
-from media_pipeline.tables.paths import lease_key
+from media_pipeline.tables.paths import lease_key, work_lease_key
 
 
 class MediaResource(dg.ConfigurableResource):
@@ -29,7 +29,7 @@ class MediaResource(dg.ConfigurableResource):
     concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)
-    _leases: dict[tuple[dt.date, str, str], Lease] = PrivateAttr(default_factory=dict)
+    _leases: dict[tuple[str, str], Lease] = PrivateAttr(default_factory=dict)
     _audits: dict[tuple[dt.date, str], AuditLog] = PrivateAttr(default_factory=dict)
 
     @property
@@ -52,11 +52,18 @@ class MediaResource(dg.ConfigurableResource):
 
     def lease(self, day: dt.date, run_id: str, work: str = "") -> Lease:
         """The run's hold on its day for this work, taken with the first call; raises LeaseHeld while another has it."""
-        if (day, run_id, work) not in self._leases:
-            lease = Lease(self.store, lease_key(day, work), str(day), run_id)
+        return self._lease(lease_key(day, work), str(day), run_id)
+
+    def working_alone(self, work: str, what: str, run_id: str) -> Lease:
+        """The run's hold on work that belongs to no day; `what` names it for people. Raises LeaseHeld."""
+        return self._lease(work_lease_key(work), what, run_id)
+
+    def _lease(self, key: str, what: str, run_id: str) -> Lease:
+        if (key, run_id) not in self._leases:
+            lease = Lease(self.store, key, what, run_id)
             lease.acquire()
-            self._leases[day, run_id, work] = lease
-        return self._leases[day, run_id, work]
+            self._leases[key, run_id] = lease
+        return self._leases[key, run_id]
 
     def ledger(self, day: dt.date, run_id: str) -> Ledger:
         """What a run settles, for whoever runs the day next."""

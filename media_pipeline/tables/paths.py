@@ -80,6 +80,16 @@ def lease_key(day: dt.date, work: str = "") -> str:
     return f"leases/date={day}{work and '.' + work}.json"
 
 
+def cursor_key(name: str) -> str:
+    """The object that says how far something was read."""
+    return f"cursors/{safe_name(name)}.json"
+
+
+def work_lease_key(work: str) -> str:
+    """The object that says which run does work that belongs to no day."""
+    return f"leases/{safe_name(work)}.json"
+
+
 def safe_name(identifier: str) -> str:
     """An id as a file name: bytes outside [A-Za-z0-9_-] become %XX; over 120 bytes, a prefix and a digest."""
     # quote() leaves '.' and '~' alone

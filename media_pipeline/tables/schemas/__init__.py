@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from media_pipeline.tables.schemas import interactions, recordings, retention
+from media_pipeline.tables.schemas import interactions, messaging, recordings, retention
 
 TABLES: dict[str, pa.Schema] = {
     "recording_inventory": recordings.RECORDING_INVENTORY,
@@ -20,5 +20,6 @@ TABLES: dict[str, pa.Schema] = {
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
     "media_retention": retention.MEDIA_RETENTION,
+    "conversation_events": messaging.CONVERSATION_EVENTS,
 }
 """Every table by name."""

@@ -1,0 +1,221 @@
+"""Files of guests in the published API: message conversations by analytics (L5), what was said in them (M1), and the
+attachments' facts (M5).
+
+There is no stream to read on from, so that every minute the conversations with activity since are looked into. A
+window of time is walked in the order of conversation ids, a bounded number of them with each run, and is over when all
+of it was looked at; the next one begins some minutes before its end, since analytics are a little behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from media_pipeline.genesys.errors import MalformedReply, NotFound
+from media_pipeline.genesys.pacing import Patience
+from media_pipeline.genesys.permissions import needed_for
+from media_pipeline.genesys.platform_conversations import query_pages
+from media_pipeline.genesys.source import ConversationEvent, EventBatch, EventTally
+from media_pipeline.genesys.transport import Transport
+from media_pipeline.genesys.values import items, size, text
+from media_pipeline.genesys.values import time as moment_of
+
+MESSAGES = "/api/v2/conversations/messages"
+OVERLAP = dt.timedelta(minutes=10)
+"""Analytics may be late by minutes; and our clock may differ from theirs."""
+FIRST_WINDOW = dt.timedelta(hours=24)
+"""Where nothing was read before: guest files are said to live as long."""
+LONGEST_WINDOW = dt.timedelta(days=1)
+LONGEST_GAP = dt.timedelta(days=30)
+"""An analytics query may span 31 days."""
+MAX_CONVERSATIONS = 100
+"""Looked into by one run, at one or two calls each: a third to two thirds of a minute's budget."""
+BULK = 1_000
+MAX_REMEMBERED = 2_000
+"""Messages whose attachments need not be asked for again, the newest."""
+MAX_ID_CHARACTERS = 500
+MAX_TEXT_CHARACTERS = 1_000
+OF_MESSAGES = {
+    "order": "asc",
+    "orderBy": "conversationStart",
+    "segmentFilters": [
+        {
+            "type": "and",
+            "predicates": [{"type": "dimension", "dimension": "mediaType", "operator": "matches", "value": "message"}],
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time; `after`: the last conversation of it that was looked into; `known`: messages that were."""
+
+    start: dt.datetime
+    end: dt.datetime
+    after: str = ""
+    known: tuple[str, ...] = ()
+
+    def encode(self) -> str:
+        """As a position."""
+        return json.dumps([self.start.isoformat(), self.end.isoformat(), self.after, self.known])
+
+    @classmethod
+    def of(cls, position: str) -> Window | None:
+        """From a position; None without one."""
+        with suppress(ValueError, TypeError):
+            start, end, after, known = json.loads(position or "null")
+            return cls(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end), after, tuple(known))
+        return None
+
+    def next(self, now: dt.datetime) -> Window:
+        """The one after this, when all of this was looked at."""
+        start = self.end - OVERLAP
+        return Window(start, min(now, start + LONGEST_WINDOW), "", self.known)
+
+
+class PlatformMessages:
+    """Message conversations of one org."""
+
+    def __init__(self, api: Transport) -> None:
+        self._api = api
+
+    def since(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """Files that guests sent since a position; a position moves on with each conversation."""
+        now = dt.datetime.now(dt.UTC)
+        window = Window.of(position) or Window(now - FIRST_WINDOW, now)
+        if window.start < now - LONGEST_GAP:
+            tally.gap = (
+                f"Events were last read up to {window.start:%Y-%m-%d %H:%M} UTC, longer ago than message conversations "
+                f"are asked for: what guests sent before {now - LONGEST_GAP:%Y-%m-%d} may be missing."
+            )
+            window = Window(now - LONGEST_GAP, now - LONGEST_GAP + LONGEST_WINDOW)
+        if not window.after:  # not begun: it may as well reach up to now
+            window = dataclasses.replace(window, end=min(now, window.start + LONGEST_WINDOW))
+        calls_left = MAX_CONVERSATIONS
+        while True:
+            for conversation_id in self._active(window, until):
+                if calls_left == 0 or time.monotonic() >= until:
+                    return
+                calls_left -= 1
+                events, settled = self._files(conversation_id, window, until, tally)
+                tally.received += len(events)
+                known = (*window.known, *settled)[-MAX_REMEMBERED:]
+                window = dataclasses.replace(window, after=conversation_id, known=known)
+                yield EventBatch(events, window.encode())
+            is_last = window.end >= now
+            window = window.next(now)
+            yield EventBatch([], window.encode())
+            if is_last:
+                tally.caught_up = True
+                return
+
+    def _active(self, window: Window, until: float) -> list[str]:
+        """Conversations with activity in the window that were not looked into yet, by id."""
+        pages = query_pages(self._api, OF_MESSAGES, window.start, window.end, self._patience(until))
+        found = {text(entry.get("conversationId")) for page in pages for entry in items(page)}
+        return sorted(each for each in found if each is not None and each > window.after)
+
+    def _files(
+        self, conversation_id: str, window: Window, until: float, tally: EventTally
+    ) -> tuple[list[ConversationEvent], list[str]]:
+        """Events of the conversation's messages that are not settled, whenever they were sent, and which these are."""
+        try:
+            body = self._called("message_conversation", "GET", f"{MESSAGES}/{quote(conversation_id, safe='')}", until)
+        except NotFound:  # it was recorded, not kept as messages; or it is gone
+            tally.unreadable += 1
+            return [], []
+        if not isinstance(body, dict):
+            raise MalformedReply("The reply about a message conversation is not an object.")
+        said = _with_media(body, frozenset(window.known))
+        details = self._details(conversation_id, list(said), until)
+        events: list[ConversationEvent] = []
+        for message_id, detail in said.items():
+            events += _events(conversation_id, message_id, detail, details.get(message_id, {}), tally)
+        return events, list(said)
+
+    def _details(self, conversation_id: str, message_ids: Sequence[str], until: float) -> dict[str, dict[str, object]]:
+        """Messages with their normalized content, by id; those that are gone are missing."""
+        found: dict[str, dict[str, object]] = {}
+        for first in range(0, len(message_ids), BULK):
+            path = f"{MESSAGES}/{quote(conversation_id, safe='')}/messages/bulk?useNormalizedMessage=true"
+            body = self._called("message_details", "POST", path, until, list(message_ids[first : first + BULK]))
+            entities = items(body.get("entities")) if isinstance(body, dict) else []
+            found |= {message_id: each for each in entities if (message_id := text(each.get("id"))) is not None}
+        return found
+
+    def _called(self, operation: str, method: str, path: str, until: float, body: object = None) -> Any:
+        permission = needed_for(operation)
+        return self._api.call(operation, method, path, permission=permission, body=body, patience=self._patience(until))
+
+    def _patience(self, until: float) -> Patience:
+        """Retries, as long as there is time."""
+        ours = self._api.patience
+        left = max(0.0, until - time.monotonic())
+        return dataclasses.replace(ours, deadline_seconds=min(ours.deadline_seconds, left))
+
+
+def _with_media(body: dict[str, Any], known: frozenset[str]) -> dict[str, dict[str, object]]:
+    """Messages with media that are not known, by id, each once: participants may share them."""
+    found: dict[str, dict[str, object]] = {}
+    for participant in items(body.get("participants")):
+        for message in items(participant.get("messages")):
+            message_id = text(message.get("messageId"))
+            if message_id is not None and message_id not in known and items(message.get("media")):
+                found.setdefault(message_id, {**message, "purpose": participant.get("purpose")})
+    return found
+
+
+def _events(
+    conversation_id: str, message_id: str, listed: dict[str, object], detail: dict[str, object], tally: EventTally
+) -> Iterator[ConversationEvent]:
+    """One for each file of a message that came in."""
+    direction = text(detail.get("direction")) or ("inbound" if listed["purpose"] in ("customer", "external") else "")
+    sent_at = moment_of(detail.get("timestamp")) or moment_of(listed.get("messageTime"))
+    if direction.lower() != "inbound":
+        return
+    attached = _attachments(detail)
+    for media in items(listed.get("media")):
+        file_id = text(media.get("id"))
+        if file_id is None or sent_at is None or max(len(file_id), len(message_id)) > MAX_ID_CHARACTERS:
+            tally.malformed += 1
+            continue
+        facts = attached.get(file_id, {})
+        yield ConversationEvent(
+            event_id=f"{message_id}:{file_id}",
+            event_type="message",
+            conversation_id=conversation_id,
+            message_id=message_id,
+            sent_at=sent_at,
+            file_id=file_id,
+            file_name=_cut(facts.get("filename")) or _cut(media.get("name")),
+            declared_type=_cut(facts.get("mime")) or _cut(media.get("mediaType")),
+            size_bytes=_first(size(facts.get("contentSizeBytes")), size(media.get("contentLengthBytes"))),
+            sha256=(_cut(facts.get("sha256")) or "").lower() or None,
+        )
+
+
+def _attachments(detail: dict[str, object]) -> dict[str, dict[str, object]]:
+    normalized = detail.get("normalizedMessage")
+    found = {}
+    for content in items(normalized.get("content")) if isinstance(normalized, dict) else []:
+        attachment = content.get("attachment")
+        if isinstance(attachment, dict) and (file_id := text(attachment.get("id"))) is not None:
+            found[file_id] = attachment
+    return found
+
+
+def _first(*sizes: int | None) -> int | None:
+    return next((each for each in sizes if each is not None), None)
+
+
+def _cut(value: object) -> str | None:
+    found = text(value)
+    return found[:MAX_TEXT_CHARACTERS] if found is not None else None

@@ -1,0 +1,369 @@
+"""conversation_events: what guests do, noticed in both dialects, each event once whatever stream and process do."""
+
+import datetime as dt
+import json
+
+import dagster as dg
+import httpx
+import pytest
+
+from media_pipeline.genesys import guide_events, platform_messages
+from media_pipeline.jobs import drain_job
+from media_pipeline.messaging import events as draining
+from media_pipeline.messaging.cursor import EventCursor
+from media_pipeline.messaging.events import TABLE
+from media_pipeline.sandbox.options import SandboxOptions
+from media_pipeline.sandbox.running import running
+from media_pipeline.schedules import drain_schedule
+from media_pipeline.storage.lease import Holder, Lease
+from media_pipeline.tables.paths import cursor_key, work_lease_key
+from media_pipeline_tests.harness import DAY
+from media_pipeline_tests.messaging_org import JOB, Guests, Listener, today
+
+DIALECTS = ["guide", "platform"]
+
+
+@pytest.fixture(scope="module")
+def _guests():
+    with running(SandboxOptions(port=0, bodies="tiny", per_day=3, days=2, messages_per_day=0, end=DAY)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def guests(_guests):
+    _guests.restore()
+    yield Guests(_guests)
+    _guests.restore()
+
+
+@pytest.fixture(autouse=True)
+def _short_silences(monkeypatch):
+    monkeypatch.setattr(guide_events, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(guide_events, "PROBE_QUIET_SECONDS", 0.5)
+
+
+@pytest.fixture
+def listener(guests, tmp_path, instance):
+    """Of the guide dialect."""
+    return Listener.of(guests.sandbox.url, tmp_path, instance, "guide")
+
+
+@pytest.fixture
+def poller(guests, tmp_path, instance):
+    """Of the platform dialect."""
+    return Listener.of(guests.sandbox.url, tmp_path, instance, "platform")
+
+
+def files(rows):
+    return [row["file_id"] for row in rows]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_guests_send_is_a_row_each_and_heard_once(guests, tmp_path, instance, dialect):
+    listener = Listener.of(guests.sandbox.url, tmp_path, instance, dialect)
+    sent = guests.send(30) + guests.send(1, name="ünï.pdf", sample="pdf", declared_size=77)
+    first = listener.heard()
+    assert (first["rows_added"], first["caught_up"], first["received_again"]) == (31, True, 0)
+    rows = {row["file_id"]: row for row in listener.rows()}
+    assert rows.keys() == {each["file_id"] for each in sent}
+    for each in sent:
+        row = rows[each["file_id"]]
+        assert row["conversation_id"] == each["conversation_id"]
+        assert row["message_id"] == (each["message_id"] if dialect == "platform" else None)
+    odd = rows[sent[-1]["file_id"]]
+    assert (odd["file_name"], odd["declared_type"], odd["size_bytes"]) == ("ünï.pdf", "application/pdf", 77)
+    again = listener.heard()
+    assert again["rows_added"] == 0
+    assert len(listener.rows()) == 31
+    assert guests.send(2)
+    assert listener.heard()["rows_added"] == 2
+
+
+def test_the_published_api_tells_time_and_hash_and_the_row_goes_to_the_day_of_the_message(guests, poller):
+    sent = guests.send(3) + guests.send(1, age_seconds=23 * 3600)
+    truth = {f["file_id"]: (m, f) for c in guests.get("conversations") for m in c["messages"] for f in m["files"]}
+    poller.heard()
+    days = [today() - dt.timedelta(days=n) for n in (1, 0)]
+    for day in days:
+        for row in poller.rows(day):
+            message, file = truth[row["file_id"]]
+            assert row["source_sha256"] == file["sha256"]
+            assert row["sent_at"] == dt.datetime.fromisoformat(message["at"])
+            assert row["sent_at"].date() == day
+    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
+    assert poller.rows(days[0])
+
+
+def test_nothing_but_files_that_came_in_is_an_event_of_the_published_api(guests, poller):
+    (made,) = guests.send(1)
+    guests.post("texts", conversation_id=made["conversation_id"], text="Hello?")
+    assert poller.heard()["rows_added"] == 1
+    assert files(poller.rows()) == [made["file_id"]]
+
+
+def test_a_file_that_comes_again_under_a_new_event_id_is_two_events_of_one_file(guests, listener):
+    sent = guests.send(5)
+    guests.post("events/redeliver")
+    listener.heard()
+    rows = listener.rows()
+    assert len(rows) == len({row["event_id"] for row in rows}) == 10
+    assert sorted(set(files(rows))) == sorted(each["file_id"] for each in sent)
+
+
+def test_the_same_event_again_is_no_row_and_one_with_another_content_is_said(guests, listener):
+    sent = guests.send(2)
+    event, _ = guests.stream
+    changed = {**event["document"], "data": {"file": {"id": "other", "name": "x", "contentType": "y", "size": 1}}}
+    listener.heard()
+    guests.post("events", events=[{"id": event["id"], "document": event["document"]}])
+    heard = listener.heard()
+    assert (heard["received"], heard["rows_added"], heard["same_id_other_content"]) == (1, 0, 0)
+    guests.send(1)
+    listener.heard()
+    guests.post("events", events=[{"id": event["id"], "document": changed}])
+    heard = listener.heard()
+    assert (heard["received"], heard["rows_added"], heard["same_id_other_content"]) == (1, 0, 1)
+    assert {each["file_id"] for each in sent} < set(files(listener.rows()))
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        {"newline": "cr"},
+        {"newline": "crlf", "bom": True},
+        {"comments": True, "multiline": True},
+        {"split": 1},
+        {"nul_ids": True},
+        {"others": True},
+    ],
+    ids=str,
+)
+def test_however_the_stream_is_written_the_rows_are_the_same(guests, listener, style):
+    guests.sandbox.break_with({"fault": "stream_style", "times": 0, **style})
+    sent = guests.send(3, name="Grüße 😀.png")
+    listener.heard()
+    assert files(listener.rows()) == files(sorted(listener.rows(), key=lambda row: row["event_id"]))
+    assert sorted(files(listener.rows())) == sorted(each["file_id"] for each in sent)
+    assert {row["file_name"] for row in listener.rows()} == {"Grüße 😀.png"}
+
+
+def test_events_that_cannot_be_read_have_no_row_and_are_said(guests, listener, tmp_path):
+    file = {"id": "f", "name": "n", "contentType": "c", "size": 5}
+    odd = [
+        {"document": {"id": "c", "type": "routing", "data": {"file": file}}},
+        {"document": {"id": "c", "type": "conversation", "data": {}}},
+        {"document": {"id": "c", "type": "conversation", "data": {"file": {**file, "size": 1 << 70}}}},
+        {"document": {"id": "c", "type": "conversation", "data": {"file": {**file, "id": None}}}},
+        {"document": {"type": "conversation", "data": {"file": file}}},
+        {"document": {"id": "c" * 501, "type": "conversation", "data": {"file": file}}},
+        {"document": {"id": "c", "type": "conversation", "data": {"file": {**file, "name": "n" * 5_000}}}},
+    ]
+    guests.post("events", events=odd)
+    heard = listener.heard()
+    assert (heard["rows_added"], heard["of_other_types"], heard["malformed"]) == (3, 1, 3)
+    assert {row["size_bytes"] for row in listener.rows()} == {None, 5}
+    assert max(len(row["file_name"] or "") for row in listener.rows()) == 1_000
+    result = listener.drain()
+    (check,) = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert "3 events could not be read" in check.description, "still told a minute later"
+    logs = "".join(path.read_text() for path in (tmp_path / "media/audit").rglob("*.jsonl"))
+    assert '"event": "events_unread"' in logs
+
+
+def test_a_dead_hour_is_caught_up(guests, listener):
+    guests.send(3)
+    listener.heard()
+    sent = guests.send(2_500)
+    heard = listener.heard()
+    assert (heard["rows_added"], heard["connections"]) == (2_500, 2)
+    (check,) = listener.drain().get_asset_check_evaluations()
+    assert check.passed
+    assert {each["file_id"] for each in sent} < set(files(listener.rows()))
+
+
+def test_what_the_stream_no_longer_has_is_said_for_a_day(guests, listener, tmp_path):
+    guests.send(3)
+    listener.heard()
+    guests.send(5)
+    guests.forget_events(newest=2)
+    result = listener.drain()
+    assert result.success, "what still comes must come"
+    assert len(listener.rows()) == 5
+    for told in (result, listener.drain()):
+        (check,) = told.get_asset_check_evaluations()
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+        assert "no longer has the event" in check.description
+    assert len(listener.cursor.gaps) == 1
+    logs = "".join(path.read_text() for path in (tmp_path / "media/audit").rglob("*.jsonl"))
+    assert logs.count('"event": "events_gap"') == 1
+
+
+def test_a_cursor_that_cannot_be_read_is_said_and_costs_no_row_twice(guests, listener):
+    guests.send(4)
+    listener.heard()
+    listener.tables.store.put(cursor_key(f"{TABLE}.guide"), b'{"position": ')
+    (check,) = listener.drain().get_asset_check_evaluations()
+    assert "cannot be read" in check.description
+    assert len(listener.rows()) == 4
+
+
+def test_rows_are_durable_before_the_position_behind_them(guests, listener, monkeypatch):
+    guests.send(10)
+
+    def die(*_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EventCursor, "publish", die)
+        assert not listener.drain().success
+    assert len(listener.rows()) == 10
+    assert listener.cursor.position == ""
+    heard = listener.heard()
+    assert (heard["rows_added"], heard["received_again"]) == (0, 10)
+    assert len(listener.rows()) == 10
+
+
+def test_an_event_received_before_midnight_is_not_added_to_the_next_day(guests, listener, monkeypatch):
+    guests.send(4)
+    yesterday = today() - dt.timedelta(days=1)
+    listener.heard()
+    rows = listener.rows(today())
+    listener.tables.write(TABLE, yesterday, rows)
+    listener.tables.write(TABLE, today(), [])
+    listener.tables.store.remove(cursor_key(f"{TABLE}.guide"))
+    assert listener.heard()["rows_added"] == 0
+    assert (len(listener.rows(yesterday)), len(listener.rows(today()))) == (4, 0)
+
+
+def test_many_events_are_kept_a_thousand_at_a_time(guests, listener, monkeypatch):
+    monkeypatch.setattr(draining, "FLUSH_EVENTS", 100)
+    guests.send(1_050)
+    positions = []
+    publish = EventCursor.publish
+
+    def noted(cursor, *where):
+        positions.append(cursor.position)
+        publish(cursor, *where)
+
+    monkeypatch.setattr(EventCursor, "publish", noted)
+    listener.heard()
+    assert len(set(positions)) >= 11
+    rows = listener.rows()
+    assert [row["event_id"] for row in rows] == sorted({row["event_id"] for row in rows})
+
+
+def test_breaks_of_the_stream_cost_no_event(guests, listener):
+    guests.sandbox.break_with(
+        {"fault": "stream_cut", "after_events": 40, "drawn": True, "times": 5},
+        {"fault": "stream_cut", "after_bytes": 3_000, "drawn": True, "with_reset": True, "times": 5},
+    )
+    guests.sandbox.state.settings.event_retry_ms = 20
+    sent = guests.send(400)
+    heard = listener.heard()
+    assert heard["connections"] > 10
+    assert sorted(files(listener.rows())) == sorted(each["file_id"] for each in sent)
+
+
+def test_an_end_without_content_and_a_revoked_token_are_no_failure(guests, listener):
+    guests.send(2)
+    guests.sandbox.break_with({"fault": "no_content", "times": 1})
+    assert listener.heard()["rows_added"] == 0
+    assert listener.heard()["rows_added"] == 2
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_refusal_names_the_permission_and_changes_nothing(guests, tmp_path, instance, dialect):
+    listener = Listener.of(guests.sandbox.url, tmp_path, instance, dialect)
+    guests.send(1)
+    operation = "events" if dialect == "guide" else "message_conversation"
+    guests.sandbox.break_with({"fault": "forbidden", "on": [operation], "times": 0})
+    result = listener.drain()
+    failed = [e.step_failure_data for e in result.all_events if e.is_step_failure]
+    assert "permission" in failed[0].user_failure_data.description
+    assert listener.rows() == []
+
+
+def test_a_quiet_run_leaves_no_file_but_its_cursor(guests, listener, tmp_path):
+    guests.send(1)
+    listener.heard()
+    before = sorted(path for path in (tmp_path / "media").rglob("*") if path.is_file())
+    listener.heard()
+    assert sorted(path for path in (tmp_path / "media").rglob("*") if path.is_file()) == before
+
+
+def test_a_run_waits_for_none_that_died(guests, listener):
+    guests.send(1)
+    key = work_lease_key(TABLE)
+    gone = Holder("a-dead-run", Holder.this("x").host, Holder.this("x").boot, 2**22 + 1, "12345")
+    listener.tables.store.put(key, gone.encode())
+    assert listener.heard()["rows_added"] == 1
+
+
+def test_two_runs_do_not_read_at_the_same_time(guests, listener, monkeypatch):
+    monkeypatch.setattr("media_pipeline.storage.lease.WAIT_SECONDS", 0.1)
+    lease = Lease(listener.tables.store, work_lease_key(TABLE), "The stream", "another-run")
+    lease.acquire()
+    try:
+        result = listener.drain()
+    finally:
+        lease.release()
+    assert not result.success
+    assert listener.heard()
+
+
+def test_the_schedule_skips_while_a_run_waits_or_works(listener, tmp_path):
+    job = listener.definitions.resolve_job_def(JOB)
+    schedule = drain_schedule(drain_job())
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        _skips_while_a_run_waits_or_works(job, schedule, instance)
+
+
+def _skips_while_a_run_waits_or_works(job, schedule, instance):
+    def tick():
+        with dg.build_schedule_context(instance=instance) as context:
+            return schedule(context)
+
+    assert isinstance(tick(), dg.RunRequest)
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+    assert isinstance(tick(), dg.SkipReason)
+    instance.delete_run(run.run_id)
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    assert isinstance(tick(), dg.SkipReason)
+    instance.delete_run(run.run_id)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+    assert isinstance(tick(), dg.RunRequest)
+
+
+def test_few_conversations_are_looked_into_with_a_run_and_the_next_goes_on(guests, poller, monkeypatch):
+    monkeypatch.setattr(platform_messages, "MAX_CONVERSATIONS", 10)
+    sent = guests.send(25)
+    added = [poller.heard()["rows_added"] for _ in range(3)]
+    assert added == [10, 10, 5]
+    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
+
+
+def test_details_of_a_message_are_asked_for_once(guests, poller):
+    (made,) = guests.send(1)
+    poller.heard()
+    httpx.post(f"{guests.sandbox.url}/_sandbox/stats/reset").raise_for_status()
+    guests.send(1, conversation_id=made["conversation_id"])
+    assert poller.heard()["rows_added"] == 1
+    requests = httpx.get(f"{guests.sandbox.url}/_sandbox/stats").json()["requests"]
+    assert requests["message_conversation"] == {"200": 1}
+    assert requests["message_details"] == {"200": 1}
+    poller.heard()
+    requests = httpx.get(f"{guests.sandbox.url}/_sandbox/stats").json()["requests"]
+    assert requests["message_details"] == {"200": 1}, "known, though still within the overlap"
+
+
+def test_no_link_no_token_and_no_text_is_kept(guests, poller, listener, tmp_path):
+    (made,) = guests.send(1)
+    guests.post("texts", conversation_id=made["conversation_id"], text="my card is 4111")
+    for each in (poller, listener):
+        each.heard()
+        kept = json.dumps([{k: str(v) for k, v in row.items()} for row in each.rows()])
+        kept += "".join(path.read_text() for path in tmp_path.rglob("*.json*"))
+        assert "http" not in kept
+        assert "4111" not in kept
+        assert "Signature" not in kept
