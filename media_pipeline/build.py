@@ -15,6 +15,7 @@ from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
+from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
@@ -24,6 +25,7 @@ from media_pipeline.jobs import (
     interactions_job,
     messaging_job,
     relist_job,
+    retention_job,
     sweep_retention_job,
     verify_sample_job,
 )
@@ -36,6 +38,7 @@ from media_pipeline.schedules import (
     drain_schedule,
     interactions_schedule,
     relist_schedule,
+    retention_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
 )
@@ -60,7 +63,7 @@ def build_definitions(
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
-    verify, sweep = verify_sample_job(), sweep_retention_job()
+    verify, sweep, retention = verify_sample_job(), sweep_retention_job(), retention_job()
     drain, messaging = drain_job(), messaging_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
@@ -75,8 +78,9 @@ def build_definitions(
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
             conversation_events_asset(),
+            media_retention_asset(),
         ],
-        jobs=[job, interactions, relist, verify, sweep, drain, messaging],
+        jobs=[job, interactions, relist, verify, sweep, retention, drain, messaging],
         schedules=[
             daily_export_schedule(job),
             interactions_schedule(interactions),
@@ -84,6 +88,7 @@ def build_definitions(
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
             drain_schedule(drain),
+            retention_schedule(retention),
         ],
         sensors=[
             incomplete_days_sensor(job, *watched),
@@ -112,6 +117,8 @@ def default_resources(settings: Settings) -> dict[str, object]:
             spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
+            allow_write_back=settings.allow_write_back,
+            allow_remote_delete=settings.allow_remote_delete,
         ),
         "media": MediaResource(
             root=settings.root,

@@ -1,6 +1,6 @@
 """The jobs: daily_export and interactions_daily (one run is one day, in one process), relist_recent_days (lists only),
-verify_sample (reads the archive only), sweep_retention (reads the list of what the source keeps),
-drain_conversation_events (what guests do, every minute) and messaging (what they sent, day by day)."""
+verify_sample (reads the archive only), sweep_retention (reads the list of what the source keeps), retention (deletes
+what is due), drain_conversation_events (what guests do, every minute) and messaging (what they sent, day by day)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ VERIFY_SAMPLE = "verify_sample"
 SWEEP_RETENTION = "sweep_retention"
 DRAIN_CONVERSATION_EVENTS = "drain_conversation_events"
 MESSAGING = "messaging"
+RETENTION = "retention"
 MAX_RUNTIME_SECONDS = 6 * 3600
 """A hung run dies after this long and is repeated; the longest honest day (100,000 calls at 5 a second) takes 5.6 h."""
 MAX_RELIST_SECONDS = 2 * 3600
 MAX_VERIFY_SECONDS = 3600
+MAX_RETENTION_SECONDS = 10 * 60
+"""A run works for 45 s, after waiting two minutes for another one; calls that hang are given up after 40 s each."""
 MAX_SWEEP_SECONDS = 6 * 3600
 """60,000 calls at 5 a second take 3 h 20 min, and days under way share the budget."""
 MAX_DRAIN_SECONDS = 300
@@ -98,7 +101,17 @@ def messaging_job() -> UnresolvedAssetJobDefinition:
     """All assets of the group messaging that belong to a day."""
     return dg.define_asset_job(
         MESSAGING,
-        selection=dg.AssetSelection.groups("messaging") - dg.AssetSelection.assets("conversation_events"),
+        selection=dg.AssetSelection.groups("messaging") - dg.AssetSelection.assets("conversation_events", "media_retention"),
         description="Of one day, today included: what guests sent, by the events that were noticed.",
         tags={"dagster/max_runtime": str(MAX_MESSAGING_SECONDS)} | FIRST,
+    )
+
+
+def retention_job() -> UnresolvedAssetJobDefinition:
+    """The job that works the retention ledger: apart, so that nothing else ever deletes at the source."""
+    return dg.define_asset_job(
+        RETENTION,
+        selection=dg.AssetSelection.assets("media_retention"),
+        description="Delete what is due, unless it is held; set retention at the source; certify each deletion.",
+        tags={"dagster/max_runtime": str(MAX_RETENTION_SECONDS), "dagster/priority": "1"},
     )

@@ -1,6 +1,6 @@
 """daily_export_schedule and interactions_daily_schedule (each finished day), relist_recent_days_schedule (what came
-late), verify_sample_schedule, sweep_retention_schedule (what dies when), drain_conversation_events_schedule (every
-minute)."""
+late), verify_sample_schedule, sweep_retention_schedule (what dies when), retention_schedule (what is due),
+drain_conversation_events_schedule (every minute)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS
+from media_pipeline.resources.genesys import GenesysResource
+from media_pipeline.resources.media import MediaResource
 
 if TYPE_CHECKING:
     from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
@@ -26,6 +28,8 @@ SWEEP_CRON = "25 7 * * 0"
 DRAIN_CRON = "* * * * *"
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+RETENTION_CRON = "* * * * *"
+"""A look of a few calls at the store; a run only when something is due."""
 INTERACTIONS_HOUR_UTC = 3
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
@@ -105,3 +109,21 @@ def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
         return dg.RunRequest()
 
     return drain_conversation_events_schedule
+
+
+def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    """A look a minute, and a run when a deadline has come, something was scheduled, or holds have changed."""
+
+    @dg.schedule(
+        name="retention_schedule",
+        job=job,
+        cron_schedule=RETENTION_CRON,
+        execution_timezone="UTC",
+        description="Deletes what is due and not held; see the table media_retention.",
+    )
+    def retention_schedule_(media: MediaResource, genesys: GenesysResource) -> dg.RunRequest | dg.SkipReason:
+        if media.has_deletions(allowed=genesys.allow_remote_delete):
+            return dg.RunRequest()
+        return dg.SkipReason("Nothing is due, nothing was scheduled, and no hold has changed.")
+
+    return retention_schedule_

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     codecs: Annotated[tuple[str, ...], NoDecode] = Field(("wav", "mp3", "aac", "ogg"), alias="MEDIA_CODECS")
     min_available_mb: int = Field(1024, alias="MEDIA_MIN_AVAILABLE_MB", ge=0)
     sidecars: bool = Field(True, alias="MEDIA_SIDECARS")
+    allow_write_back: bool = Field(False, alias="MEDIA_ALLOW_WRITE_BACK")
+    allow_remote_delete: bool = Field(False, alias="MEDIA_ALLOW_REMOTE_DELETE")
     keep_unredacted: bool = Field(False, alias="MEDIA_KEEP_UNREDACTED")
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")

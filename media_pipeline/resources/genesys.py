@@ -41,6 +41,8 @@ class GenesysResource(dg.ConfigurableResource):
     spool: str = Field("", description="Local folder that the rate budget is shared in; empty: MEDIA_SPOOL.")
     concurrency: int = Field(8, description="Recordings in flight.")
     download_hosts: list[str] = Field([], description="Further hosts that download links may name.")
+    allow_write_back: bool = Field(False, description="Whether anything may be changed in the org.")
+    allow_remote_delete: bool = Field(False, description="Whether anything may be deleted in the org.")
     first_wait_seconds: float = Field(FIRST_WAIT_SECONDS, description="First of the doubling waits between retries.")
     deadline_seconds: float = Field(DEADLINE_SECONDS, description="How long one request may take with all its retries.")
 

@@ -9,6 +9,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from media_pipeline.audit.log import AuditLog
+from media_pipeline.messaging.holds import Holds, digest
+from media_pipeline.messaging.retention_days import something_to_do
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.lease import Lease
 from media_pipeline.storage.opening import open_store
@@ -64,6 +66,12 @@ class MediaResource(dg.ConfigurableResource):
             lease.acquire()
             self._leases[key, run_id] = lease
         return self._leases[key, run_id]
+
+    def has_deletions(self, *, allowed: bool) -> bool:
+        """Whether a run over the retention ledger would find work."""
+        now, holds = dt.datetime.now(dt.UTC), Holds(self.store)
+        holds.all()
+        return something_to_do(self.store, now, digest(holds.active(now)), allowed)
 
     def ledger(self, day: dt.date, run_id: str) -> Ledger:
         """What a run settles, for whoever runs the day next."""

@@ -9,6 +9,7 @@ import argparse
 import datetime as dt
 import hashlib
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -113,11 +114,18 @@ def worker(variables: dict[str, str], home: Path, runs: int):  # type: ignore[no
             process.stdout.close()
 
 
+def _until_begun(process: subprocess.Popen[bytes]) -> None:
+    """Wait for its first event, at most 10 s."""
+    assert process.stdout is not None
+    if select.select([process.stdout], [], [], 10)[0]:
+        process.stdout.readline()
+
+
 def hold_some(scene: Scene, ended: threading.Event, chance: random.Random, run_id: str) -> None:
     """Hold what is deleted next, one after the other, while runs are at work or killed."""
-    while not ended.wait(chance.uniform(0, 0.2)):
+    while not ended.wait(chance.uniform(0.1, 1.0)):
         there = [each for each in scene.doomed if each not in scene.held and scene.there(each)]
-        next_ones = sorted(there, key=scene.order.__getitem__)[:60]
+        next_ones = sorted(there, key=scene.order.__getitem__)[:80]
         if not next_ones:
             return
         media = chance.choice(next_ones)
@@ -153,18 +161,22 @@ def kill_runs(folder: Path, kills: int, seed: int, count: int, root: str | None 
         try:
             for _ in range(kills):
                 with worker(variables, folder, 50) as process:
+                    if chance.random() < 0.7:  # in the middle of deleting, else wherever it is
+                        _until_begun(process)
                     time.sleep(chance.uniform(0, RUN_SECONDS))
                     process.send_signal(signal.SIGKILL)
                     process.wait()
                 scene.marks_left += sum(row["state"] == "marked" for row in rows_of(scene.store).values())
-                plant(scene, 3, chance)
+                plant(scene, count // 10, chance)
+            with worker(variables, folder, 12) as process:
+                process.communicate(timeout=180)
+                assert process.returncode == 0, (folder / "log.txt").read_text()
         finally:
             ended.set()
             thread.join()
         assert not failures, failures
-        with worker(variables, folder, 12) as process:
-            process.wait(180)
-            assert process.returncode == 0, (folder / "log.txt").read_text()
+        with worker(variables, folder, 3) as process:
+            process.communicate(timeout=180)
         prove(scene)
     return scene
 

@@ -1,10 +1,9 @@
 """A process that works a ledger again and again until it is ended, as the job does run after run.
 
 `python -m media_pipeline_tests.retention.worker` takes MEDIA_ROOT and the like from the environment, says `ready` when
-it begins, and answers every run with a line of JSON.
+it begins, and a line for each event.
 """
 
-import json
 import os
 import sys
 import uuid
@@ -25,17 +24,16 @@ def main() -> None:
         print("ready", flush=True)
         for _ in range(runs):
             try:
-                tally = work_ledger(
+                work_ledger(
                     store,
                     target,
                     run_id=f"{os.getpid()}-{uuid.uuid4().hex[:6]}",
                     allowed=True,
-                    emit=lambda *_, **__: None,
+                    emit=lambda event, **_: print(event, flush=True),
                     wait_seconds=100,
                 )
             except LeaseHeld:
                 continue
-            print(json.dumps({"outcomes": tally.outcomes, "whole": tally.whole}), flush=True)
 
 
 if __name__ == "__main__":
