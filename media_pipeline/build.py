@@ -19,6 +19,7 @@ from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
+from media_pipeline.assets.voice_messages import voice_messages_asset
 from media_pipeline.jobs import (
     daily_export_job,
     drain_job,
@@ -41,6 +42,7 @@ from media_pipeline.schedules import (
     retention_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
+    voice_messages_schedule,
 )
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.guest_upload_requests import guest_upload_requests_sensor
@@ -79,6 +81,7 @@ def build_definitions(
             retention_sweep_asset(settings.start_date, retry),
             conversation_events_asset(),
             media_retention_asset(),
+            voice_messages_asset(settings.start_date),
         ],
         jobs=[job, interactions, relist, verify, sweep, retention, drain, messaging],
         schedules=[
@@ -88,6 +91,7 @@ def build_definitions(
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
             drain_schedule(drain),
+            voice_messages_schedule(messaging, settings.start_date),
             retention_schedule(retention),
         ],
         sensors=[
@@ -127,6 +131,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
             keep_unredacted=settings.keep_unredacted,
+            inbox=str(settings.inbox or ""),
             concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(

@@ -101,7 +101,8 @@ def messaging_job() -> UnresolvedAssetJobDefinition:
     """All assets of the group messaging that belong to a day."""
     return dg.define_asset_job(
         MESSAGING,
-        selection=dg.AssetSelection.groups("messaging") - dg.AssetSelection.assets("conversation_events", "media_retention"),
+        selection=dg.AssetSelection.groups("messaging")
+        - dg.AssetSelection.assets("conversation_events", "media_retention"),
         description="Of one day, today included: what guests sent, by the events that were noticed.",
         tags={"dagster/max_runtime": str(MAX_MESSAGING_SECONDS)} | FIRST,
     )

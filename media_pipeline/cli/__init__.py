@@ -9,6 +9,7 @@ from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.serving import serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
+from media_pipeline.cli.voice import app as voice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,3 +20,4 @@ app = typer.Typer(
 for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, sandbox, demo):
     app.command()(_command)
 app.add_typer(tokens, name="token")
+app.add_typer(voice, name="voice")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
+from media_pipeline.genesys.guide_voice import GuideVoices
 from media_pipeline.genesys.source import (
     DayCount,
     EventBatch,
@@ -28,6 +29,7 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
+    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, items, number, path_segment, text, time
@@ -55,6 +57,7 @@ class GuideSource(GuideDeletion):
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
         self._events = GuideEvents(transport)
+        self.voices: VoiceTarget = GuideVoices(transport)
 
     def close(self) -> None:
         """Release connections."""

@@ -28,6 +28,7 @@ class MediaResource(dg.ConfigurableResource):
     min_available_mb: int = Field(1024, description="Space gate in MB of 10^6 bytes.")
     sidecars: bool = Field(True, description="Whether metadata JSON lies beside each object.")
     keep_unredacted: bool = Field(False, description="Whether transcripts are also kept as they were, apart.")
+    inbox: str = Field("", description="MEDIA_INBOX: local folder of voice messages to be sent; empty: none.")
     concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)

@@ -70,6 +70,15 @@ RETENTION_DAYS = "retention/days.json"
 RETENTION_LEASE = "leases/retention.json"
 
 
+VOICE_STATES = "voice/"
+"""How far each voice message that is on its way has come."""
+
+
+def voice_state_key(message_key: str) -> str:
+    """The object that says how far a voice message has come."""
+    return f"{VOICE_STATES}{safe_name(message_key)}.json"
+
+
 def plan_key(first: dt.date, last: dt.date) -> str:
     """The plan of a backfill of these days, both included."""
     return f"plans/{first}_{last}.json"

@@ -21,5 +21,6 @@ TABLES: dict[str, pa.Schema] = {
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
     "media_retention": retention.MEDIA_RETENTION,
     "conversation_events": messaging.CONVERSATION_EVENTS,
+    "voice_messages": messaging.VOICE_MESSAGES,
 }
 """Every table by name."""
