@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills event-storm format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills retention-kills storm format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -78,11 +78,16 @@ bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share o
 bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
 	@$(BIN)/python -m benchmarks.platform_listing
 
-kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, then prove it (a quarter of an hour)
+kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of write-back and 60 of deliveries, then prove it (25 minutes)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
+	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
+	@$(BIN)/python -m media_pipeline_tests.notify.delivery_kills --kills 60
 
-event-storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (five minutes)
+storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (ten minutes)
 	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20
+
+retention-kills: $(VENV)/.installed-dev ## kill -9 of 100 runs over the retention ledger, holds coming meanwhile, then prove it
+	@$(BIN)/python -m media_pipeline_tests.retention.kills --kills 100
 
 format: $(VENV)/.installed-dev ## format and sort what can be done by machine
 	@$(BIN)/ruff check --fix-only --quiet .

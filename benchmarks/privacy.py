@@ -2,8 +2,7 @@
 
 Text is made from the sandbox's calls, cut into segments as a transcript has them, with no, some and many segments that
 hold numbers beyond those in the calls (any labelled string of the tests' tables). `all` is nothing but those, which no
-day is: shown, not judged. `redacted` also looks across segments and at what was said before, as an export does. The
-goal is issue 6's.
+day is: shown, not judged. `redacted` also looks across segments and at what was said before, as an export does.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
+from media_pipeline.assets.annotations import metadata_annotations_asset
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
 from media_pipeline.assets.conversation_events import conversation_events_asset
@@ -30,6 +31,7 @@ from media_pipeline.jobs import (
     sweep_retention_job,
     verify_sample_job,
 )
+from media_pipeline.notify.callbacks import Callback, Callbacks
 from media_pipeline.partitions import daily_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -44,6 +46,7 @@ from media_pipeline.schedules import (
     verify_sample_schedule,
     voice_messages_schedule,
 )
+from media_pipeline.sensors.archive_callbacks import archive_callbacks_sensor
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
 from media_pipeline.sensors.guest_upload_requests import guest_upload_requests_sensor
 from media_pipeline.sensors.incomplete_days import incomplete_days_sensor
@@ -59,9 +62,14 @@ def build_definitions(
     settings: Settings | None = None,
     *,
     resources: Mapping[str, object] | None = None,
+    callbacks: Mapping[str, Callback | Iterable[Callback]] | None = None,
     retry: dg.RetryPolicy = BAD_PATCH,
 ) -> dg.Definitions:
-    """Definitions for the given settings (default: the environment's), with resources replaced by name."""
+    """Definitions for the given settings (default: the environment's), with resources replaced by name.
+
+    `callbacks`: by type of event (metadata_parsed, day_completed, recording_quarantined) who is called with it, in the
+    run's process. Raises ConfigurationError for another type.
+    """
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
@@ -76,6 +84,7 @@ def build_definitions(
             *report_assets(partitions),
             interaction_media_asset(partitions, retry),
             recording_thumbnails_asset(partitions, retry),
+            metadata_annotations_asset(partitions, retry),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
@@ -83,7 +92,7 @@ def build_definitions(
             media_retention_asset(),
             voice_messages_asset(settings.start_date),
         ],
-        jobs=[job, interactions, relist, verify, sweep, retention, drain, messaging],
+        jobs=[job, interactions, relist, verify, sweep, drain, messaging, retention],
         schedules=[
             daily_export_schedule(job),
             interactions_schedule(interactions),
@@ -99,9 +108,10 @@ def build_definitions(
             late_recordings_sensor(job, *watched),
             run_failures_sensor(*watched),
             archive_drift_sensor(),
+            archive_callbacks_sensor(),
             guest_upload_requests_sensor(messaging),
         ],
-        resources={**default_resources(settings), **(resources or {})},
+        resources={**default_resources(settings), "callbacks": Callbacks(callbacks), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.
         executor=dg.in_process_executor,
     )
@@ -131,11 +141,13 @@ def default_resources(settings: Settings) -> dict[str, object]:
             min_available_mb=settings.min_available_mb,
             sidecars=settings.sidecars,
             keep_unredacted=settings.keep_unredacted,
-            inbox=str(settings.inbox or ""),
+            inbox=settings.inbox,
             concurrency=settings.concurrency,
         ),
         "webhooks": WebhooksResource(
-            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()), ui_url=settings.ui_url
+            urls=_by_reference("MEDIA_WEBHOOKS", settings.webhooks.get_secret_value()),
+            signing_keys=_by_reference("MEDIA_WEBHOOK_KEY", settings.webhook_key.get_secret_value()),
+            ui_url=settings.ui_url,
         ),
         "progress": Progress(),
     }

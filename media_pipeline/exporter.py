@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,7 @@ from media_pipeline.assets.progress import Progress
 from media_pipeline.build import build_definitions
 from media_pipeline.genesys.errors import NotFound
 from media_pipeline.jobs import DAILY_EXPORT
+from media_pipeline.notify.callbacks import Callback
 from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.failures import first_cause
 from media_pipeline.settings import Settings
@@ -35,11 +36,13 @@ class RecordingExporter:
         settings: Settings | None = None,
         *,
         resources: Mapping[str, object] | None = None,
+        callbacks: Mapping[str, Callback | Iterable[Callback]] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._settings = settings or Settings.load()
         overrides = {"progress": progress or Progress(), **(resources or {})}
-        self._job = build_definitions(self._settings, resources=overrides).resolve_job_def(DAILY_EXPORT)
+        definitions = build_definitions(self._settings, resources=overrides, callbacks=callbacks)
+        self._job = definitions.resolve_job_def(DAILY_EXPORT)
 
     def export_range(self, start: dt.date | str, end: dt.date | str) -> dict[str, Any]:
         """Export every day from `start` to `end`, both included, in order.

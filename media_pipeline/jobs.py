@@ -52,7 +52,7 @@ def interactions_job() -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         INTERACTIONS_DAILY,
         selection=dg.AssetSelection.groups("interactions"),
-        description="Of one exported day: the media of its interactions, their formats, and thumbnails.",
+        description="Of one exported day: the media of its interactions, their formats, thumbnails, and annotations.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)} | LONG,
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 
 import dagster as dg
 
+from media_pipeline.genesys.latency import latencies
 from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import table_key
@@ -60,22 +62,40 @@ def sample(rows: Iterable[Row], columns: list[str]) -> dg.TableMetadataValue:
 
 
 def calls(stats: CallStats) -> dict[str, Any]:
-    """API calls, retries and waits of a step."""
+    """API calls, retries and waits of a step, and how long calls took: of `file` until the reply began, of others until
+    it was whole; waits for the rate budget and between retries apart."""
     rows = [
         {"operation": operation, "status": status or "no reply", "calls": number}
         for (operation, status), number in sorted(stats.calls.items())
+    ]
+    times = [
+        {"operation": name, "errors": stats.errors(name), **asdict(found)}
+        for name, found in latencies(stats.buckets).items()
     ]
     return {
         "api_calls": stats.api_calls(),
         "retries": stats.retries.total(),
         "waited_seconds": round(sum(stats.waited_seconds.values()), 1),
         "calls_by_operation": sample(rows, ["operation", "status", "calls"]),
+        "latency_by_operation": sample(times, ["operation", "calls", "errors", "p50_ms", "p95_ms", "p99_ms"]),
     }
 
 
 def calls_per_1000(stats: CallStats, recordings: int) -> float:
     """API calls so far, tokens and all, per 1,000 recordings."""
     return round(1000 * stats.api_calls() / max(recordings, 1), 1)
+
+
+def validations(compared: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """Validation accuracy: by what was compared, how many matched of how many checked. No accuracy without a check."""
+    rows = [{"compared": what, "checked": checked, "matched": matched} for what, (matched, checked) in compared.items()]
+    matched, checked = (sum(entry[n] for entry in compared.values()) for n in (0, 1))
+    described: dict[str, Any] = {
+        "validation_checked": checked,
+        "validation_matched": matched,
+        "validations": sample(rows, ["compared", "checked", "matched"]),
+    }
+    return described | ({"validation_accuracy": round(matched / checked, 6)} if checked else {})
 
 
 def outcomes_picture(day: dt.date, files: Mapping[str, int], sizes: Mapping[str, int]) -> dg.MarkdownMetadataValue:

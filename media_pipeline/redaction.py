@@ -74,7 +74,8 @@ class Redaction:
         if drop_unredacted and self._settings.keep_unredacted:
             raise ValueError("MEDIA_KEEP_UNREDACTED=1 keeps what --drop-unredacted removes: choose one of them.")
         known = transcript_days(self._store)
-        days = [day for day in known if span is None or day in set(days_of(*span))]
+        asked = known if span is None else days_of(*span)
+        days = sorted(set(known) & set(asked))
         if not days:
             raise ValueError(f"No transcripts of these days are under MEDIA_ROOT={self._store.url}: nothing to redact.")
         self._store.check_writable()
@@ -84,6 +85,7 @@ class Redaction:
             self._one_day(day, outcome)
             if drop_unredacted and day in copies and day not in outcome.held:
                 remove_unredacted(self._tables, day)
+                self._tell(day, "unredacted_removed")
                 outcome.copies_removed += 1
         return outcome
 

@@ -148,10 +148,10 @@ def voice_messages_schedule(job: UnresolvedAssetJobDefinition, start_date: dt.da
     def voice_messages_schedule_(
         context: dg.ScheduleEvaluationContext, media: MediaResource, genesys: GenesysResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        if not media.inbox:
-            return dg.SkipReason("MEDIA_INBOX is not set.")
+        if media.voice_inbox is None:
+            return dg.SkipReason("MEDIA_INBOX is no folder.")
         requests = []
-        for day, digest in sorted(waiting_days(media.inbox, start_date).items()):
+        for day, digest in sorted(waiting_days(media.voice_inbox, start_date).items()):
             filters = dg.RunsFilter(job_name=MESSAGING, tags={PARTITION_TAG: str(day)}, statuses=[*_WAITING, *_AT_WORK])
             if context.instance.get_runs_count(filters):
                 continue

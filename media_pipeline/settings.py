@@ -72,14 +72,15 @@ class Settings(BaseSettings):
     min_available_mb: int = Field(1024, alias="MEDIA_MIN_AVAILABLE_MB", ge=0)
     sidecars: bool = Field(True, alias="MEDIA_SIDECARS")
     allow_write_back: bool = Field(False, alias="MEDIA_ALLOW_WRITE_BACK")
+    inbox: str = Field("", alias="MEDIA_INBOX")
     allow_remote_delete: bool = Field(False, alias="MEDIA_ALLOW_REMOTE_DELETE")
     keep_unredacted: bool = Field(False, alias="MEDIA_KEEP_UNREDACTED")
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
-    inbox: Path | None = Field(None, alias="MEDIA_INBOX")
     service_tokens: SecretStr = Field(SecretStr(""), alias="MEDIA_SERVICE_TOKENS")
     webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
+    webhook_key: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOK_KEY")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
 
     @field_validator("codecs", "download_hosts", mode="before")
@@ -88,6 +89,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip().lower().lstrip(".") for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def inbox_folder(self) -> Path | None:
+        """MEDIA_INBOX where it is a folder, which voice messages need; None where it is S3 or not set."""
+        return Path(self.inbox) if self.inbox and "://" not in self.inbox else None
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Settings:

@@ -1,6 +1,6 @@
 """Events by the thousand, a stream that breaks, and kill -9 of who listens: each event and each file exactly once.
 
-`python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20` is what `make event-storm` runs,
+`python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20` is what `make storm` runs,
 some minutes; the suite runs a short one. With `--drain` it is the process that is killed: one run of the job.
 What comes after the events (the fetching of files) is proved by adding to `PROOFS`.
 """
@@ -138,6 +138,7 @@ def _run_and_kill(proxy: CuttingProxy, folder: Path, chance: random.Random, stor
     run.kill()
     run.wait()
     storm.kills += 1
+    print(f"{storm.kills} kills, {proxy.cuts} cuts, {len(storm.file_ids)} files sent", flush=True)
 
 
 def _let_run(url: str, folder: Path, storm: Storm) -> int:

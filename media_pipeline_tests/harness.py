@@ -137,10 +137,12 @@ class Export:
         patience: dict[str, float] | None = None,
         instance: dg.DagsterInstance | None = None,
         retry: dg.RetryPolicy = NO_RETRY,
+        callbacks: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Export:
         settings = settings_for(org if isinstance(org, str) else org.url, folder, **changes)
-        definitions = build_definitions(settings, resources=resources_for(settings, **(patience or {})), retry=retry)
+        resources = resources_for(settings, **(patience or {}))
+        definitions = build_definitions(settings, resources=resources, callbacks=callbacks, retry=retry)
         result = definitions.resolve_job_def(job).execute_in_process(
             partition_key=str(day),
             instance=instance,

@@ -15,7 +15,7 @@ from media_pipeline.messaging.cursor import EventCursor
 from media_pipeline.messaging.events import TABLE
 from media_pipeline.sandbox.running import RunningSandbox
 from media_pipeline.settings import Settings
-from media_pipeline.storage.local import LocalStore
+from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.partition import Tables
 from media_pipeline_tests.harness import NO_RETRY, resources_for, settings_for
 
@@ -72,7 +72,7 @@ class Listener:
 
     @property
     def tables(self) -> Tables:
-        return Tables(LocalStore(Path(self.settings.root)))
+        return Tables(open_store(self.settings.root, self.settings.spool, 4))
 
     @property
     def cursor(self) -> EventCursor:

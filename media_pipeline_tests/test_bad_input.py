@@ -169,8 +169,10 @@ def test_a_dotenv_file_is_read_and_the_environment_goes_before_it(monkeypatch, t
     assert settings.concurrency == 5
 
 
-def materialize(url: str, folder: Path, partition: str, select: str = "*") -> subprocess.CompletedProcess[str]:
-    """The command of the contract, with nothing but its variables."""
+def materialize(
+    url: str, folder: Path, partition: str, select: str = "*", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The command of the contract, with nothing but its variables and those given."""
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
     environment = variables_for(url, folder) | {"DAGSTER_HOME": str(home), "DAGSTER_DISABLE_TELEMETRY": "1"}
@@ -178,7 +180,7 @@ def materialize(url: str, folder: Path, partition: str, select: str = "*") -> su
     command = [dagster, "asset", "materialize", "-m", "media_pipeline.definitions"]
     return subprocess.run(
         [*command, "--select", select, "--partition", partition],
-        env=environment,
+        env=environment | variables,
         cwd=folder,
         capture_output=True,
         text=True,

@@ -17,7 +17,7 @@ from media_pipeline.sandbox.running import running
 from media_pipeline.schedules import drain_schedule
 from media_pipeline.storage.lease import Holder, Lease
 from media_pipeline.tables.paths import cursor_key, work_lease_key
-from media_pipeline_tests.harness import DAY
+from media_pipeline_tests.harness import DAY, settings_for
 from media_pipeline_tests.messaging_org import JOB, Guests, Listener, today
 
 DIALECTS = ["guide", "platform"]
@@ -367,3 +367,14 @@ def test_no_link_no_token_and_no_text_is_kept(guests, poller, listener, tmp_path
         assert "http" not in kept
         assert "4111" not in kept
         assert "Signature" not in kept
+
+
+def test_the_archive_may_be_a_bucket(guests, s3_root, tmp_path, instance):
+    settings = settings_for(guests.sandbox.url, tmp_path, root=s3_root)
+    listener = Listener(settings, instance)
+    sent = guests.send(5)
+    assert listener.heard()["rows_added"] == 5
+    sent += guests.send(5)
+    assert listener.heard()["rows_added"] == 5
+    assert listener.heard()["rows_added"] == 0
+    assert sorted(files(listener.rows())) == sorted(each["file_id"] for each in sent)

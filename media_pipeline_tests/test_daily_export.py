@@ -1,5 +1,6 @@
 """A finished day, end to end: every row and every byte against the org's truth."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def test_every_table_has_exactly_the_published_columns(org, export):
             "recent_listings",
             "recording_deadlines",
             "interaction_media",
+            "metadata_annotations",
             "recording_thumbnails",
             "conversation_events",
         ):  # other jobs'
@@ -159,6 +161,60 @@ def test_what_a_run_cost_is_written_per_recording_and_per_kind_of_call(org, expo
     assert calls == served
 
 
+def test_how_long_calls_took_is_written_and_shown_by_operation(org, export):
+    org.break_with({"fault": "server_error", "on": "media", "ids": org.ordinary(2), "times": 1})
+    org.sandbox.state.settings.latency_ms = 60
+    done = export(org)
+    rows = list(done.tables.rows("export_runs", DAY, part=done.result.run_id))
+    times = {(row["step"], row["operation"]): row for row in rows if row["timed_calls"]}
+    for (step, operation), row in times.items():
+        counted = sum(r["calls"] or 0 for r in rows if (r["step"], r["operation"]) == (step, operation))
+        assert row["timed_calls"] == counted
+        assert 60 <= row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] < 60_000
+        assert row["http_status"] is None
+    assert {operation for _, operation in times} == set(org.stats()["requests"])
+    served = org.stats()["requests"]["media"]
+    errors = sum(number for status, number in served.items() if int(status) >= 400)
+    assert times["recording_audio", "media"]["errors"] == errors > 2
+    (shown,) = done.result.asset_materializations_for_node("recording_audio")
+    records = {record.data["operation"]: record.data for record in shown.metadata["latency_by_operation"].value.records}
+    assert records["media"]["errors"] == str(errors)
+    assert float(records["media"]["p95_ms"]) == times["recording_audio", "media"]["p95_ms"]
+
+
+def test_validation_accuracy_says_what_was_compared_and_is_not_one_when_something_differs(org, export):
+    victim = org.ordinary(1)[0]
+    org.break_with({"fault": "corrupt", "ids": [victim]})
+
+    def accuracy(done):
+        (shown,) = done.result.asset_materializations_for_node("recording_audio")
+        table = {record.data["compared"]: record.data for record in shown.metadata["validations"].value.records}
+        return shown.metadata["validation_accuracy"].value, table
+
+    red, compared = accuracy(export(org))
+    stored = int(compared["md5"]["matched"])
+    assert int(compared["md5"]["checked"]) == stored + 1
+    assert red < 1.0
+    org.break_with()
+    healed, compared = accuracy(export(org))
+    assert healed == 1.0
+    assert int(compared["md5"]["checked"]) == int(compared["md5"]["matched"]) == stored + 1
+
+
+def test_what_the_source_does_not_state_is_not_counted_as_validated(org, export):
+    done = export(org, dialect="platform")
+    (shown,) = done.result.asset_materializations_for_node("recording_audio")
+    (record,) = shown.metadata["validations"].value.records
+    assert record.data["compared"] == "announced_size", "the published API states neither sizes nor checksums"
+
+
+def test_a_day_without_recordings_has_no_accuracy_at_all(org, export):
+    done = export(org, day=DAY - dt.timedelta(days=20))
+    (shown,) = done.result.asset_materializations_for_node("recording_audio")
+    assert shown.metadata["validation_checked"].value == 0
+    assert "validation_accuracy" not in shown.metadata
+
+
 def test_the_audit_log_tells_each_recordings_end_without_secrets(org, export):
     done = export(org)
     path = Path(done.settings.root) / f"audit/date={DAY}/{done.result.run_id}.jsonl"
@@ -186,8 +242,6 @@ def test_no_secret_and_no_link_appears_anywhere(org, export):
 
 
 def test_a_quota_is_written_for_the_newest_finished_day_only(org, export):
-    import datetime as dt
-
     assert export(org).rows("storage_quota")[0]["available_mb"] > 0
     older = export(org, day=DAY - dt.timedelta(days=1))
     assert not older.tables.exists("storage_quota", older.day)

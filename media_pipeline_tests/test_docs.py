@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.transfer.outcome import REASONS
-from media_pipeline_tests.harness import DAY, variables_for
+from media_pipeline_tests.harness import DAY, Export, variables_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,7 +47,9 @@ def test_shell_commands_run_as_printed(page, exported, tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_snippets_run_as_printed(page, exported, capsys):
+def test_python_snippets_run_as_printed(page, org, exported, tmp_path, capsys):
+    if any("metadata_annotations" in snippet for snippet in blocks(page, "python")):
+        assert Export.run(org, tmp_path, job="interactions_daily", step="metadata_annotations").result.success
     if any("/marts/" in snippet for snippet in blocks(page, "python")):
         done = subprocess.run(
             [BIN / "dbt", "build", "--project-dir", ROOT / "dbt_reports", "--profiles-dir", ROOT / "dbt_reports"],

@@ -227,7 +227,7 @@ def test_transcripts_are_known_from_tables(org, export, tmp_path):
 
 def test_webhooks_are_counted_by_host_only(org, tmp_path):
     report = look(org, tmp_path, webhooks=SecretStr("https://hooks.example.com/services/T0/very-secret"))
-    assert line(report, "webhooks").strip() == "1: hooks.example.com"
+    assert line(report, "webhooks").strip() == "1: hooks.example.com; not signed: MEDIA_WEBHOOK_KEY is not set"
     broken = look(org, tmp_path, webhooks=SecretStr("very-secret"))
     assert levels(broken)["webhooks"] == "fail"
     assert "very-secret" not in json.dumps([report_facts(report), report_facts(broken)])

@@ -1,4 +1,4 @@
-"""kill -9 and broken streams while events come: a short storm of the one that `make event-storm` raises."""
+"""kill -9 and broken streams while events come: a short storm of the one that `make storm` raises."""
 
 from media_pipeline_tests.event_storm import rage
 

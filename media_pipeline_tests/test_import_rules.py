@@ -9,8 +9,17 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "media_pipeline"
 PLAIN_ROOMS = [
-    "genesys", "storage", "privacy", "transfer", "interactions", "tables", "audit", "notify", "messaging", "sandbox"
-]  # fmt: skip
+    "genesys",
+    "storage",
+    "privacy",
+    "transfer",
+    "interactions",
+    "tables",
+    "audit",
+    "notify",
+    "messaging",
+    "sandbox",
+]
 """In the order in which each may import those before it; the sandbox imports none and is imported by none."""
 DAGSTER_ROOMS = ["resources", "checks", "assets", "sensors"]
 """Each may import the plain rooms, the modules beside the rooms, and the rooms before it."""

@@ -72,6 +72,10 @@ def test_rows_without_a_conversation_are_counted_and_not_guessed(org, export, in
     assert metadata["no_conversation_id"].value == len(nameless) > 0
     assert metadata["interactions"].value == len({r["interaction_id"] for r in done.rows("interaction_media")})
     assert metadata["interactions_unreadable"].value == 0
+    verdicts = Counter(row["format_verdict"] for row in done.rows("interaction_media"))
+    assert metadata["validation_checked"].value == verdicts.total() - verdicts["not_checked"]
+    assert metadata["validation_matched"].value == verdicts["matches"]
+    assert metadata["validation_accuracy"].value < 1.0
 
 
 def test_what_is_stored_is_read_from_the_archive_and_the_rest_by_64_kb(speaking_org, export, interactions):

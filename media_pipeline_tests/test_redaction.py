@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from media_pipeline.build import build_definitions
 from media_pipeline.checks.transcripts_redacted import TRANSCRIPTS_REDACTED
 from media_pipeline.privacy import detect
 from media_pipeline.privacy.segments import COUNT_COLUMNS
@@ -16,7 +18,7 @@ from media_pipeline.redaction import Redaction
 from media_pipeline.storage.lease import Lease
 from media_pipeline.tables.paths import lease_key
 from media_pipeline.tables.redaction import is_redacted
-from media_pipeline_tests.harness import DAY
+from media_pipeline_tests.harness import DAY, NO_RETRY, resources_for
 from media_pipeline_tests.test_cli import run
 
 TABLE = f"diarized_transcripts/date={DAY}/part-0.parquet"
@@ -150,6 +152,35 @@ def test_the_check_names_raw_days(raw, speaking_org, export):
 def test_the_raw_text_is_kept_before_it_is_redacted(raw, tmp_path):
     run("redact", "--all", folder=tmp_path, MEDIA_KEEP_UNREDACTED="1")
     assert NUMBERS.search(str(pq.read_table(Path(raw.settings.root) / "unredacted" / TABLE).to_pylist()))
+
+
+@pytest.mark.parametrize("lost", ["all", "some"])
+def test_words_that_a_killed_run_did_not_write_are_fetched_again(lost, speaking_org, export):
+    """Two tables are not replaced at once: the one that tells of transcripts may be there before their words."""
+    first = export(speaking_org)
+    path = Path(first.settings.root) / "tables" / TABLE
+    whole = pq.read_table(path)
+    if lost == "all":
+        path.unlink()
+    else:
+        pq.write_table(whole.slice(0, len(whole) // 2), path, compression="zstd")
+    export(speaking_org)
+    assert pq.read_table(path).equals(whole)
+
+
+def test_a_file_that_is_no_longer_listed_keeps_its_sidecar(speaking_org, export):
+    done = export(speaking_org)
+    before = [path.read_bytes() for path in sidecars(Path(done.settings.root))]
+    renumbered = [row | {"file_index": 1} for row in done.rows("recording_inventory")]
+    done.tables.write("recording_inventory", DAY, renumbered)
+    definitions = build_definitions(done.settings, resources=resources_for(done.settings), retry=NO_RETRY)
+    again = definitions.resolve_job_def("daily_export").execute_in_process(
+        partition_key=str(DAY),
+        asset_selection=[dg.AssetKey("diarized_transcripts"), dg.AssetKey("transcript_status")],
+        raise_on_error=False,
+    )
+    assert again.success
+    assert [path.read_bytes() for path in sidecars(Path(done.settings.root))] == before
 
 
 def test_a_redaction_that_dies_leaves_the_day_raw_and_the_next_one_ends_it(raw, monkeypatch):

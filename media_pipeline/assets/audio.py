@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from media_pipeline.assets.announcing import announcing
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.step import Step, working
 from media_pipeline.checks.archive_intact import ARCHIVE_INTACT, archive_intact_result
@@ -22,10 +23,15 @@ from media_pipeline.metadata import (
     outcomes_picture,
     sample,
     schema_metadata,
+    validations,
     written,
 )
+from media_pipeline.notify.announcer import Announcer
+from media_pipeline.notify.callbacks import Callbacks
+from media_pipeline.notify.events import RECORDING_QUARANTINED
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.resources.webhooks import WebhooksResource
 from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.space import BYTES_PER_MB, check_space
 from media_pipeline.tables.deadlines import due_first
@@ -35,9 +41,9 @@ from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Row, Tables, aligned, rows_of
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_key
 from media_pipeline.transfer.download import Downloader
-from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
+from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, QUARANTINED, STORED
 from media_pipeline.transfer.parallel import ordered_map
-from media_pipeline.transfer.recording import Exporter, Refetch, Result, Task
+from media_pipeline.transfer.recording import Exporter, Refetch, Result, Task, compared
 from media_pipeline.transfer.sidecar import sidecar, sidecar_key
 from media_pipeline.transfer.spool import Spool
 
@@ -66,9 +72,14 @@ class _Totals:
     stored_bytes: int = 0
     fetched_bytes: int = 0
     problems: list[Row] = field(default_factory=list)
+    matched: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str] = field(default_factory=Counter)
 
     def add(self, result: Result) -> None:
         row = result.row
+        for what, holds in compared(result.task.listed, row).items():
+            self.checked[what] += 1
+            self.matched[what] += holds
         self.statuses[row["status"]] += 1
         self.reused += result.reused
         self.fetched_bytes += result.effort.bytes_fetched
@@ -104,7 +115,9 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
         config: AudioConfig,
         genesys: GenesysResource,
         media: MediaResource,
+        webhooks: WebhooksResource,
         progress: dg.ResourceParam[Progress],
+        callbacks: dg.ResourceParam[Callbacks],
     ) -> dg.MaterializeResult:
         """Each recording's bytes, hashed (MD5, SHA-256) and gzipped while they stream, verified, then published.
 
@@ -120,10 +133,14 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
             progress.begin(str(step.day), tables.read("recording_inventory", step.day, ["recording_id"]).num_rows)
             totals = _Totals()
             with media.ledger(step.day, context.run.run_id) as ledger:
-                with tables.writer("recording_audio", step.day) as writer:
+                with (
+                    announcing(context, RECORDING_QUARANTINED, step.day, media, webhooks, callbacks) as announcer,
+                    tables.writer("recording_audio", step.day) as writer,
+                ):
                     for result in _results(step, media, genesys.concurrency, config, ledger):
                         writer.add(result.row)
                         totals.add(result)
+                        _announce(announcer, result.row)
                         progress.advance(result.effort.bytes_fetched)
                     step.still_ours()
                 ledger.written = True
@@ -240,6 +257,19 @@ def _tell(step: Step, result: Result) -> None:
     )
 
 
+def _announce(announcer: Announcer | None, row: Row) -> None:
+    """A recording that became quarantined is announced; again when other bytes came, or when it was well between."""
+    if announcer is None:
+        return
+    subject = row["recording_id"] if not row["file_index"] else f"{row['recording_id']}.{row['file_index']}"
+    if row["status"] != QUARANTINED:
+        announcer.settled(subject)
+        return
+    names = ("recording_id", "conversation_id", "file_index", "reason", "source_size_bytes", "source_md5")
+    facts = {name: row[name] for name in names}
+    announcer.announce(subject, facts, facts, about=row["recording_id"])
+
+
 def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]:
     """What to look at first comes first."""
     described: dict[str, object] = {
@@ -263,5 +293,6 @@ def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]
             "mb_per_second": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
             "api_calls_of_the_run_per_1000_recordings": calls_per_1000(step.session.stats, totals.statuses.total()),
         }
+        | validations({what: (totals.matched[what], totals.checked[what]) for what in sorted(totals.checked)})
         | calls(step.stats)
     )

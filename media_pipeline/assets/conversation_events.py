@@ -26,7 +26,7 @@ FAIL_WINDOW = dt.timedelta(minutes=30)
 class ConversationEventsConfig(dg.Config):
     """Bounds of one run; the defaults are what the schedule takes."""
 
-    seconds: float = Field(DRAIN_SECONDS, gt=0, le=3_600, description="How long events are read for at most.")
+    seconds: float = Field(DRAIN_SECONDS, ge=10, le=3_600, description="How long events are read for at most.")
 
 
 def conversation_events_asset() -> dg.AssetsDefinition:

@@ -1,20 +1,28 @@
 """interaction_media: what each interaction of a day consists of, and whether its files are what they should be."""
 
+import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 import dagster as dg
 
+from media_pipeline.assets.announcing import announcing
 from media_pipeline.assets.step import Step, working
+from media_pipeline.audit.log import GOVERNANCE_TAG
 from media_pipeline.genesys.errors import GenesysError, PermissionMissing
-from media_pipeline.genesys.source import OrgSource
+from media_pipeline.genesys.source import ListedRecording, OrgSource
 from media_pipeline.interactions.beginning import Beginnings
-from media_pipeline.interactions.media import Examiner, Known, Row, merged
-from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata, written
+from media_pipeline.interactions.media import NOT_CHECKED, Examiner, Known, Row, merged, payload_hash
+from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata, validations, written
+from media_pipeline.notify.announcer import Announcer
+from media_pipeline.notify.callbacks import Callbacks
+from media_pipeline.notify.events import METADATA_PARSED
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.resources.webhooks import WebhooksResource
 from media_pipeline.tables.interactions import beside, day_of_interactions, inventory_row
 from media_pipeline.tables.inventory import listed
 from media_pipeline.transfer.parallel import ordered_map
@@ -23,6 +31,8 @@ GROUP = "interactions"
 INTERACTIONS_ANNOUNCED = 100
 """Interactions that the source hears of at once: as many links as one request brings."""
 GROUPS_AHEAD = 10
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,8 @@ class _Result:
     reused: int
     problem: str | None
     detail: str
+    hash: str
+    verdicts: Counter[str]
 
 
 @dataclass(slots=True)
@@ -52,9 +64,9 @@ class _Totals:
     def add(self, interaction_id: str, result: _Result) -> None:
         self.interactions += 1
         self.reused += result.reused
+        self.verdicts += result.verdicts
         for row in result.rows:
             self.types[row["media_type"] or "unknown"] += 1
-            self.verdicts[row["format_verdict"]] += 1
         if result.problem is not None:
             self.problems[result.problem] += 1
             if len(self.to_do) < SAMPLE_ROWS:
@@ -73,7 +85,11 @@ def interaction_media_asset(partitions: dg.PartitionsDefinition, retry: dg.Retry
         metadata=schema_metadata("interaction_media"),
     )
     def interaction_media(
-        context: dg.AssetExecutionContext, genesys: GenesysResource, media: MediaResource
+        context: dg.AssetExecutionContext,
+        genesys: GenesysResource,
+        media: MediaResource,
+        webhooks: WebhooksResource,
+        callbacks: dg.ResourceParam[Callbacks],
     ) -> dg.MaterializeResult:
         """Every media object of the day's interactions with its row of the media matrix and a verdict on its format.
 
@@ -89,11 +105,15 @@ def interaction_media_asset(partitions: dg.PartitionsDefinition, retry: dg.Retry
                     day.interactions(), media.tables.rows("interaction_media", step.day)
                 )
             )
-            with media.tables.writer("interaction_media", step.day) as writer:
+            with (
+                announcing(context, METADATA_PARSED, step.day, media, webhooks, callbacks) as announcer,
+                media.tables.writer("interaction_media", step.day) as writer,
+            ):
                 for interaction_id, result in _results(step, media, tasks, genesys.concurrency):
                     for row in result.rows:
                         writer.add(row)
                     totals.add(interaction_id, result)
+                    _announce(announcer, interaction_id, result)
                 step.still_ours()
             return dg.MaterializeResult(
                 metadata=_described(totals, day.without_id)
@@ -109,12 +129,15 @@ def _results(step: Step, media: MediaResource, tasks: Iterator[_Task], threads: 
     examiner = Examiner(session.source, Beginnings(media.store, session.http, session.patience, session.stats))
 
     def examine(task: _Task) -> tuple[str, _Result]:
+        began = time.monotonic()
         result = _examined(session.source, examiner, task)
-        if result.problem is not None:
-            step.audit.emit("interaction_unreadable", interaction_id=task.interaction_id, reason=result.problem)
+        _tell(step, task.interaction_id, result, time.monotonic() - began)
         return task.interaction_id, result
 
-    yield from ordered_map(examine, _announced(tasks, session.source), threads=threads)
+    def needed(task: _Task) -> list[ListedRecording]:
+        return [known.listed for known in task.known]
+
+    yield from ordered_map(examine, announced(tasks, session.source, needed), threads=threads)
 
 
 def _examined(source: OrgSource, examiner: Examiner, task: _Task) -> _Result:
@@ -131,15 +154,55 @@ def _examined(source: OrgSource, examiner: Examiner, task: _Task) -> _Result:
         row = examiner.row(task.interaction_id, one, earlier)
         reused += row is earlier
         rows.append(row)
-    return _Result(rows, reused, problem, detail)
+    verdicts = Counter(row["format_verdict"] for row in rows)
+    return _Result(rows, reused, problem, detail, payload_hash(rows), verdicts)
 
 
-def _announced(tasks: Iterator[_Task], source: OrgSource) -> Iterator[_Task]:
+def _tell(step: Step, interaction_id: str, result: _Result, seconds: float) -> None:
+    matched, checked = _accuracy(result.verdicts)
+    step.audit.emit(
+        METADATA_PARSED if result.problem is None else "interaction_unreadable",
+        interaction_id=interaction_id,
+        reason=result.problem,
+        media=len(result.rows),
+        payload_hash=result.hash,
+        latency_ms=round(seconds * 1000),
+        validations_matched=matched,
+        validations_checked=checked,
+        governance_tag=GOVERNANCE_TAG,
+    )
+
+
+def _announce(announcer: Announcer | None, interaction_id: str, result: _Result) -> None:
+    """An interaction whose metadata is other than when it was announced last; one that cannot be seen is none."""
+    if announcer is None or result.problem is not None:
+        return
+    types = Counter(row["media_type"] or "unknown" for row in result.rows)
+    announcer.announce(
+        interaction_id,
+        result.hash,
+        {
+            "interaction_id": interaction_id,
+            "media": len(result.rows),
+            "media_types": dict(sorted(types.items())),
+            "format_verdicts": dict(sorted(result.verdicts.items())),
+            "thumbnails_needed": sum(row["needs_thumbnail"] for row in result.rows),
+            "payload_sha256": result.hash,
+        },
+    )
+
+
+def _accuracy(verdicts: Counter[str]) -> tuple[int, int]:
+    """Formats that are as declared and expected, of those that were looked at."""
+    return verdicts["matches"], verdicts.total() - verdicts[NOT_CHECKED]
+
+
+def announced(tasks: Iterator[T], source: OrgSource, needed: Callable[[T], Iterable[ListedRecording]]) -> Iterator[T]:
     """The tasks, each after the source has heard which links it will be asked for: some are cheap by the hundred."""
-    groups: deque[list[_Task]] = deque()
+    groups: deque[list[T]] = deque()
     while group := list(islice(tasks, INTERACTIONS_ANNOUNCED)):
-        all_known = (known.listed for task in group for known in task.known)
-        source.expect([recording for recording in all_known if recording.file_state == "available"])
+        recordings = (recording for task in group for recording in needed(task))
+        source.expect([recording for recording in recordings if recording.file_state == "available"])
         groups.append(group)
         if len(groups) > GROUPS_AHEAD:
             yield from groups.popleft()
@@ -161,4 +224,5 @@ def _described(totals: _Totals, without_id: int) -> dict[str, object]:
     if totals.to_do:
         described["to_do"] = sample(totals.to_do, ["interaction_id", "reason", "detail"])
     described |= {f"media_{name}": count for name, count in sorted(totals.types.items())}
-    return described | {f"format_{name}": count for name, count in sorted(totals.verdicts.items())}
+    described |= {f"format_{name}": count for name, count in sorted(totals.verdicts.items())}
+    return described | validations({"format by content with the declared and the expected": _accuracy(totals.verdicts)})

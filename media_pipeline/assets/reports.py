@@ -4,11 +4,17 @@ import datetime as dt
 
 import dagster as dg
 
-from media_pipeline.checks.day_complete import DAY_COMPLETE, day_complete_result
+from media_pipeline.assets.announcing import announcing
+from media_pipeline.checks.day_complete import DAY_COMPLETE, as_check_result
 from media_pipeline.metadata import sample, schema_metadata, written
+from media_pipeline.notify.callbacks import Callbacks
+from media_pipeline.notify.completed_days import announce_day, begin_check, end_check
+from media_pipeline.notify.events import DAY_COMPLETED
 from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.resources.webhooks import WebhooksResource
+from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.paths import report_key
 from media_pipeline.tables.reports import storage_utilization as utilization
 from media_pipeline.tables.reports import write_availability
@@ -36,7 +42,12 @@ def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
             )
         ],
     )
-    def availability_report(context: dg.AssetExecutionContext, media: MediaResource) -> dg.MaterializeResult:
+    def availability_report(
+        context: dg.AssetExecutionContext,
+        media: MediaResource,
+        webhooks: WebhooksResource,
+        callbacks: dg.ResourceParam[Callbacks],
+    ) -> dg.MaterializeResult:
         """What is available of the day, per recording, also as reports/date=.../availability.json (guide 000).
 
         Written whatever the day's state; the check day_complete on it fails the run when the day is not complete.
@@ -44,14 +55,22 @@ def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         with explained():
             day = partition_day(context)
             media.tables.read("recording_inventory", day, ["recording_id"])  # says what to materialize when missing
-            counts = write_availability(media.tables, day)
+            with announcing(context, DAY_COMPLETED, day, media, webhooks, callbacks) as announcer:
+                if announcer is not None:
+                    begin_check(media.store, day, context.run.run_id)
+                counts = write_availability(media.tables, day)
+                verdict = judge_day(media.tables, day)
+                if announcer is not None:
+                    announce_day(announcer, media.tables, verdict)
+            if announcer is not None:
+                end_check(media.store, day)
             rows = sum(counts.files.values())
             path = f"{media.store.url}/{report_key(day, 'availability.json')}"
             return dg.MaterializeResult(
                 metadata=written(media.tables, "availability_report", day, rows)
                 | {f"recordings_{status}": count for status, count in sorted(counts.files.items())}
                 | {"total_size_bytes": sum(counts.bytes.values()), "report": dg.MetadataValue.path(path)},
-                check_results=[day_complete_result(media.tables, day)],
+                check_results=[as_check_result(verdict)],
             )
 
     @dg.asset(

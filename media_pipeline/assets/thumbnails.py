@@ -4,17 +4,16 @@ import datetime as dt
 import shutil
 import tempfile
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
-from media_pipeline.assets.interactions import GROUP, GROUPS_AHEAD, INTERACTIONS_ANNOUNCED
+from media_pipeline.assets.interactions import GROUP, announced
 from media_pipeline.assets.step import Step, working
 from media_pipeline.genesys.source import ListedRecording, MediaFile, OrgSource
 from media_pipeline.interactions.film import Films
@@ -115,6 +114,9 @@ def _results(step: Step, media: MediaResource, config: ThumbnailsConfig, threads
     def settled(task: _Task) -> bool:
         return not config.again and task.earlier is not None and _is_settled(task.earlier, present)
 
+    def needed(task: _Task) -> list[ListedRecording]:
+        return [] if task.listed is None or settled(task) else [task.listed]
+
     def work(task: _Task) -> _Result:
         if not task.media["needs_thumbnail"]:
             return _Result(task, _row(task, NOT_NEEDED), None)
@@ -136,7 +138,7 @@ def _results(step: Step, media: MediaResource, config: ThumbnailsConfig, threads
         return _Result(task, row, effort)
 
     with tempfile.TemporaryDirectory(dir=_films_folder(Path(media.spool))) as folder:
-        tasks = _announced(_tasks(media, step.day), source, settled)
+        tasks = announced(_tasks(media, step.day), source, needed)
         yield from ordered_map(work, tasks, threads=threads)
 
 
@@ -175,19 +177,6 @@ def _tasks(media: MediaResource, day: dt.date) -> Iterator[_Task]:
     for _, (row,), earlier in beside(rows, tables.rows("recording_thumbnails", day)):
         listed = listings.of(row["recording_id"], row["file_index"]) if row["needs_thumbnail"] else None
         yield _Task(row, listed, earlier.get(row["media_id"]))
-
-
-def _announced(tasks: Iterator[_Task], source: OrgSource, settled: Callable[[_Task], bool]) -> Iterator[_Task]:
-    """The tasks, each after the source has heard which links it will be asked for."""
-    groups: deque[list[_Task]] = deque()
-    while group := list(islice(tasks, INTERACTIONS_ANNOUNCED)):
-        wanted = [task.listed for task in group if task.listed is not None and not settled(task)]
-        source.expect([recording for recording in wanted if recording.file_state == "available"])
-        groups.append(group)
-        if len(groups) > GROUPS_AHEAD:
-            yield from groups.popleft()
-    for group in groups:
-        yield from group
 
 
 def _is_settled(earlier: Row, present: dict[str, int]) -> bool:

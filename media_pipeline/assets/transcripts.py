@@ -78,9 +78,9 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
     ) -> Iterator[dg.MaterializeResult]:
         with working(context, "transcripts", genesys, media) as step:
             tables, statuses = media.tables, Counter[str]()
-            with ExitStack() as stack:
-                segments = stack.enter_context(tables.writer("diarized_transcripts", step.day, note=NOTE))
+            with ExitStack() as stack:  # left in reverse: what was said is there before a status tells of it
                 status = stack.enter_context(tables.writer("transcript_status", step.day))
+                segments = stack.enter_context(tables.writer("diarized_transcripts", step.day, note=NOTE))
                 raw = None
                 if media.keep_unredacted:
                     raw = stack.enter_context(unredacted(tables).writer("diarized_transcripts", step.day))
@@ -140,6 +140,8 @@ def _complete_sidecars(media: MediaResource, task: _Task, rows: TranscriptRows, 
     segments = rows.segments if rows.status["status"] == AVAILABLE else None
     files = {file.file_index: file for file in task.files}
     for audio in task.stored:
+        if audio["file_index"] not in files:  # listed anew since it was exported
+            continue
         data = sidecar(files[audio["file_index"]], audio, segments)
         key = sidecar_key(audio["object_key"])
         if present.get(key) != len(data):
@@ -158,8 +160,10 @@ def _tasks(tables: Tables, day: dt.date, keep_unredacted: bool) -> Iterator[_Tas
         if not rows["inventory"]:
             continue
         earlier = None
-        if rows["status"] and rows["status"][0]["status"] == AVAILABLE:
-            earlier = TranscriptRows(rows["status"][0], rows["segments"])
+        known = rows["status"][0] if rows["status"] else {}
+        # the two tables are not replaced at once: a run killed in between must not pass for a transcript without words
+        if known.get("status") == AVAILABLE and known["segments"] == len(rows["segments"]):
+            earlier = TranscriptRows(known, rows["segments"])
         yield _Task(
             files=[listed(row) for row in rows["inventory"]],
             stored=[row for row in rows["audio"] if row["status"] == STORED],

@@ -50,8 +50,8 @@ def voice_messages_asset(start_date: dt.date) -> dg.AssetsDefinition:
         day, today = partition_day(context), dt.datetime.now(dt.UTC).date()
         lease = Lease(media.store, work_lease_key(TABLE), "The inbox of voice messages", context.run.run_id)
         with working(context, TABLE, genesys, media, day=day) as step:
-            if not media.inbox:
-                return _nothing(media, day, today, "MEDIA_INBOX is not set.")
+            if media.voice_inbox is None:
+                return _nothing(media, day, today, "MEDIA_INBOX is no folder: no voice message can wait there.")
             try:
                 lease.acquire(WAIT_SECONDS)
             except LeaseHeld as held:
@@ -59,7 +59,7 @@ def voice_messages_asset(start_date: dt.date) -> dg.AssetsDefinition:
             try:
                 run = VoiceRun(
                     media.tables,
-                    Inbox(Path(media.inbox)),
+                    Inbox(media.voice_inbox),
                     step.session.source.voices,
                     day,
                     first=start_date,
@@ -92,7 +92,7 @@ def voice_messages_asset(start_date: dt.date) -> dg.AssetsDefinition:
 def _nothing(media: MediaResource, day: dt.date, today: dt.date, why: str) -> dg.MaterializeResult:
     """A run that changes nothing, and says why; a day without a file gets an empty one."""
     table = VoiceTable(media.tables, day, today)
-    if not media.inbox:
+    if media.voice_inbox is None:
         table.save()
     return dg.MaterializeResult(
         metadata={"skipped": why}, check_results=[voice_messages_settled_result(table.troubled())]

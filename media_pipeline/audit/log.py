@@ -24,9 +24,16 @@ ORPHAN_SECONDS = 3600.0
 """A spooled log untouched for so long belongs to a run that was killed."""
 
 
-def correlation_id(run_id: str, recording_id: str) -> str:
-    """An id that joins all events of one recording in one run."""
-    return hashlib.blake2b(f"{run_id}\0{recording_id}".encode(), digest_size=8).hexdigest()
+GOVERNANCE_TAG = "media_metadata_parsing_v1"
+"""On lines about the parsing of an interaction's metadata (guide 004's governanceTag)."""
+
+
+def correlation_id(run_id: str, subject: str) -> str:
+    """An id that joins all that is said of a subject in one run, here, in Dagster's log and in webhooks.
+
+    A subject is a recording's or an interaction's id, or a day for what is about all of the run's day.
+    """
+    return hashlib.blake2b(f"{run_id}\0{subject}".encode(), digest_size=8).hexdigest()
 
 
 class AuditLog:
@@ -56,17 +63,21 @@ class AuditLog:
         self._publisher.start()
 
     def emit(self, event: str, recording_id: str | None = None, **facts: object) -> None:
-        """Append one event with the time (ISO-8601, UTC) and the run; facts that are None are left out."""
-        if recording_id is not None:
-            joined = {"recording_id": recording_id, "correlation_id": correlation_id(self._run_id, recording_id)}
-            facts = joined | facts
-        line = {
+        """Append one event with the time (ISO-8601, UTC) and the run; facts that are None are left out.
+
+        The correlation id is the recording's, else that of the fact interaction_id, else the day's.
+        """
+        subject = recording_id or facts.get("interaction_id") or self._day
+        line: dict[str, object] = {
             "timestamp": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "event": event,
             "run_id": self._run_id,
             "date": str(self._day),
-            **{name: value for name, value in facts.items() if value is not None},
+            "recording_id": recording_id,
+            "correlation_id": correlation_id(self._run_id, str(subject)),
+            **facts,
         }
+        line = {name: value for name, value in line.items() if value is not None}
         with self._lock:
             try:
                 self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from media_pipeline.cli.archive import explain, export, verify
+from media_pipeline.cli.callbacks import app as _callbacks
+from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
-from media_pipeline.cli.serving import serve, tokens
+from media_pipeline.cli.service import serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
-from media_pipeline.cli.voice import app as voice
+from media_pipeline.cli.voice import app as _voice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,5 +21,7 @@ app = typer.Typer(
 )
 for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, sandbox, demo):
     app.command()(_command)
+app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")
-app.add_typer(voice, name="voice")
+app.add_typer(_hold, name="hold")
+app.add_typer(_voice, name="voice")

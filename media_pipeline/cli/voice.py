@@ -68,7 +68,7 @@ def resolve(
         lease.acquire()
         audit = AuditLog(store, settings.spool, now.date(), run_id)
         try:
-            inbox = Inbox(settings.inbox) if settings.inbox else None
+            inbox = Inbox(settings.inbox_folder) if settings.inbox_folder else None
             settle = settle_as_sent if sent else send_again
             row = settle(Tables(store), inbox, message_key, who=who or getpass.getuser(), emit=audit.emit, now=now)
         finally:

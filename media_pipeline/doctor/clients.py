@@ -12,7 +12,7 @@ from media_pipeline.doctor.permissions import judged, name_of
 from media_pipeline.doctor.places import AT_GENESYS, Transcribed, use_of
 from media_pipeline.doctor.together import together
 from media_pipeline.genesys.errors import NotFound
-from media_pipeline.genesys.permissions import FEATURES, GUIDE_FEATURES, VIEW
+from media_pipeline.genesys.permissions import VIEW, Feature
 from media_pipeline.genesys.platform_account import Account, Grants, LinkLives
 from media_pipeline.genesys.platform_facts import Conversation
 from media_pipeline.genesys.source import ListedRecording, ListingTally, RecordingSource, StorageUse
@@ -38,7 +38,15 @@ class PlatformClient:
 
     published_rate: int | None = None
 
-    def __init__(self, account: Account, source: RecordingSource, day: dt.date, min_available_mb: int) -> None:
+    def __init__(
+        self,
+        account: Account,
+        source: RecordingSource,
+        day: dt.date,
+        min_available_mb: int,
+        features: tuple[Feature, ...],
+    ) -> None:
+        self._features = features
         self._account = account
         self._source = source
         self._day = day
@@ -73,7 +81,7 @@ class PlatformClient:
             _granted(grants, found.get("roles")),
             _lives(found["settings"]),
             _speech(found["transcript_url"] if conversations else None, transcribed, self._day),
-            *judged(FEATURES, grants, found),
+            *judged(self._features, grants, found),
             *_storage(found["usage"], self._least),
         ]
 
@@ -83,7 +91,10 @@ class GuideClient:
 
     published_rate: int | None = None
 
-    def __init__(self, source: RecordingSource, day: dt.date, min_available_mb: int) -> None:
+    def __init__(
+        self, source: RecordingSource, day: dt.date, min_available_mb: int, features: tuple[Feature, ...]
+    ) -> None:
+        self._features = features
         self._source = source
         self._day = day
         self._least = min_available_mb
@@ -108,14 +119,13 @@ class GuideClient:
         )
         return [
             _speech(found["transcript"] if listed else None, transcribed, day),
-            *judged(GUIDE_FEATURES, None, found),
+            *judged(self._features, None, found),
             *_storage(found["quota"], self._least),
         ]
 
 
-def without_token(dialect: str, why: str) -> list[Finding]:
+def without_token(features: tuple[Feature, ...], why: str) -> list[Finding]:
     """The lines that a client's findings would have had."""
-    features = FEATURES if dialect == "platform" else GUIDE_FEATURES
     return [
         *not_checked(GENESYS, [TRANSCRIPTS], why),
         *not_checked(PERMISSIONS, ["all"], f"{why} ({', '.join(map(name_of, features))})"),

@@ -18,6 +18,7 @@ from media_pipeline.genesys.connect import CREDENTIAL_STYLES
 from media_pipeline.genesys.endpoints import Endpoints
 from media_pipeline.genesys.guide import GuideSource
 from media_pipeline.genesys.pacing import CallStats, Patience
+from media_pipeline.genesys.permissions import Feature, features_of
 from media_pipeline.genesys.platform import PlatformSource
 from media_pipeline.genesys.platform_account import Account
 from media_pipeline.genesys.transport import Transport
@@ -51,11 +52,14 @@ def examine(settings: Settings) -> Report:
         )
         transcripts = found["transcripts"]
         transcribed = transcripts if isinstance(transcripts, Transcribed) else None
-        client = _client(settings, transport, stats)
+        features = features_of(
+            settings.dialect, writes_back=settings.allow_write_back, deletes=settings.allow_remote_delete
+        )
+        client = _client(settings, transport, stats, features)
         if isinstance(found["token"], float):
             asked = client.findings(transcribed)
         else:
-            asked = without_token(settings.dialect, "there is no token")
+            asked = without_token(features, "there is no token")
     finally:
         transport.close()
     findings = [
@@ -87,12 +91,13 @@ def _transport(settings: Settings, endpoints: Endpoints, witness: rate.Witness, 
     )
 
 
-def _client(settings: Settings, transport: Transport, stats: CallStats) -> Client:
+def _client(settings: Settings, transport: Transport, stats: CallStats, features: tuple[Feature, ...]) -> Client:
     yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
     if settings.dialect == "guide":
-        return GuideClient(GuideSource(transport), yesterday, settings.min_available_mb)
+        return GuideClient(GuideSource(transport), yesterday, settings.min_available_mb, features)
     source = PlatformSource(transport, media_hosts_of(settings), stats, AT_ONCE, connections=CONNECTIONS)
-    return PlatformClient(Account(transport, settings.client_id), source, yesterday, settings.min_available_mb)
+    account = Account(transport, settings.client_id)
+    return PlatformClient(account, source, yesterday, settings.min_available_mb, features)
 
 
 def _budget(settings: Settings, endpoints: Endpoints) -> Budget | None:

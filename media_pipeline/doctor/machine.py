@@ -49,13 +49,15 @@ def _instance() -> Finding:
 
 def _receivers(settings: Settings) -> Finding:
     try:
-        receivers = parse_webhooks(settings.webhooks.get_secret_value())
+        receivers = parse_webhooks(settings.webhooks.get_secret_value(), settings.webhook_key.get_secret_value())
     except ConfigurationError as error:
         seen, _, todo = str(error).partition("; ")
         return Finding(MACHINE, "webhooks", "fail", seen, todo.capitalize())
     if not receivers:
         return Finding(MACHINE, "webhooks", "ok", "none: messages about failed days go to the daemon's log only")
-    return Finding(MACHINE, "webhooks", "ok", f"{len(receivers)}: {', '.join(each.host for each in receivers)}")
+    how = "signed" if receivers[0].keys else "not signed: MEDIA_WEBHOOK_KEY is not set"
+    seen = f"{len(receivers)}: {', '.join(each.host for each in receivers)}; {how}"
+    return Finding(MACHINE, "webhooks", "ok", seen)
 
 
 def _version(name: str) -> str:

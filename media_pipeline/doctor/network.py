@@ -81,7 +81,7 @@ def clock(visits: list[Visit | Exception]) -> Finding:
 def _ahead(stated: str | None, ours: dt.datetime) -> float | None:
     try:
         theirs = parsedate_to_datetime(stated or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if theirs.tzinfo is None:
         theirs = theirs.replace(tzinfo=dt.UTC)

@@ -19,6 +19,10 @@ SHORT = {
     "recordings with sensitive data (PCI, PII)": "sensitive data",
     "dates of deletion (retention sweep)": "retention sweep",
     "files of message guests": "guest files",
+    "annotations written back (interactions)": "annotations",
+    "deletion of recordings (retention)": "deletion",
+    "deletion of media (retention)": "deletion",
+    "protection of held conversations": "hold protection",
     "how long links live": "settings",
     "storage in use": "storage use",
 }

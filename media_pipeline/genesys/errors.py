@@ -12,6 +12,7 @@
     ├── Undeliverable          the recording is known, and there is no link to it
     └── MalformedReply         an answer that is not what the API promises
         └── Refused            400, 413 and their like: the request itself is not accepted
+            └── Conflict       409, 412: what is there contradicts it
 
 A permanent error stops a run at once and is never retried. Transfer errors live in `media_pipeline.transfer`.
 """
@@ -81,6 +82,10 @@ class Refused(MalformedReply):
     def __init__(self, sentence: str, status: int | None = None) -> None:
         super().__init__(sentence)
         self.status = status
+
+
+class Conflict(Refused):
+    """What the request wants contradicts what is there."""
 
 
 class StillPreparing(GenesysError):

@@ -25,6 +25,8 @@ from media_pipeline.genesys.watchdog import Watchdog
 EVENT_STREAM = "text/event-stream"
 SILENCE_SECONDS = 30.0
 """Without a byte for so long, a connection is taken for dead; heartbeats are usually 15 s apart."""
+EMPTY_CONNECTIONS = 3
+"""Ended one after the other without an event and without an error: a server that closes when it has no more."""
 LONGEST_WAIT_SECONDS = 16.0
 """Between two connections, unless the server asks for more."""
 _SENDABLE = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
@@ -68,7 +70,7 @@ class EventStream:
         Raises RateLimited or ServerError where no connection worked, and at once what is permanent or no event stream.
         """
         position, wait = last_id, self._first_wait
-        failures, worked = 0, False
+        failures, empty, worked = 0, 0, False
         while True:
             error: TryAgain | None = None
             decoder, heard = EventDecoder(position), listening.events
@@ -85,6 +87,9 @@ class EventStream:
             if decoder.retry_seconds is not None:
                 wait = decoder.retry_seconds
             failures = failures + 1 if listening.events == heard else 1
+            empty = empty + 1 if error is None and listening.events == heard else 0
+            if empty == EMPTY_CONNECTIONS and not listening.ended:
+                listening.ended = "quiet"
             pause = _pause(wait, failures, error)
             if not listening.ended and time.monotonic() + pause >= bounds.until:
                 if error is not None and not worked:
@@ -93,6 +98,8 @@ class EventStream:
             if listening.ended:
                 return
             time.sleep(pause)
+            if listening.quiet_since is not None:
+                listening.quiet_since += pause  # what the stream had no chance to bring is no quiet
 
     def _connected(
         self, position: str, decoder: EventDecoder, bounds: Bounds, listening: Listening

@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.guide_annotations import put_metadata
 from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.guide_voice import GuideVoices
 from media_pipeline.genesys.source import (
+    Annotation,
     DayCount,
     EventBatch,
     EventTally,
@@ -32,7 +34,7 @@ from media_pipeline.genesys.source import (
     VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, items, number, path_segment, text, time
+from media_pipeline.genesys.values import count, items, milliseconds, number, path_segment, text, time
 
 PAGE_SIZE = 200
 SAMPLE_PAGES = 3
@@ -200,6 +202,15 @@ class GuideSource(GuideDeletion):
         """The event stream, gone on from the last event id."""
         return self._events.since(position, until, tally)
 
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """None: the guides' limits are those that every annotation keeps."""
+        return {}
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Replace the interaction's metadata, one call; what was there is not read."""
+        put_metadata(self._api, _path("interactions", interaction_id), annotations)
+        return True
+
     def _page(self, query: str, number: int) -> list[Any]:
         body = self._api.get_json(
             "list",
@@ -243,12 +254,12 @@ def _listed(entity: object) -> ListedRecording | None:
 
 def _segment(entry: object, recording_id: str) -> Segment:
     entry = entry if isinstance(entry, dict) else {}
-    start, end = number(entry.get("startOffsetInMilliseconds")), number(entry.get("endOffsetInMilliseconds"))
+    start, end = (milliseconds(entry.get(f"{edge}OffsetInMilliseconds")) for edge in ("start", "end"))
     if start is None or end is None:
         raise MalformedReply(f"The transcript of recording {recording_id!r} has a segment without offsets.")
     return Segment(
-        start_ms=round(start),
-        end_ms=round(end),
+        start_ms=start,
+        end_ms=end,
         text=text(entry.get("text")) or "",
         speaker=text(entry.get("speaker")) or "unknown",
         confidence=number(entry.get("confidence")),

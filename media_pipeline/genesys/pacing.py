@@ -24,6 +24,7 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base, wait_exponential, wait_random
 
 from media_pipeline.genesys.budget import PERIOD_SECONDS, Budget, Lesson, now
+from media_pipeline.genesys.latency import Buckets, bucket_of
 
 MAX_RETRIES = 5
 DEADLINE_SECONDS = 120.0
@@ -50,23 +51,33 @@ class TryAgain(Exception):
 
 @dataclass(slots=True)
 class CallStats:
-    """Counts of calls by operation and status, of retries and seconds waited; safe to use from threads."""
+    """Counts of calls by operation and status, of retries and seconds waited, and how long calls took; safe to use
+    from threads."""
 
     calls: Counter[tuple[str, int]] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     waited_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    buckets: Buckets = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def called(self, operation: str, status: int) -> None:
-        """Count one reply; status 0 stands for a connection that broke before one came."""
+    def called(self, operation: str, status: int, seconds: float | None = None) -> None:
+        """Count one reply and its time; status 0 stands for a connection that broke before one came."""
         with self._lock:
             self.calls[operation, status] += 1
+            if seconds is not None:
+                self.buckets[operation, bucket_of(seconds)] += 1
 
     def waits(self, operation: str, seconds: float) -> None:
         """Count one retry and the wait before it."""
         with self._lock:
             self.retries[operation] += 1
             self.waited_seconds[operation] += seconds
+
+    def errors(self, operation: str) -> int:
+        """Calls of an operation that got an error status or no reply."""
+        with self._lock:
+            found = self.calls.items()
+            return sum(number for (name, status), number in found if name == operation and not 0 < status < 400)
 
     def api_calls(self) -> int:
         """Calls of the API so far, tokens and all."""
@@ -77,12 +88,22 @@ class CallStats:
         """What came on top of an earlier snapshot."""
         now = self.snapshot()
         waited = {k: v - earlier.waited_seconds[k] for k, v in now.waited_seconds.items()}
-        return CallStats(now.calls - earlier.calls, now.retries - earlier.retries, defaultdict(float, waited))
+        return CallStats(
+            now.calls - earlier.calls,
+            now.retries - earlier.retries,
+            defaultdict(float, waited),
+            now.buckets - earlier.buckets,
+        )
 
     def snapshot(self) -> CallStats:
         """A copy, to compare with a later one."""
         with self._lock:
-            return CallStats(Counter(self.calls), Counter(self.retries), defaultdict(float, self.waited_seconds))
+            return CallStats(
+                Counter(self.calls),
+                Counter(self.retries),
+                defaultdict(float, self.waited_seconds),
+                Counter(self.buckets),
+            )
 
 
 class Pacer:
@@ -257,7 +278,7 @@ def retry_after_seconds(headers: Mapping[str, str], message: str = "") -> float 
     if value:
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # a year of twenty digits
             when = None
         if when is not None:
             if when.tzinfo is None:

@@ -25,6 +25,10 @@ class Feature:
     permissions: tuple[str, ...]
     needs: Literal["any", "all"] = "all"
     without: str
+    writes: bool = False
+    """Whether it changes the org, which is done with MEDIA_ALLOW_WRITE_BACK=1 only."""
+    deletes: bool = False
+    """Whether it deletes in the org, which is done with MEDIA_ALLOW_REMOTE_DELETE=1 only."""
 
     @property
     def sentence(self) -> str:
@@ -71,17 +75,33 @@ FEATURES = (
         without="no file that a guest sends is noticed",
     ),
     Feature(
+        name="annotations written back (interactions)",
+        operations=("conversation", "participant_attributes"),
+        permissions=("conversation:communication:view",),
+        without="annotations are `failed` / `forbidden`",
+        writes=True,
+    ),
+    Feature(
+        name="deletion of recordings (retention)",
+        operations=("recording_change",),
+        permissions=("recording:recording:editRetention",),
+        without="recordings that are due are `failed` / `forbidden` in media_retention",
+        deletes=True,
+    ),
+    Feature(
+        name="protection of held conversations",
+        operations=("protection",),
+        permissions=("recording:deletionProtection:apply", "recording:deletionProtection:revoke"),
+        without="a hold keeps us from deleting, and nobody else",
+        writes=True,
+    ),
+    Feature(
         name="voice messages to guests",
         operations=("message_media_upload", "message_create"),
         permissions=("conversation:message:create", "conversation:webmessaging:create"),
         needs="any",
-        without="no voice message is sent (MEDIA_ALLOW_WRITE_BACK=1)",
-    ),
-    Feature(
-        name="whose session a voice message is sent in",
-        operations=("conversation",),
-        permissions=("conversation:communication:view",),
-        without="no voice message is sent (MEDIA_ALLOW_WRITE_BACK=1)",
+        without="voice messages are `failed` / `forbidden`",
+        writes=True,
     ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
     Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
@@ -111,8 +131,30 @@ GUIDE_FEATURES = (
         permissions=("transcript:read",),
         without="transcripts are `forbidden`; the day is complete without them",
     ),
+    Feature(
+        name="annotations written back (interactions)",
+        operations=("interaction_metadata",),
+        permissions=("interaction:metadata:write",),
+        without="annotations are `failed` / `forbidden`",
+        writes=True,
+    ),
+    Feature(
+        name="deletion of media (retention)",
+        operations=("media_retention", "attachment_delete"),
+        permissions=("archivings:export", "media:delete"),
+        without="media that are due are `failed` / `forbidden` in media_retention",
+        deletes=True,
+    ),
 )
 """The guides' names for what their endpoints need; no endpoint of theirs tells what a client has."""
+
+
+def features_of(dialect: str, *, writes_back: bool, deletes: bool) -> tuple[Feature, ...]:
+    """The features that a client of this dialect uses."""
+    features = FEATURES if dialect == "platform" else GUIDE_FEATURES
+    return tuple(
+        feature for feature in features if (writes_back or not feature.writes) and (deletes or not feature.deletes)
+    )
 
 
 def needed_for(operation: str) -> str:

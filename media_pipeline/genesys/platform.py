@@ -13,6 +13,7 @@ from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, PermissionMissing, Undeliverable
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
+from media_pipeline.genesys.platform_annotations import ParticipantAttributes, not_carried
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Key
 from media_pipeline.genesys.platform_conversations import DayConversations
 from media_pipeline.genesys.platform_counting import Counting
@@ -26,6 +27,7 @@ from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
 from media_pipeline.genesys.platform_voice import PlatformVoices
 from media_pipeline.genesys.source import (
+    Annotation,
     DayCount,
     EventBatch,
     EventTally,
@@ -75,6 +77,7 @@ class PlatformSource(PlatformDeletion):
         self._conversations = DayConversations(api, self._waiter)
         self._counting = Counting(api)
         self._recordings = Recordings(api, batches, self._links)
+        self._attributes = ParticipantAttributes(api)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
         self._messages = PlatformMessages(api)
         self._voices = PlatformVoices(api, hosts, stats, connections=connections)
@@ -126,7 +129,8 @@ class PlatformSource(PlatformDeletion):
         """A link that was not handed out before; waits for the batch that brings it."""
         key = _key(recording)
         if key is None:
-            raise NotFound(f"Recording {recording.recording_id!r} was listed without its conversation; list it anew.")
+            sentence = f"Recording {recording.recording_id!r} was listed without its conversation; list its day anew."
+            raise Undeliverable("not_delivered", sentence)
         found = self._links.take(key, recording.file_index)
         if isinstance(found, Delivery):
             raise self._without_link(key, recording.file_index, found)
@@ -151,6 +155,14 @@ class PlatformSource(PlatformDeletion):
     def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
         """Files in messages of guests, by a catch-up poll of the conversations with activity since."""
         return self._messages.since(position, until, tally)
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """What participant attributes cannot take."""
+        return not_carried(annotations)
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Participant attributes (W1): one call that reads, and one that writes where something differs."""
+        return self._attributes.annotate(interaction_id, annotations)
 
     def _media_object(self, recording: ListedRecording) -> InteractionMedia:
         link, reason = None, None

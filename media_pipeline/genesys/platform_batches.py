@@ -6,11 +6,12 @@ What is done with the links belongs to `platform_links`; what a missing one mean
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.errors import MalformedReply, NotFound, ServerError
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_polling import BATCH_DEADLINES, Pace, Paces, Waiter
 from media_pipeline.genesys.redaction import redact
@@ -100,14 +101,15 @@ class Batches:
             for item in wanted
         ]
         submitted = self._waiter.now()
-        reply = self._api.call(
-            "batch_submit",
-            "POST",
-            "/api/v2/recording/batchrequests",
-            permission=needed_for("batch_submit"),
-            body={"batchDownloadRequestList": entries},
-            accepted=(200, 201, 202),
-        )
+        with _not_about_recordings():
+            reply = self._api.call(
+                "batch_submit",
+                "POST",
+                "/api/v2/recording/batchrequests",
+                permission=needed_for("batch_submit"),
+                body={"batchDownloadRequestList": entries},
+                accepted=(200, 201, 202),
+            )
         job_id = text(reply.get("id")) if isinstance(reply, dict) else None
         if job_id is None:
             raise MalformedReply("The reply to a batch request has no id.")
@@ -150,10 +152,22 @@ class Batches:
 
     def _asked(self, job: Job) -> dict[str, Any]:
         path = f"/api/v2/recording/batchrequests/{quote(job.id, safe='')}"
-        reply = self._api.call("batch_state", "GET", path, permission=needed_for("batch_state"), accepted=(200, 202))
+        with _not_about_recordings():
+            reply = self._api.call(
+                "batch_state", "GET", path, permission=needed_for("batch_state"), accepted=(200, 202)
+            )
         if not isinstance(reply, dict):
             raise MalformedReply("The state of a batch request is not an object.")
         return reply
+
+
+@contextmanager
+def _not_about_recordings() -> Iterator[None]:
+    """A 404 to a batch request means that the batch is not known: it must not pass for a recording without a file."""
+    try:
+        yield
+    except NotFound as error:
+        raise ServerError(f"A batch of download links was lost. {error}") from None
 
 
 def _counts(reply: dict[str, Any]) -> tuple[int, int, int]:

@@ -169,8 +169,8 @@ def query_pages(
     api: Transport, asked: Mapping[str, object], start: dt.datetime, end: dt.datetime, patience: Patience | None = None
 ) -> Iterator[Page]:
     """Pages of an interval (L5); halves of it, recursively, where it holds more than can be paged through."""
-    number, total = 1, 0
-    while number == 1 or (number - 1) * QUERY_PAGE < total:
+    number = 1
+    while True:
         paging = {"pageSize": QUERY_PAGE, "pageNumber": number}
         body = api.call(
             "query",
@@ -182,8 +182,8 @@ def query_pages(
         )
         if not isinstance(body, dict):
             raise MalformedReply("The reply to a conversation query is not an object.")
-        total = count(body.get("totalHits")) or 0
-        if total >= WALL:
+        total = count(body.get("totalHits"))
+        if total is not None and total >= WALL:
             if end - start <= SHORTEST_SLICE:
                 raise MalformedReply(f"Genesys Cloud counts {total} conversations within one second.")
             middle = start + (end - start) / 2
@@ -193,8 +193,15 @@ def query_pages(
             return
         page = _conversations(body)
         if not page:
+            if total is not None and (number - 1) * QUERY_PAGE < total:
+                raise ServerError(
+                    f"Genesys Cloud counts {total} conversations and shows {(number - 1) * QUERY_PAGE} at most. "
+                    "Run the day again later."
+                )
             return
         yield page
+        if total is not None and number * QUERY_PAGE >= total:
+            return
         number += 1
 
 

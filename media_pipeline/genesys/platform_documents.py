@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from urllib.parse import quote
@@ -31,6 +32,8 @@ MOST_BYTES = 256_000_000
 """A document may be this long: 100,000 phrases with all their words take about 120 MB."""
 MOST_COMMUNICATIONS = 10
 """Of a conversation, asked for a transcript."""
+LONGEST_SECONDS = 600.0
+"""A document may take this long, whatever little keeps coming: the largest needs 0.4 MB a second."""
 LARGE_BYTES = 16_000_000
 """Documents longer than this are held in memory one at a time."""
 
@@ -109,20 +112,23 @@ class Documents:
         return self._patience.run(lambda: self._attempt(link), OPERATION, self._stats)
 
     def _attempt(self, link: str) -> Document:
+        began = time.monotonic()
         try:
             with self._http.stream("GET", link) as reply, ExitStack() as held:
-                self._stats.called(OPERATION, reply.status_code)
+                self._stats.called(OPERATION, reply.status_code, time.monotonic() - began)
                 _judge(reply)
-                data = bytearray()
+                data, end = bytearray(), time.monotonic() + LONGEST_SECONDS
                 for piece in reply.iter_bytes():
+                    if time.monotonic() > end:
+                        raise TryAgain(ServerError("A transcript's host sent its document too slowly."))
                     if len(data) <= LARGE_BYTES < len(data) + len(piece):
                         held.enter_context(self._large)
                     data += piece
                     if len(data) > MOST_BYTES:
                         raise MalformedReply(f"A transcript document is longer than {MOST_BYTES // 1_000_000} MB.")
                 return parse(data)
-        except httpx.TransportError as error:
-            self._stats.called(OPERATION, 0)
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            self._stats.called(OPERATION, 0, time.monotonic() - began)
             raise TryAgain(
                 ServerError(f"The transcript's host broke the connection ({type(error).__name__}).")
             ) from None

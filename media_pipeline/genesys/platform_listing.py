@@ -134,7 +134,10 @@ class Recordings:
         except (PermissionMissing, NotFound, StillPreparing):
             tally.unreadable += 1
             return
-        if not metadata and not found:
+        named = {text(entry.get("id")) for entry in metadata}
+        for unknown in sorted(refused - delivered - named - {""}):  # the batch has it, the metadata does not
+            yield _listed_file(conversation, unknown, state="undelivered" if delivery.finished else "pending")
+        if not metadata and not found and not refused - {""}:
             tally.without_recording += 1
         for entry in metadata:
             recording_id = text(entry.get("id"))

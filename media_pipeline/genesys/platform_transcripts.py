@@ -7,19 +7,24 @@ they took part, and only where that leaves one.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.source import Segment
+from media_pipeline.genesys.values import MOST_MILLISECONDS
 
 EXTERNAL, INTERNAL = "external", "internal"
 CHANNELS: Final = {EXTERNAL: 0, INTERNAL: 1}
 """Our numbers of the two sides; the document names sides, not the audio's channels."""
 CUSTOMER, AGENT, UNKNOWN = "customer", "agent", "unknown"
 
-Number = int | float
+Number = (
+    Annotated[int, msgspec.Meta(ge=-MOST_MILLISECONDS, le=MOST_MILLISECONDS)]
+    | Annotated[float, msgspec.Meta(ge=-MOST_MILLISECONDS, le=MOST_MILLISECONDS)]
+)
+"""What is beyond is no time, and no column could hold it."""
 
 
 class _Duration(msgspec.Struct):

@@ -26,3 +26,8 @@ def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
     text = _FIELDS.sub(r"\1\2[redacted]", text)
     text = " ".join(text.split())
     return text if len(text) <= MAX_FOREIGN_TEXT else text[: MAX_FOREIGN_TEXT - 1] + "…"
+
+
+def holds_credentials(text: str) -> bool:
+    """Whether there is a token, a signature or a password in it."""
+    return any(pattern.search(text) for pattern in (_USERINFO, _BEARER, _FIELDS))

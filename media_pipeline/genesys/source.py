@@ -157,6 +157,19 @@ class EventTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One thing to be known of an interaction, under a key that no other of its annotations has."""
+
+    key: str
+    value: str
+    category: str
+
+
+ANNOTATIONS_SOURCE = "automated_parser"
+"""What an org is told of who annotates (guide 004)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One utterance: offsets in ms from the recording's start, speaker `unknown` if missing, confidence 0..1."""
 
@@ -262,6 +275,29 @@ class InteractionSource(Protocol):
         """
 
 
+class MessagingSource(Protocol):
+    """What guests do in message conversations. All calls raise GenesysError."""
+
+    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
+        """Events since a position (empty: from where the source begins), at least once each, until there is none.
+
+        Ends at `until` of the monotonic clock at the latest. A position is the source's own, and opaque.
+        """
+
+
+class AnnotationTarget(Protocol):
+    """Where annotations of interactions are written back to. All calls raise GenesysError."""
+
+    def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
+        """By key: why an org cannot take this annotation of an interaction, as a reason and a sentence; no call."""
+
+    def annotate(self, interaction_id: str, annotations: Sequence[Annotation]) -> bool:
+        """Make these all of the interaction's annotations of ours; False when they were so already.
+
+        Doing it again changes nothing. Raises NotFound, PermissionMissing, Conflict, Refused.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doomed:
     """Something at the source that is to be deleted there."""
@@ -303,16 +339,6 @@ class RetentionTarget(Protocol):
 
     def protect(self, conversation_ids: Sequence[str], *, protect: bool) -> bool:
         """Have the source itself refuse deletions in conversations, or no longer; False: it has no such thing."""
-
-
-class MessagingSource(Protocol):
-    """What guests do in message conversations. All calls raise GenesysError."""
-
-    def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
-        """Events since a position (empty: from where the source begins), at least once each, until there is none.
-
-        Ends at `until` of the monotonic clock at the latest. A position is the source's own, and opaque.
-        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,7 +395,7 @@ class VoiceTarget(Protocol):
         """Id of a message to the guest with this text, sent since a moment, that is none of `not_these`."""
 
 
-class OrgSource(RecordingSource, InteractionSource, MessagingSource, RetentionTarget, Protocol):
+class OrgSource(RecordingSource, InteractionSource, AnnotationTarget, MessagingSource, RetentionTarget, Protocol):
     """All that a dialect offers."""
 
     voices: VoiceTarget

@@ -6,6 +6,7 @@ Media bytes do not pass here (see `media_pipeline.transfer.http`): no bearer tok
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import (
     AuthenticationError,
     ConfigurationError,
+    Conflict,
     GenesysError,
     MalformedReply,
     NotFound,
@@ -46,6 +48,8 @@ _ERROR_BYTES = 64 * 1024
 _ABOUT_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
 MAX_REDIRECTS = 5
 TOKEN = "token"  # noqa: S105  the operation's name
+
+_BEGAN = "began"
 
 CredentialStyle = Literal["basic", "form"]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -126,8 +130,8 @@ class Transport:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
-        `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         `patience`: this call's own. A `body` that is a RawBody goes out as it is.
+        `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         """
 
         content, headers = None, None
@@ -246,8 +250,8 @@ class Transport:
         operation = request.extensions["operation"]
         try:
             return (through or self._http).send(request, auth=auth, stream=through is not None)
-        except httpx.TransportError as error:
-            self._stats.called(operation, 0)
+        except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
+            self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
             kind = Unreached if isinstance(error, _NEVER_SENT) else ServerError
@@ -293,6 +297,8 @@ class Transport:
             error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
             raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
         sentence = f"Genesys Cloud answered {what}, which this call does not expect."
+        if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
+            raise Conflict(sentence)
         raise Refused(sentence, status) if 400 <= status < 500 else MalformedReply(sentence)
 
     def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
@@ -335,17 +341,26 @@ class Transport:
         last_look = request.extensions.get("last_look")
         if last_look is not None:
             last_look()
+        request.extensions[_BEGAN] = time.monotonic()
 
     def _after(self, response: httpx.Response) -> None:
         operation, status = response.request.extensions["operation"], response.status_code
-        self._stats.called(operation, status)
-        if operation == TOKEN:
-            return  # the login host's limits are its own
         message = ""
-        if status == httpx.codes.TOO_MANY_REQUESTS and "streamed" not in response.request.extensions:
-            response.read()
-            message = self._message(response)
-        self._pacer.learned(status, response.headers, message)
+        try:
+            if "streamed" not in response.request.extensions:
+                response.read()  # as who asked is going to; a call has taken as long as its whole reply
+                if status == httpx.codes.TOO_MANY_REQUESTS:
+                    message = self._message(response)
+        finally:
+            if operation != TOKEN:  # the login host's limits are its own
+                self._pacer.learned(status, response.headers, message)
+        self._stats.called(operation, status, _seconds_since(response.request))
+
+
+def _seconds_since(request: httpx.Request) -> float | None:
+    """The time since a request left, without its wait for the budget; None when it never did."""
+    began = request.extensions.get(_BEGAN)
+    return None if began is None else time.monotonic() - began
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+
+MOST: Final = 2**63 - 1
+"""Of 64 bits with a sign, as columns have them."""
+MOST_MILLISECONDS: Final = 10**15
+"""Since 1970 this is the year 33,658: more is no time."""
 
 
 def text(value: object) -> str | None:
@@ -30,14 +35,23 @@ def path_segment(identifier: str) -> str:
 
 def number(value: object) -> float | None:
     """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON has integers that no float can hold
+        return None
+
+
+def milliseconds(value: object) -> int | None:
+    """A moment or an offset in whole ms."""
+    found = number(value)
+    return None if found is None or abs(found) > MOST_MILLISECONDS else round(found)
 
 
 def count(value: object) -> int | None:
-    """A whole number from 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A whole number from 0 that a table can hold."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else None
 
 
 def size(value: object) -> int | None:

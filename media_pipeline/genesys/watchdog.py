@@ -65,4 +65,5 @@ class Watchdog:
     def _shut_down(self) -> None:
         if self._socket is not None:
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)  # close() would not wake who reads from it
+                # close() would not wake who reads from it; SSLSocket's own would take the ground from under his feet
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

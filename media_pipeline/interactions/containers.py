@@ -30,6 +30,8 @@ _KBPS = {
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _OGG_CODECS = {b"\x01vorbis": "vorbis", b"OpusHead": "opus", b"\x7fFLAC": "flac", b"Speex   ": "speex"}
 _BOXES_WITH_BOXES = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+_DEEPEST_BOX = len(_BOXES_WITH_BOXES)
+"""Each of them in the one before; 64 KB could hold 8,000 boxes in one another."""
 _EBML, _SEGMENT, _DOC_TYPE = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x42\x82"
 _MATROSKA_CODECS = (b"V_VP8", b"V_VP9", b"V_AV1", b"V_MPEG4/ISO/AVC", b"A_OPUS", b"A_VORBIS")
 
@@ -109,7 +111,7 @@ def iso_media(head: bytes, whole: bool) -> Content | None:
     return Content(name, codec, intact=sound and (b"moov" in kinds or not whole))
 
 
-def _boxes(head: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes, bool]]:
+def _boxes(head: bytes, start: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, bytes, bool]]:
     """Boxes and those inside them: type, content, and whether all of it is here."""
     while start + 8 <= end:
         size, kind, skip = int.from_bytes(head[start : start + 4]), head[start + 4 : start + 8], 8
@@ -122,8 +124,8 @@ def _boxes(head: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes, bo
             return
         inside = min(start + size, end)
         yield kind, head[start + skip : inside], start + size <= end
-        if kind in _BOXES_WITH_BOXES:
-            yield from _boxes(head, start + skip, inside)
+        if kind in _BOXES_WITH_BOXES and depth < _DEEPEST_BOX:
+            yield from _boxes(head, start + skip, inside, depth + 1)
         start += size
 
 

@@ -103,10 +103,12 @@ class Films:
         except StartOver:
             state.restart()
             raise
-        except Broken as broken:
+        except (Broken, TryAgain) as error:
             if state.etag is None:  # nothing would prove that the rest is the same film's
                 state.restart()
-            raise TryAgain(Ending("server_error", f"The connection broke ({broken}).")) from None
+            if isinstance(error, TryAgain):
+                raise
+            raise TryAgain(Ending("server_error", f"The connection broke ({error}).")) from None
 
     def _taken(self, reply: Reply, state: _State) -> None:
         if error := refused_status(reply.status, reply.headers):

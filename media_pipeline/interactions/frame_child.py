@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> None:
             facts, jpeg = thumbnail(film, DEMUXERS[name], (width, height), most_pixels)
     except MemoryError:
         facts, jpeg = {"reason": "too_large"}, b""
+    except ImportError:  # nothing about the film: a library of PyAV's is gone
+        facts, jpeg = {"reason": "no_decoder"}, b""
     if facts.get("reason") == "corrupt" and _filled(address_bytes):
         facts = {"reason": "too_large"}
     sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + jpeg)

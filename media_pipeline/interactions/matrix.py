@@ -43,6 +43,12 @@ def media_type_named(name: str | None) -> str | None:
     return _ALIASES.get(known, known) if known else None
 
 
+def format_named(name: str | None) -> str | None:
+    """The matrix's name of a format as people write it: `.WAV`, `audio/x-wav` and `wave` are `wav`."""
+    known = (name or "").strip().lower().partition(";")[0].rpartition("/")[2].removeprefix("x-").lstrip(".").strip()
+    return _SAME.get(known, known) or None
+
+
 def expected_of(media_type: str | None) -> Expectation:
     """The matrix's row of a media type."""
     return MATRIX.get(media_type or "", Expectation())

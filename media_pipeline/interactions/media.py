@@ -6,6 +6,7 @@ Rows are those of the table interaction_media; which interactions a day has is t
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,12 @@ def merged(found: Sequence[InteractionMedia], known: Sequence[Known]) -> list[Me
         media_id = _media_id(recording_id, file_index, files)
         objects.setdefault(media_id, MediaObject(media_id, media_type_named(mine.listed.media_type), None, mine))
     return [objects[media_id] for media_id in sorted(objects)]
+
+
+def payload_hash(rows: Sequence[Row]) -> str:
+    """SHA-256 in lower hex of all that is known of an interaction: another hash, other metadata."""
+    text = json.dumps(rows, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def location(link: str | None) -> tuple[str | None, str | None]:

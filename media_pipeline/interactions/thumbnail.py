@@ -15,9 +15,12 @@ from media_pipeline.interactions.content import HEAD_BYTES, content_of
 from media_pipeline.interactions.frame_child import DEMUXERS
 
 CHILD = Path(__file__).with_name("frame_child.py")
+MOST_MS = 2**31 - 1
+"""Of a film's length, and more than any of its sides: what the table's columns hold."""
 WIDTH, HEIGHT = 320, 240
 """Pixels of the thumbnail (guide 004)."""
-_PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
+_TOLD_REASONS = ("no_video", "all_blank", "too_large", "no_decoder")
+PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")
 """Of the environment: what finds the decoder, and no secret."""
 
 
@@ -46,8 +49,13 @@ class Thumbnail:
     source_height: int
 
 
+def child_environment() -> dict[str, str]:
+    """What a process that decodes is given of our environment."""
+    return {key: value for key in PASSED_ON if (value := os.environ.get(key)) is not None}
+
+
 class NoThumbnail(Exception):
-    """There is none: `reason` is corrupt, empty, no_video, all_blank, timeout or too_large."""
+    """There is none: `reason` is corrupt, empty, no_video, all_blank, timeout, too_large or no_decoder."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -94,7 +102,7 @@ def _run(film: Path, name: str, limits: Limits, output: int) -> int:
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.DEVNULL,  # FFmpeg may quote what is in the film
-        env={key: value for key in _PASSED_ON if (value := os.environ.get(key)) is not None},
+        env=child_environment(),
         cwd=film.parent,
     )
     try:
@@ -111,10 +119,11 @@ def _told(said: bytes, jpeg: bytes) -> Thumbnail:
     try:
         facts = json.loads(said)
         if reason := facts.get("reason"):
-            raise NoThumbnail(reason if reason in ("no_video", "all_blank", "too_large") else "corrupt")
-        whole = jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9")
-        if whole:
-            return Thumbnail(jpeg, *(int(facts[name]) for name in ("frame_ms", "source_width", "source_height")))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise NoThumbnail("corrupt")
+            raise NoThumbnail(reason if reason in _TOLD_REASONS else "corrupt")
+        numbers = [facts[name] for name in ("frame_ms", "source_width", "source_height")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise NoThumbnail("corrupt") from None
+    whole = jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9")
+    if not whole or not all(type(each) is int and 0 <= each <= MOST_MS for each in numbers):
+        raise NoThumbnail("corrupt")
+    return Thumbnail(jpeg, *numbers)

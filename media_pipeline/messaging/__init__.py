@@ -1,1 +1,1 @@
-"""Messages: what guests send, voice messages on their way out, and what is deleted when. Plain Python."""
+"""Messages: what guests send, voice messages on their way out, and what is purged when. Plain Python."""

@@ -181,7 +181,7 @@ class Worker:
         """Mark, do, keep what came of it; returns how many were done."""
         for item in batch:
             item.row = self._steps.marked(item.before, item.step)
-        self._save(batch)
+        self._save([item for item in batch if item.row != item.before])
         begun = done = 0
         try:
             while begun < len(batch) and self._goes_on():

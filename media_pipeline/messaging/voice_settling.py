@@ -40,7 +40,7 @@ def send_again(tables: Tables, inbox: Inbox | None, message_key: str, *, who: st
     """The guest does not have it: its files go back into the inbox. Raises Unsettleable."""
     day, row = _open(tables, message_key, (IN_DOUBT, FAILED, WAITING))
     if inbox is None:
-        raise Unsettleable("MEDIA_INBOX is not set: set it to the folder that the message came from.")
+        raise Unsettleable("MEDIA_INBOX is no folder: set it to the folder that the message came from.")
     emit("voice_message_resolved", message_key=message_key, resolution="resend", who=who, before=row["status"])
     before = IN_DOUBT if row["status"] == WAITING and row["reason"] == "resend_in_doubt" else row["status"]
     if before == WAITING:

@@ -15,12 +15,12 @@ MOST_LOOKED_AT = 2_000
 """Files' names; what is behind them waits its turn."""
 
 
-def waiting_days(folder: str, first: dt.date) -> dict[dt.date, str]:
+def waiting_days(folder: Path, first: dt.date) -> dict[dt.date, str]:
     """By day, a digest of which messages wait; files that will never make a pair are today's."""
 
     today = dt.datetime.now(dt.UTC).date()
     names: defaultdict[dt.date, list[str]] = defaultdict(list)
-    for found in islice(Inbox(Path(folder)).scan(), MOST_LOOKED_AT):
+    for found in islice(Inbox(folder).scan(), MOST_LOOKED_AT):
         if isinstance(found, Pair):
             names[day_of(found.received_at, first, today)].append(found.name)
         elif not found.waiting:

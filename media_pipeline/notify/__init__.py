@@ -1,1 +1,4 @@
-"""Messages to people: written to the log and posted to webhooks, once per change. Plain Python; decides nothing."""
+"""Messages that leave the project: to people, and to archive systems; signed, delivered, listed. Plain Python.
+
+Which facts are worth a message is decided elsewhere; how an event gets from a run to its receivers is decided here.
+"""

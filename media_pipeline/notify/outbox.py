@@ -1,12 +1,14 @@
-"""Who was told what: a message goes to each receiver until it took it, and again only when the matter has changed."""
+"""Which person was told what: a message of a sensor goes to each receiver until it took it, and again only when the
+matter has changed. Its memory is the sensor's cursor; events of the archive have a queue of their own."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
-from media_pipeline.notify.webhooks import Webhook
+from media_pipeline.notify.webhooks import Webhook, post_now
 
 LOG = "log"
 MAX_SUBJECTS = 500
@@ -20,6 +22,8 @@ class Told:
     state: str
     run_id: str = ""
     to: list[str] = field(default_factory=list)
+    message_id: str = ""
+    """The same for all receivers and every try, so that a receiver can tell what it has."""
 
 
 class Outbox:
@@ -47,12 +51,13 @@ class Outbox:
         if told is None or told.state != state:
             told = Told(state)
         told.run_id = run_id
+        told.message_id = told.message_id or f"msg_{uuid.uuid4().hex}"
         self._told[subject] = told  # last in order: the newest
         if LOG not in told.to:
             log(str(message["text"]))
             told.to.append(LOG)
         for webhook in self._webhooks:
-            if webhook.fingerprint not in told.to and self._delivered(webhook, message):
+            if webhook.fingerprint not in told.to and self._delivered(webhook, told.message_id, message):
                 told.to.append(webhook.fingerprint)
         return {webhook.fingerprint for webhook in self._webhooks} <= set(told.to)
 
@@ -61,10 +66,10 @@ class Outbox:
         newest = list(self._told.items())[-MAX_SUBJECTS:]
         return {subject: asdict(told) for subject, told in newest}
 
-    def _delivered(self, webhook: Webhook, message: Mapping[str, object]) -> bool:
+    def _delivered(self, webhook: Webhook, message_id: str, message: Mapping[str, object]) -> bool:
         if webhook.fingerprint in self._unreachable:
             return False  # once a tick is enough: a tick's time is short
-        problem = webhook.post(json.loads(json.dumps(message, default=str)))
+        problem = post_now(webhook, message_id, json.dumps(message, default=str).encode()).problem
         if problem is not None:
             self._unreachable.add(webhook.fingerprint)
             self.problems.append(problem)

@@ -39,6 +39,7 @@ _ISSUERS = [
     _Issuer(50, 50, _LONG),  # Maestro, Dankort, Verve, Elo
     _Issuer(56, 58, _LONG),
     _Issuer(6304, 6304, _LONG),
+    _Issuer(6331, 6334, _lengths(16, 18, 19)),  # Switch, Solo
     _Issuer(639, 639, _LONG),
     _Issuer(67, 67, _LONG | _lengths(13, 14, 15)),
     _Issuer(606282, 606282, _lengths(16, 19)),  # Hipercard

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
 from typing import Literal
+
+from media_pipeline.privacy.findings import Spans
 
 Context = Literal["phone", "ssn", "card", "other"]
 
@@ -16,10 +16,10 @@ AFTER_CHARACTERS = 24
 
 _PHONE = (
     r"(?:tele|cell)?phones?|cell|mobile|call(?:s|ed|ing)?(?:[ -]?back)?|dial(?:ed|ing)?|tel|fax|text|sms|whatsapp"
-    r"|reach(?:ed)?|contact|hotline|helpline|landline|voice ?mail|ring|toll[- ]?free|area code|ph"
+    r"|caller(?:[ _-]?id)?|reach(?:ed)?|contact|hotline|helpline|landline|voice ?mail|ring|toll[- ]?free|area code|ph"
     r"|(?:my|his|her|their|our|your|best|good|direct|work|home|office|emergency) (?:\w+ )?(?:number|line)"
 )
-_SSN = r"ssn|ss ?#|socials?|soc\.? ?sec\.?"
+_SSN = r"ssn|s\.s\.n|ss ?#|socials?|soc\.? ?sec\.?"
 _CARD = r"(?:credit|debit|payment|bank) ?cards?|card|visa|master ?card|amex|american express|diners|maestro|jcb|pan"
 _WORD = re.compile(rf"(?<![^\W_])(?:(?P<phone>{_PHONE})|(?P<ssn>{_SSN})|(?P<card>{_CARD}))(?![^\W_])", re.IGNORECASE)
 _AFTER_SSN = re.compile(r"\W+(?:is|was|as)\W+(?:my|his|her|their|the|your)\W+(?:ssn|social)\b", re.IGNORECASE)
@@ -31,11 +31,13 @@ _SHIPPED = (
 _FILED = (
     "account|acct|policy|member|membership|routing|licen[cs]e|zip|zipcode|postal|code|codes|pin|passcode|vin|location|"
     "room|flight|ids?|identifier|uuid|guid|key|row|page|port|pid|seed|offset|size|length|range|bytes|epoch|timestamp|unix|"
-    "amount|total|price|cost|balance|hash|checksum|md5|sha\\d*|recording|conversation|document|iban|score|student|patient"
+    "sequence|seq|nonce|thread|session|trace|span|amount|total|price|cost|balance|hash|checksum|md5|sha\\d*|recording|conversation|document|iban|score|student|patient"
 )
 _FILLING = r"""(?:[\s:=#.,_'"(\[-]|(?:numbers?|no|num|nr|ids?|codes?|is|was|are|of)(?![^\W_]))*\Z"""
 _OF_A_THING = re.compile(rf"(?<![^\W_])(?:{_SHIPPED})s?{_FILLING}", re.IGNORECASE)
-_OF_A_FILE = re.compile(rf"(?:(?<![^\W_])(?:{_FILED})|(?-i:(?<=[a-z])I[dD]s?)){_FILLING}", re.IGNORECASE)
+_OF_A_FILE = re.compile(
+    rf"(?<!caller)(?<!caller[ _-])(?:(?<![^\W_])(?:{_FILED})|(?-i:(?<=[a-z])I[dD]s?)){_FILLING}", re.IGNORECASE
+)
 _ONLY_ABOUT = re.compile(r"(?:\b(?:on|for|with|in|to) (?:the|my|your|this|that|his|her) |\barea )\Z", re.IGNORECASE)
 _UNITS = re.compile(
     r"\s?(?:[$€£¥%]|(?:bytes?|[kmgt]i?b|ms|usd|eur|dollars?|euros?|users|items|rows|records|times)\b)", re.IGNORECASE
@@ -74,7 +76,7 @@ _SHIELDS = re.compile(
   | \bsips?:\S+                                                                     # SIP URI
   | \b(?:https?|wss?|s3|ftp|ssh|git|file)://\S+
   | (?<![\w+.])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?:[:/]\d{1,5})?(?![\w.]*\d)  # IPv4
-  | \b(?:19|20)\d\d-[01]\d-[0-3]\d(?:[T\s][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)?           # ISO 8601
+  | \b(?:19|20)\d\d-[01]\d-[0-3]\d(?:(?:T|\s(?=\d\d?:))[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)?  # ISO 8601
   | \b(?:19|20)\d{6}T\d{6}(?:\.\d+)?Z?
   | \b(?:content-)?range:?\s*(?:bytes)?[\s=]*[\d\s,*-]+(?:/[\d*]+)?
   | \bbytes[\s=]*\d+\s?-\s?\d*(?:/[\d*]+)?
@@ -92,17 +94,9 @@ class Shields:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        spans = list(_spans(text))
-        self._starts = [start for start, _ in spans]
-        self._ends = [end for _, end in spans]
+        self._spans = Spans(found.span() for found in _SHIELDS.finditer(text))
 
     def cover(self, start: int, end: int) -> bool:
         """Whether a shielded span shares a code point with [start, end)."""
-        at = bisect_right(self._starts, end - 1) - 1
-        if at < 0 or self._ends[at] <= start:
-            return False
-        return not _NAMED_IN_URL.search(self._text[self._starts[at] : start])
-
-
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    return (found.span() for found in _SHIELDS.finditer(text))
+        began = self._spans.touched(start, end)
+        return began is not None and not _NAMED_IN_URL.search(self._text[began:start])

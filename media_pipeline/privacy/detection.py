@@ -8,25 +8,28 @@ from collections.abc import Iterator
 from media_pipeline.privacy.cards import MAX_DIGITS, MIN_DIGITS, card_windows, is_card
 from media_pipeline.privacy.context import BEFORE_CHARACTERS, WORD, Context, Shields, context, is_of_a_thing
 from media_pipeline.privacy.emails import email_spans
-from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, settled
+from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, Spans, settled
 from media_pipeline.privacy.phones import is_international, is_phone, phone_spans
-from media_pipeline.privacy.spoken import NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
+from media_pipeline.privacy.spoken import HESITATIONS, NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
 from media_pipeline.privacy.ssn import is_ssn
 
 _DIGITS = re.compile(r"\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d")
 """A text without three digits near each other has no number that is written."""
 _CARD_RUN = re.compile(
-    rf"(?<!{WORD})(?<![.@#-])(?<!\d[/:])\d+(?:(?:[\s.\u2010-\u2015-]|\s[\u2010-\u2015-]\s)\d+)*(?!{WORD}|@|[-./]\d)"
+    rf"(?<!{WORD})(?<![.@#-])(?<!\d[/:])\d+(?:(?:[.\u2010-\u2015-]|\s[\u2010-\u2015-]\s|\s{{1,2}})\d+)*(?!{WORD}|@|[-.]\d)"
 )
 _GROUP = re.compile(r"\d+")
 _SSN = re.compile(
-    rf"(?<!{WORD})(?<![.@#/-])(?<!\d\s)\d{{3}}([-.\s\u2010-\u2015]|\s[-\u2010-\u2015]\s)\d{{2}}\1\d{{4}}"
-    rf"(?!{WORD}|@|[-./]\d|\s\d{{1,4}}(?!\d))"
+    rf"(?<!{WORD})(?<![.@#+/-])"
+    rf"(?:\d{{3}}([-.\u2010-\u2015]|\s[-\u2010-\u2015]\s)\d{{2}}\1\d{{4}}"
+    rf"|(?<!\d\s)\d{{3}}(\s)\d{{2}}\2\d{{4}}(?!\s\d{{1,4}}(?!\d)))"  # groups of a longer number
+    rf"(?!{WORD}|@|[-./]\d)"
 )
 _SSN_BARE = re.compile(
-    rf"(?<!{WORD})(?<![.@/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
+    rf"(?<!{WORD})(?<![.@+/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
 )
 _FEWEST_SAID = 7
+_SAID = NUMBER_WORDS | HESITATIONS
 _WORD = re.compile(r"[a-z]+")
 _ONE_BY_ONE = re.compile(r"(?<![\w.])\d(?:[\s,]{1,2}\d){6}(?!\w)")
 
@@ -42,7 +45,7 @@ def detect(text: str, region: str = "US") -> list[Finding]:
         found += (Finding(start, end, EMAIL_ADDRESS) for start, end in email_spans(text))
     if _DIGITS.search(text):
         found += _written(text, region, found)
-    if not NUMBER_WORDS.isdisjoint(words) or _ONE_BY_ONE.search(text):
+    if not _SAID.isdisjoint(words) or _ONE_BY_ONE.search(text):
         for said in said_digits(text, _FEWEST_SAID):
             found += _said(text, region, said)
     return settled(found) if found else []
@@ -51,9 +54,10 @@ def detect(text: str, region: str = "US") -> list[Finding]:
 def _written(text: str, region: str, found: list[Finding]) -> list[Finding]:
     shields = Shields(text)
     numbers = [one for one in (*_cards(text), *_ssns(text)) if not shields.cover(one.start, one.end)]
+    known = Spans((one.start, one.end) for one in (*numbers, *found))
 
     def taken(start: int, end: int) -> bool:
-        return shields.cover(start, end) or any(one.start < end and start < one.end for one in (*numbers, *found))
+        return known.touched(start, end) is not None or shields.cover(start, end)
 
     def is_called(start: int, end: int) -> bool:
         return context(text, start, end) == "phone"
@@ -83,10 +87,17 @@ def _cards(text: str) -> Iterator[Finding]:
         groups = [(run.start() + group.start(), run.start() + group.end()) for group in _GROUP.finditer(run[0])]
         for first, last in card_windows([_ascii_digits(text[start:end]) for start, end in groups]):
             start, end = groups[first][0], groups[last - 1][1]
-            if first and last - first == 1 and text[start - 1] == ".":
-                continue  # the decimals of a number
+            if _is_decimal(text, groups, first, last):
+                continue
             if not is_of_a_thing(text[max(0, start - BEFORE_CHARACTERS) : start]):
                 yield Finding(start, end, CREDIT_CARD)
+
+
+def _is_decimal(text: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
+    """Whether groups of digits are a number with its decimals, or these alone: cards are printed in more pieces."""
+    if last - first == 1:
+        return first > 0 and text[groups[first][0] - 1] == "."
+    return last - first == 2 and text[groups[first][1]] == "."
 
 
 def _said(text: str, region: str, said: Said) -> Iterator[Finding]:

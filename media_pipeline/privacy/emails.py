@@ -12,7 +12,9 @@ _LABEL = rf"(?:[{_LATIN}](?:[{_LATIN}_-]{{0,61}}[{_LATIN}])?|[{_OTHER}]{{1,63}})
 _TLD = rf"(?:xn--[A-Za-z0-9-]{{1,59}}|[A-Za-z\u00c0-\u024f]{{2,63}}|[{_OTHER}]{{2,63}})"
 _DOMAIN = rf"(?:{_LABEL}[.\u3002]){{1,8}}{_TLD}"
 _LITERAL = r"\[(?:IPv6:[0-9A-Fa-f:.]{2,45}|\d{1,3}(?:\.\d{1,3}){3})\]"
-_AT_DOMAIN = re.compile(rf"@(?:(?P<domain>{_DOMAIN})(?![A-Za-z0-9@_-]|\.[A-Za-z0-9]|\.\.)|(?P<literal>{_LITERAL}))")
+_AT_DOMAIN = re.compile(
+    rf"@(?:(?P<domain>{_DOMAIN})(?![A-Za-z0-9@]|[_-]+[A-Za-z0-9@]|\.{{1,2}}[A-Za-z0-9])|(?P<literal>{_LITERAL}))"
+)
 _LOCAL = re.compile(rf"(?P<quoted>\"(?:[^\"\\\r\n]|\\.){{1,64}}\")\Z|(?P<plain>{_ATOM}(?:\.{_ATOM})*)\Z")
 _LOCAL_CHARACTERS = 66
 _ACCOUNT = re.compile(r"(?:\b(?:sips?|xmpp|h323|irc|svn|ssh):|://[^\s/]*|\bmessage-id:\s*<?)\Z", re.IGNORECASE)
@@ -21,15 +23,17 @@ _TOUCHED = re.compile(r"(?:[.@\\]|\w\")\Z")
 _RETINA = re.compile(r"@[1-9]x\.", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(r"(?<=[a-z])\.[A-Z][a-z]*\Z")
 
-_AT = r"(?:\s+at(?:\s+sign)?\s+|\s*[\[({<]\s*at\s*[\])}>]\s*|\s+@\s+)"
-_DOT = r"(?:\s*(?:[\[({<]\s*dot\s*[\])}>]|\.)\s*|\s+(?:dot|period|point)\s+)"
+_SPACE, _GAP = r"\s{1,8}", r"\s{0,8}"
+"""Bounded: a text of nothing but spaces would be searched from each of them on."""
+_AT = rf"(?:{_SPACE}at(?:{_SPACE}sign)?{_SPACE}|{_GAP}[\[({{<]{_GAP}at{_GAP}[\])}}>]{_GAP}|{_SPACE}@{_SPACE})"
+_DOT = rf"(?:{_GAP}(?:[\[({{<]{_GAP}dot{_GAP}[\])}}>]|\.){_GAP}|{_SPACE}(?:dot|period|point){_SPACE})"
 _SPOKEN_TLD = (
     rf"(?:com?|ac|org|net){_DOT}(?:uk|au|nz|in|jp|br|za|kr)|"
     r"com|net|org|edu|gov|mil|info|biz|io|co|us|uk|ca|de|fr|au|in|eu|me|tv|ai|app|dev|nz|ie|ch|at|nl|be|es|it|se|no|dk|jp"
 )
 _NAME = r"(?!at\b|dot\b)[a-z0-9-]{1,40}"
 _SPOKEN = re.compile(
-    rf"(?P<at>{_AT})(?P<domain>{_NAME}(?:(?:{_DOT}|\s+(?:dash|hyphen|minus)\s+|\s+){_NAME}){{0,3}}?)"
+    rf"(?P<at>{_AT})(?P<domain>{_NAME}(?:(?:{_DOT}|{_SPACE}(?:dash|hyphen|minus){_SPACE}|{_SPACE}){_NAME}){{0,3}}?)"
     rf"(?P<dot>{_DOT})(?:{_SPOKEN_TLD})(?![\w@]|\.\w)",
     re.IGNORECASE,
 )
@@ -111,15 +115,10 @@ def _spoken(text: str) -> Iterator[tuple[int, int]]:
         local = _BEFORE.search(before)
         if local is None:
             continue
-        start = begin + local.start() + _spelled_from(local["local"])
+        start = begin + local.end() - len(local["local"].lstrip(" \t\r\n-'."))
         name = text[start : found.start()]
         if name and _is_address(name, found, text[max(0, start - 60) : start]):
             yield start, found.end()
-
-
-def _spelled_from(local: str) -> int:
-    """Where a local part begins: the words before single letters that are spelled out are not part of it."""
-    return len(local) - len(local.lstrip(" \t\r\n-'."))
 
 
 def _is_address(name: str, found: re.Match[str], before: str) -> bool:

@@ -9,14 +9,15 @@ import phonenumbers
 from phonenumbers import Leniency, PhoneNumberMatcher, ValidationResult
 
 from media_pipeline.privacy.context import WORD, Context
+from media_pipeline.privacy.findings import Spans
 
-_EXTENSION = r"(?:[\s,;-]{0,3}(?:ext(?:ension|n)?\b\.?:?|ext\.?(?=\d)|x(?=\s?\d)|\#(?=\s?\d))\s{0,2}\d{1,7}(?!\d))?"
+_EXTENSION = r"(?:[\s,;-]{0,3}(?:ext(?:ension|n)?\b\.?[:=]?|ext\.?(?=\d)|x(?=\s?\d)|\#(?=\s?\d))\s{0,2}\d{1,7}(?!\d))?"
 _SEPARATOR = r"(?:[\s]{0,2}[-.\u2010-\u2015\uff0d/][\s]{0,2}|\s{1,2})"
 _NANP = re.compile(
     rf"""
-    (?<!{WORD}) (?<![.@$€£¥#+-]) (?: (?=\() | (?<!\d\s) )
+    (?<!{WORD}) (?<![.@$€£¥#+-]) (?: (?=\() | (?=(?:1[-.])?\d{{3}}[-.]\d) | (?<!\d\s) )
     (?: (?P<country>\+?1) (?:{_SEPARATOR})? (?=[(\d]) )?
-    (?: \((?P<area1>\d{{3}})\)\s{{0,2}}(?:[-.]\s?)? | (?P<area2>\d{{3}})(?P<first>{_SEPARATOR}) )
+    (?: \(\s?(?P<area1>\d{{3}})\s?\)\s{{0,2}}(?:[-.]\s?)? | (?P<area2>\d{{3}})(?P<first>{_SEPARATOR}) )
     (?P<exchange>\d{{3}}) (?P<second>{_SEPARATOR}|(?<=\)\d{{3}})|(?<=\)\s\d{{3}})) (?P<line>\d{{4}})
     {_EXTENSION} (?!{WORD}|[-.]\d)
     """,
@@ -64,9 +65,10 @@ def phone_spans(
         for start, end, certain in _north_american(text):
             known.append((start, end))
             yield start, end, certain
+    written = Spans(known)
     for found in _RUN.finditer(text):
         start, end = found.span()
-        if not taken(start, end) and not any(first < end and start < last for first, last in known):
+        if not taken(start, end) and written.touched(start, end) is None:
             called = is_called(start, end)
             yield from _national(
                 found[0], start, region, called, _DIRECTLY.search(text, max(0, start - 12), start) is not None
@@ -115,7 +117,7 @@ def _national(run: str, start: int, region: str, is_called: bool, directly: bool
         return
     if region not in _NANP_REGIONS or len(digits) in _NANP_DIGITS or is_called:
         for match in PhoneNumberMatcher(run, region, leniency=Leniency.STRICT_GROUPING):
-            if match.start == 0 or run[match.start - 1].isspace():  # not the decimals of a number
+            if _is_whole(run, match.start, match.end):
                 yield start + match.start + _opened(match.raw_string), start + match.end, not _is_count(digits)
                 return
     if not is_called:
@@ -125,6 +127,11 @@ def _national(run: str, start: int, region: str, is_called: bool, directly: bool
         region in _NANP_REGIONS and _shaped_like_nanp(run, digits, directly)
     ):
         yield start + _opened(run), start + len(run), False
+
+
+def _is_whole(run: str, start: int, end: int) -> bool:
+    """Whether run[start:end] is no part of a number with decimals."""
+    return (start == 0 or run[start - 1].isspace()) and not (run[end : end + 1] == "." and run[start:end].isdecimal())
 
 
 def _opened(number: str) -> bool:

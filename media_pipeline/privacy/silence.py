@@ -21,8 +21,8 @@ _SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 """Of the GUID in an extensible format; its first two bytes are the format tag."""
 MAX_HEADER_BYTES = 1024 * 1024
 """What may lie before the samples: larger metadata would have to be held in memory."""
-TO_THE_END = 0xFFFF_FFFF
-"""Size of a data chunk that was written to a pipe."""
+TO_THE_END = (0, 0xFFFF_FFFF)
+"""Sizes of a data chunk that was written to a pipe, or never finished: players play all that follows."""
 _RIFF_BYTES, _CHUNK_BYTES, _FMT_BYTES, _EXTENSIBLE_BYTES = 12, 8, 16, 40
 
 
@@ -154,7 +154,7 @@ def _layout(described: tuple[int, int, int, int, int], offset: int, size: int) -
         )
     if not channels or not rate or frame != channels * bits // 8:
         raise CannotSilence("The description of the samples contradicts itself.")
-    return Layout(offset, None if size == TO_THE_END else size, channels, frame, bits // 8, rate, silence)
+    return Layout(offset, None if size in TO_THE_END else size, channels, frame, bits // 8, rate, silence)
 
 
 def differs_only_in(original: bytes, copy: bytes, offset: int, layout: Layout, spans: Sequence[Span]) -> bool:

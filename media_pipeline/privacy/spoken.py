@@ -15,13 +15,16 @@ _TENS = {"twenty": "2", "thirty": "3", "forty": "4", "fourty": "4", "fifty": "5"
 _TENS |= {"eighty": "8", "ninety": "9"}
 _TIMES = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 _SCALES = {"hundred": "00", "thousand": "000"}
-FILLERS = frozenset({"um", "uh", "uhm", "umm", "er", "erm", "ah", "eh", "and", "then", "okay", "ok", "so", "like"})
+HESITATIONS = frozenset({"um", "uh", "uhm", "umm", "er", "erm", "ah", "eh"})
+FILLERS = HESITATIONS | {"and", "then", "okay", "ok", "so", "like"}
 FILLERS |= {"dash", "hyphen", "space", "comma", "yeah", "yes", "yep", "right", "is", "the", "number"}
 _DASHES = frozenset({"dash", "hyphen"})
 _DOTS = frozenset({"dot", "point", "period"})
 NUMBER_WORDS = frozenset([*_UNITS, *_TEENS, *_TENS, *_TIMES, *_SCALES])
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|\+")
 _GAP = re.compile(r"[\s,.;\-\u2010-\u2015\u2026'\"]{0,8}")
+_GROUPED = {(3, 3, 4), (1, 3, 3, 4), (3, 2, 4), (4, 4, 4, 4), (4, 6, 5)}
+"""Digits by group, as phone numbers, SSNs and cards are read out and written down: "415 um 555 uh 2671"."""
 _MAX_FILLERS = 4
 """'and the number is', between an area code and the rest."""
 _WRITTEN_DIGITS = 4
@@ -66,11 +69,17 @@ class _Token:
 
 
 def said_digits(text: str, fewest: int) -> Iterator[Said]:
-    """Series of at least so many digits, at least one of them a word, or all of them said one by one."""
+    """Series of at least so many digits: one of them a word, all said one by one, or in groups with hesitations."""
     for tokens in _series(text):
         said = _digits_of(tokens)
-        if len(said.digits) >= fewest and (said.words or said.pieces == len(said.digits)):
+        if len(said.digits) >= fewest and (said.words or said.pieces == len(said.digits) or _is_hesitant(tokens)):
             yield said
+
+
+def _is_hesitant(tokens: list[_Token]) -> bool:
+    sizes = tuple(len(token.word) for token in tokens if token.word.isdecimal())
+    between = {token.word for token in tokens if not token.word.isdecimal()}
+    return sizes in _GROUPED and bool(between) and between <= HESITATIONS
 
 
 def _series(text: str) -> Iterator[list[_Token]]:

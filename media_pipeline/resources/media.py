@@ -17,6 +17,7 @@ from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import lease_key, work_lease_key
+from media_pipeline.tables.written_back import WrittenBack
 
 
 class MediaResource(dg.ConfigurableResource):
@@ -28,7 +29,7 @@ class MediaResource(dg.ConfigurableResource):
     min_available_mb: int = Field(1024, description="Space gate in MB of 10^6 bytes.")
     sidecars: bool = Field(True, description="Whether metadata JSON lies beside each object.")
     keep_unredacted: bool = Field(False, description="Whether transcripts are also kept as they were, apart.")
-    inbox: str = Field("", description="MEDIA_INBOX: local folder of voice messages to be sent; empty: none.")
+    inbox: str = Field("", description="MEDIA_INBOX: what users hand in; empty: inbox/ below the root.")
     concurrency: int = Field(8, description="MEDIA_CONCURRENCY: threads that use the store at the same time.")
 
     _tables: Tables | None = PrivateAttr(default=None)
@@ -67,6 +68,21 @@ class MediaResource(dg.ConfigurableResource):
             lease.acquire()
             self._leases[key, run_id] = lease
         return self._leases[key, run_id]
+
+    @property
+    def voice_inbox(self) -> Path | None:
+        """The folder that voice messages wait in; None where MEDIA_INBOX is S3 or not set."""
+        return Path(self.inbox) if self.inbox and "://" not in self.inbox else None
+
+    def handed_in(self, folder: str) -> tuple[ObjectStore, str]:
+        """Where a kind of things is handed in: a store, and a prefix in it that ends in `/`."""
+        if not self.inbox:
+            return self.store, f"inbox/{folder}/"
+        return open_store(self.inbox, Path(self.spool), self.concurrency), f"{folder}/"
+
+    def written_back(self, what: str, day: dt.date) -> WrittenBack:
+        """What the org is known to hold of what we wrote there."""
+        return WrittenBack(self.store, Path(self.spool), what, day)
 
     def has_deletions(self, *, allowed: bool) -> bool:
         """Whether a run over the retention ledger would find work."""

@@ -1,4 +1,4 @@
-"""MEDIA_WEBHOOKS as a Dagster resource; the URLs never show."""
+"""MEDIA_WEBHOOKS and MEDIA_WEBHOOK_KEY as a Dagster resource; neither URLs nor keys ever show."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from media_pipeline.notify.webhooks import Webhook, parse_webhooks
 
 
 class WebhooksResource(dg.ConfigurableResource):
-    """Where messages to people are posted, besides the log."""
+    """Who gets messages and events, and what they are signed with."""
 
     urls: str = Field("", description="Comma-separated URLs.", repr=False)
+    signing_keys: str = Field(
+        "", description="Keys that messages are signed with; without one they are not.", repr=False
+    )
     ui_url: str = Field("http://127.0.0.1:3000", description="Dagster's UI, for links to runs.")
 
     @property
     def receivers(self) -> list[Webhook]:
         """The webhooks; raises ConfigurationError."""
-        return parse_webhooks(self.urls)
+        return parse_webhooks(self.urls, self.signing_keys)
 
     def run_link(self, run_id: str) -> str:
         """The page of a run."""

@@ -149,6 +149,11 @@ def _hashes(body: Body | None) -> dict[str, object]:
     return {"size": body.size, "md5": body.md5, "sha256": digest.hexdigest()}
 
 
+def _annotations(state: State, _: Request) -> Reply:
+    """What clients wrote to interactions and participants: what is in effect, and every write in order."""
+    return json_reply(state.annotations.shown())
+
+
 def _page(state: State, _: Request) -> Reply:
     """One screen for a person: what this is, what it holds, what it was asked, what is broken on purpose."""
     org, options = state.org, state.options
@@ -212,6 +217,7 @@ _OPERATIONS: dict[tuple[str, tuple[str, ...]], Callable[[State, Request], Reply]
     ("PUT", ("rules",)): _replace_rules,
     ("GET", ("options",)): _options,
     ("PUT", ("options",)): _change_options,
+    ("GET", ("annotations",)): _annotations,
     ("GET", ("permissions",)): _permissions,
     ("PUT", ("permissions",)): _take_permissions,
     **messaging.OPERATIONS,

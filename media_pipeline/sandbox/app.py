@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import format_datetime
 from typing import Any
 
-from media_pipeline.sandbox import admin, files, operations
+from media_pipeline.sandbox import admin, files, operations, written
 from media_pipeline.sandbox.credentials import FILES_PATH, single_values
 from media_pipeline.sandbox.delivery import DIRECT, Delivery, Send, deliver
 from media_pipeline.sandbox.faults import Call
@@ -24,7 +24,16 @@ from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.org import Recording
 from media_pipeline.sandbox.platform import message_media, routes, transcripts
 from media_pipeline.sandbox.state import State
-from media_pipeline.sandbox.wire import API_OPERATIONS, S3_OPERATIONS, Operation, Reply, Request, refusal, segments_of
+from media_pipeline.sandbox.wire import (
+    API_OPERATIONS,
+    OF_INTERACTIONS,
+    S3_OPERATIONS,
+    Operation,
+    Reply,
+    Request,
+    refusal,
+    segments_of,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -122,7 +131,7 @@ class SandboxApp:
         return await deliver(answer, way, head=request.method == "HEAD", send=send)
 
     def _recording(self, operation: Operation, name: str | None) -> Recording | None:
-        if name is None or operation == "interaction_media":
+        if name is None or operation in OF_INTERACTIONS:
             return None
         if operation in S3_OPERATIONS:
             return self.state.org.find(name.partition(".")[0])
@@ -186,6 +195,8 @@ class SandboxApp:
             return await asyncio.to_thread(transcripts.file, state, request, recording)
         if operation == "interaction_media":
             return await asyncio.to_thread(operations.interaction_media, state, request, call.recording_id or "")
+        if operation == "interaction_metadata":
+            return written.put_metadata(state, request, call.recording_id or "")
         if recording is None:
             return refusal(operation, 404, "not.found", "There is no recording with this id.")
         blocks = not state.media.instant or recording.kind.codec == "huge"
@@ -215,6 +226,8 @@ def operation_of(request: Request) -> tuple[Operation, str | None] | None:
             return "transcript", name
         case "GET", ("api", "v2", "interactions", name, "media"):
             return "interaction_media", name
+        case "PUT", ("api", "v2", "interactions", name, "metadata"):
+            return "interaction_metadata", name
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(guest_files.SUFFIX):
             return "attachment_file", name.removesuffix(guest_files.SUFFIX)
         case "GET" | "HEAD", (folder, name) if f"/{folder}/" == FILES_PATH and name.endswith(MEDIA_SUFFIX):

@@ -71,6 +71,10 @@ def _not_found(_: Params, call: Call, __: object) -> Reply:
     return refusal(call.operation, 404, "not.found", "The requested resource was not found.")
 
 
+def _conflict(params: Params, call: Call, _: object) -> Reply:
+    return refusal(call.operation, params["code"], "conflict", "The resource was changed by someone else.")
+
+
 def _expired_link(_: Params, __: Call, ___: object) -> Reply:
     return s3_error(403, "AccessDenied", "Request has expired")
 
@@ -180,6 +184,14 @@ KINDS: dict[str, Kind] = {
     ),
     "forbidden": Kind("reply", API_OPERATIONS, _forbidden, {"permission": "recording:recording:view"}, anywhere=True),
     "not_found": Kind("reply", ("media",), _not_found, anywhere=True),
+    "conflict": Kind(
+        "reply",
+        ("interaction_metadata", "participant_attributes"),
+        _conflict,
+        {"code": 409},
+        choices={"code": (409, 412)},
+        anywhere=True,
+    ),
     "not_json": Kind("reply", API_OPERATIONS, _instead("text/html", HTML_PAGE), {"code": 200}, anywhere=True),
     "html": Kind("reply", ("file",), _instead("text/html", HTML_PAGE), {"as_media": False, "code": 200}, anywhere=True),
     "xml": Kind(

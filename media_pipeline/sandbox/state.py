@@ -22,6 +22,7 @@ from media_pipeline.sandbox.platform.permissions import KNOWN
 from media_pipeline.sandbox.platform.recordings import Transcodes
 from media_pipeline.sandbox.rate import RateWindow
 from media_pipeline.sandbox.stats import Stats
+from media_pipeline.sandbox.written import Annotations
 
 STORAGE_LIMIT_MB = 500_000
 
@@ -91,6 +92,7 @@ class State:
         self.messaging = Messaging(self.org, self.clock, self.rules, self.settings, options.messages_per_day)
         self.closing = False
         """Whether the sandbox is ending: open streams end too."""
+        self.annotations = Annotations()
         self.stats = Stats()
         self.forget()
         if options.rules is not None:
@@ -113,6 +115,7 @@ class State:
         self.permissions = frozenset(KNOWN) - set(self.options.lacks)
         self.protected = frozenset()
         self.changes = {}
+        self.annotations = Annotations()
         self.forget()
 
     def _transcoded(self) -> bool:

@@ -16,7 +16,9 @@ from xml.sax.saxutils import escape
 
 from media_pipeline.sandbox.bodies import Body, Whole
 
-GuideOperation = Literal["token", "list", "quota", "media", "link", "transcript", "interaction_media", "file"]
+GuideOperation = Literal[
+    "token", "list", "quota", "media", "link", "transcript", "interaction_media", "interaction_metadata", "file"
+]
 PlatformOperation = Literal[
     "job_submit",
     "job_state",
@@ -36,6 +38,8 @@ PlatformOperation = Literal[
     "protection",
     "token_check",
     "client",
+    "conversation",
+    "participant_attributes",
     "transcript_file",
 ]
 GuideMessagingOperation = Literal[
@@ -48,13 +52,11 @@ GuideMessagingOperation = Literal[
     "attachment_delete",
 ]
 PlatformMessagingOperation = Literal[
-    "conversation",
     "message_conversation",
     "message_details",
     "message_media_upload",
     "message_media",
     "message_create",
-    "participant_attributes",
     "recording_change",
     "attachment_file",
     "media_file",
@@ -64,6 +66,8 @@ Operation = Literal[GuideOperation, PlatformOperation, GuideMessagingOperation, 
 
 S3_OPERATIONS: tuple[Operation, ...] = ("file", "transcript_file", "attachment_file", "media_file", "media_put")
 """What presigned links lead to: answered as S3 does, and no API call."""
+OF_INTERACTIONS: tuple[Operation, ...] = ("interaction_media", "interaction_metadata")
+"""Operations of the guides whose path names an interaction instead of a recording."""
 OPERATIONS: tuple[Operation, ...] = (
     *get_args(GuideOperation),
     *get_args(PlatformOperation),

@@ -40,8 +40,9 @@ class Service:
 
     @functools.cached_property
     def inbox(self) -> Inbox | None:
-        """MEDIA_INBOX, None where it is not set."""
-        return Inbox(self.settings.inbox) if self.settings.inbox is not None else None
+        """MEDIA_INBOX, None where it is no folder."""
+        folder = self.settings.inbox_folder
+        return None if folder is None else Inbox(folder)
 
 
 def of(request: Request) -> Service:

@@ -36,8 +36,8 @@ def serve(settings: Settings, host: str, port: int, say: Callable[[str], None]) 
                 "`media-pipeline token new` and set the variable."
             )
         say("MEDIA_SERVICE_TOKENS is not set: all but /health answers 401; `media-pipeline token new` makes a token.")
-    if settings.inbox is None:
-        say("MEDIA_INBOX is not set: POST /voice-messages answers 503.")
+    if settings.inbox_folder is None:
+        say("MEDIA_INBOX is not set to a folder: POST /voice-messages answers 503.")
     if not is_loopback(host):
         say("Tokens travel in clear text from here on: put a reverse proxy with TLS before this address.")
     with _listening(host, port) as listener:

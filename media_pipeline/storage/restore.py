@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -16,6 +17,7 @@ from isal import igzip, isal_zlib
 from media_pipeline.storage.ranges import UnreadableError
 
 CHUNK_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 _INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)  # isal's stub calls it an instance
 
 
@@ -27,6 +29,16 @@ class Restored:
     stored_size_bytes: int
     md5: str
     sha256: str
+
+
+def source_pieces(file: IO[bytes], piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
+    """The source of an object, which stays open, piece by piece; raises UnreadableError."""
+    try:
+        with igzip.IGzipFile(fileobj=file, mode="rb") as source:  # type: ignore[no-untyped-call]  # isal's stub
+            while piece := source.read(piece_bytes):
+                yield bytes(piece)
+    except (EOFError, OSError, zlib.error, _INFLATE_ERROR) as error:
+        raise UnreadableError(f"The object cannot be read: {type(error).__name__}.") from None
 
 
 def restored(file: IO[bytes]) -> Restored:

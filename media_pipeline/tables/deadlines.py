@@ -24,7 +24,7 @@ from media_pipeline.genesys.source import Retained
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.drift import days_below
 from media_pipeline.tables.partition import Row, TableMissing, Tables, aligned
-from media_pipeline.tables.paths import table_key
+from media_pipeline.tables.paths import TABLES_FOLDER, table_key
 from media_pipeline.tables.sorting import SortedRows
 from media_pipeline.transfer.outcome import EMPTY, INCOMPLETE_STATUSES, STORED, UNSUPPORTED
 
@@ -147,7 +147,7 @@ def due_first(tables: Tables, day: dt.date, now: dt.datetime) -> set[str]:
 
 
 def _days_of(store: ObjectStore) -> set[dt.date]:
-    return days_below(store, f"tables/{TABLE}/")
+    return days_below(store, f"{TABLES_FOLDER}/{TABLE}/")
 
 
 def _not_here(tables: Tables, day: dt.date, listed: Iterable[Row]) -> Iterator[Row]:

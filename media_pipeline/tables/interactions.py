@@ -15,9 +15,17 @@ from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.partition import BATCH_ROWS, Row, Tables, aligned, rows_of
 from media_pipeline.tables.schemas.recordings import RECORDING_INVENTORY
 
-STORED_COLUMNS = ("object_key", "source_size_bytes")
-_SCHEMA = RECORDING_INVENTORY.append(pa.field("object_key", pa.string())).append(
-    pa.field("source_size_bytes", pa.int64())
+STORED_COLUMNS = ("object_key", "source_size_bytes", "sha256")
+COVERED = "covered_ms"
+"""Length of what a recording's transcript covers, without what overlaps; null without a transcript."""
+_SCHEMA = pa.schema(
+    [
+        *RECORDING_INVENTORY,
+        pa.field("object_key", pa.string()),
+        pa.field("source_size_bytes", pa.int64()),
+        pa.field("sha256", pa.string()),
+        pa.field(COVERED, pa.int64()),
+    ]
 )
 _ORDER = [("conversation_id", "ascending"), ("recording_id", "ascending"), ("file_index", "ascending")]
 
@@ -30,16 +38,16 @@ class DayOfInteractions:
     without_id: int
 
     def interactions(self) -> Iterator[tuple[str, list[Row]]]:
-        """Each conversation's id with its rows, of which `object_key` and `source_size_bytes` are of what is stored."""
+        """Each conversation's id with its rows; STORED_COLUMNS are of what is stored."""
         for conversation_id, rows in groupby(rows_of(self.table), key=lambda row: row["conversation_id"]):
             yield conversation_id, list(rows)
 
 
-def day_of_interactions(tables: Tables, day: dt.date) -> DayOfInteractions:
-    """The day by interaction; raises TableMissing without an inventory."""
+def day_of_interactions(tables: Tables, day: dt.date, *, transcripts: bool = False) -> DayOfInteractions:
+    """The day by interaction, on request with COVERED; raises TableMissing without an inventory."""
     tables.read("recording_inventory", day, ["recording_id"])  # says what to materialize when it is missing
     batches = []
-    rows = _with_objects(tables, day)
+    rows = _with_objects(tables, day, transcripts)
     while some := list(islice(rows, BATCH_ROWS)):
         batches.append(pa.RecordBatch.from_pylist(some, schema=_SCHEMA))
     table = pa.Table.from_batches(batches, _SCHEMA)
@@ -56,15 +64,26 @@ def beside(
     groups: Iterable[tuple[str, list[Row]]], earlier: Iterable[Row]
 ) -> Iterator[tuple[str, list[Row], dict[str, Row]]]:
     """Groups by interaction id with an earlier run's rows of it by media id; both sorted by interaction id."""
-    of_earlier = groupby(earlier, key=lambda row: row["interaction_id"])
-    at, mine = "", dict[str, Row]()
+    following = Following(earlier)
     for interaction_id, rows in groups:
-        while at < interaction_id:
-            found = next(of_earlier, None)
+        yield interaction_id, rows, {row["media_id"]: row for row in following.of(interaction_id)}
+
+
+class Following:
+    """Rows sorted by interaction id, handed out for ids that are asked for in rising order."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._groups = groupby(rows, key=lambda row: row["interaction_id"])
+        self._at, self._rows = "", list[Row]()
+
+    def of(self, interaction_id: str) -> list[Row]:
+        """The rows of one interaction; none where it has none."""
+        while self._at < interaction_id:
+            found = next(self._groups, None)
             if found is None:
                 break
-            at, mine = found[0], {row["media_id"]: row for row in found[1]}
-        yield interaction_id, rows, mine if at == interaction_id else {}
+            self._at, self._rows = found[0], list(found[1])
+        return self._rows if self._at == interaction_id else []
 
 
 class Listings:
@@ -81,18 +100,34 @@ class Listings:
         return None if place is None else listed(self._table.slice(place, 1).to_pylist()[0])
 
 
-def _with_objects(tables: Tables, day: dt.date) -> Iterator[Row]:
+def _with_objects(tables: Tables, day: dt.date, transcripts: bool) -> Iterator[Row]:
     audio_columns = ["recording_id", "file_index", "status", *STORED_COLUMNS]
+    spoken: Iterable[Row] = ()
+    if transcripts:
+        spoken = tables.rows("diarized_transcripts", day, ["recording_id", "start_ms", "end_ms"])
     streams = aligned(
-        inventory=tables.rows("recording_inventory", day), audio=tables.rows("recording_audio", day, audio_columns)
+        inventory=tables.rows("recording_inventory", day),
+        audio=tables.rows("recording_audio", day, audio_columns),
+        spoken=spoken,
     )
-    return chain.from_iterable(_joined(rows["inventory"], rows["audio"]) for _, rows in streams)
+    return chain.from_iterable(_joined(**rows) for _, rows in streams)
 
 
-def _joined(inventory: list[Row], audio: list[Row]) -> Iterator[Row]:
+def _joined(inventory: list[Row], audio: list[Row], spoken: list[Row]) -> Iterator[Row]:
     stored = {row["file_index"]: row for row in audio if row["status"] == "stored"}
+    covered = covered_ms((row["start_ms"], row["end_ms"]) for row in spoken) if spoken else None
     for row in inventory:
         found = stored.get(row["file_index"], {})
         yield {name: row.get(name) for name in RECORDING_INVENTORY.names} | {
-            name: found.get(name) for name in STORED_COLUMNS
+            **{name: found.get(name) for name in STORED_COLUMNS},
+            COVERED: covered,
         }
+
+
+def covered_ms(spans: Iterable[tuple[int, int]]) -> int:
+    """How much time spans cover together, each moment once; what lies before 0 does not count."""
+    total = reached = 0
+    for start, end in sorted(spans):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total

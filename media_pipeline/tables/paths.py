@@ -79,6 +79,32 @@ def voice_state_key(message_key: str) -> str:
     return f"{VOICE_STATES}{safe_name(message_key)}.json"
 
 
+def written_back_key(what: str, day: dt.date) -> str:
+    """What is known of an org's copy of what we wrote back."""
+    return f"write_back/date={day}/{what}.jsonl"
+
+
+OUTBOX_PREFIX = "outbox/"
+"""Events that runs have announced and that no deliverer has taken yet."""
+CHECKING_PREFIX = "announced/checking/"
+"""Days whose report is being written: whether they are complete is announced right after."""
+
+
+def outbox_key(day: dt.date, run_id: str, number: int) -> str:
+    """One batch of announced events; `number` in ns since 1970 puts batches in order."""
+    return f"{OUTBOX_PREFIX}{number:020d}.{day}.{safe_name(run_id)}.jsonl"
+
+
+def announced_key(day: dt.date, event_type: str) -> str:
+    """What was announced of a day, so that it is announced again only when it changed."""
+    return f"announced/date={day}/{event_type}.json"
+
+
+def checking_key(day: dt.date) -> str:
+    """The note that a day's completeness is about to be announced."""
+    return f"{CHECKING_PREFIX}date={day}.json"
+
+
 def plan_key(first: dt.date, last: dt.date) -> str:
     """The plan of a backfill of these days, both included."""
     return f"plans/{first}_{last}.json"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from media_pipeline.genesys.latency import latencies
 from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.tables.partition import BATCH_ROWS, Row, Tables
@@ -63,3 +64,10 @@ def _calls(stats: CallStats) -> Iterator[Row]:
         yield {"operation": operation, "http_status": status, "calls": calls}
     for operation, retries in sorted(stats.retries.items()):
         yield {"operation": operation, "retries": retries, "waited_seconds": stats.waited_seconds[operation]}
+    for operation, found in latencies(stats.buckets).items():
+        yield {"operation": operation, "errors": stats.errors(operation)} | {
+            "timed_calls": found.calls,
+            "p50_ms": found.p50_ms,
+            "p95_ms": found.p95_ms,
+            "p99_ms": found.p99_ms,
+        }

@@ -99,12 +99,13 @@ class MediaHttp:
             if refusal := self._hosts.refusal(link):
                 raise Ending("bad_url", refusal[0].upper() + refusal[1:] + ".")
             connection, target = self._connections.take(link)
+            began = time.monotonic()
             try:
                 exchange = connection.ask(target, headers)
             except Broken:
-                self._stats.called(OPERATION, 0)
+                self._stats.called(OPERATION, 0, time.monotonic() - began)
                 raise
-            self._stats.called(OPERATION, exchange.status)
+            self._stats.called(OPERATION, exchange.status, time.monotonic() - began)
             location = exchange.location
             if not location:
                 return connection, exchange

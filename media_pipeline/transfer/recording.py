@@ -127,6 +127,24 @@ class Exporter:
             raise Ending(error.reason, str(error)) from None
 
 
+def compared(listed: ListedRecording, row: Row) -> dict[str, bool]:
+    """What was compared about a file whose bytes came, and whether it held: what is not stated is not compared.
+
+    `md5`: ours with the source's. `listed_size`: bytes received with the size in the listing. `announced_size`: bytes
+    received with what the replies announced.
+    """
+    stored, reason = row["status"] == STORED, row.get("reason")
+    found: dict[str, bool] = {}
+    if stored or reason == "md5_mismatch":
+        if row["source_md5"] is not None:
+            found["md5"] = stored and str(row["source_md5"]).lower() == row["md5"]
+        if listed.size_bytes is not None and stored:
+            found["listed_size"] = row["source_size_bytes"] == listed.size_bytes
+    if stored or reason in ("md5_mismatch", "short_body", "bad_range"):
+        found["announced_size"] = reason not in ("short_body", "bad_range")
+    return found
+
+
 def _refuse_without_bytes(media: MediaFile) -> None:
     if media.link is None:  # before the size: a source without a file may well call its size 0
         raise Ending("no_file")

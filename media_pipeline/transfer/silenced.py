@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any, cast
-
-from isal import igzip, isal_zlib
+from typing import Any
 
 from media_pipeline.privacy.silence import CannotSilence, Span, silenced
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.storage.bgzf import BlockCompressor
 from media_pipeline.storage.gzi import INDEX_SUFFIX
 from media_pipeline.storage.ranges import UnreadableError
-from media_pipeline.storage.restore import restored
+from media_pipeline.storage.restore import restored, source_pieces
 
 Row = dict[str, Any]
-
-PIECE_BYTES = 64 * 1024
-_INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)  # isal's stub calls it an instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +37,7 @@ def write_silenced(store: ObjectStore, audio: Row, key: str, spans: Sequence[Spa
         raise UnreadableError("The object is not there any more: run `media-pipeline verify` for its day.")
     blocks, original, changed, size = BlockCompressor(), hashlib.sha256(), hashlib.sha256(), 0
     with file, store.writer(key) as sink:
-        for before, now in silenced(_pieces(file), spans):
+        for before, now in silenced(source_pieces(file), spans):
             original.update(before)
             changed.update(now)
             size += len(now)
@@ -57,15 +51,6 @@ def write_silenced(store: ObjectStore, audio: Row, key: str, spans: Sequence[Spa
     store.put(key + INDEX_SUFFIX, index.encode())
     _read_back(store, key, changed.hexdigest())
     return Copy(key, size, changed.hexdigest())
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    try:
-        with igzip.IGzipFile(fileobj=file, mode="rb") as source:  # type: ignore[no-untyped-call]  # isal's stub
-            while piece := source.read(PIECE_BYTES):
-                yield bytes(piece)
-    except (EOFError, OSError, zlib.error, _INFLATE_ERROR) as error:
-        raise UnreadableError(f"The object cannot be read: {type(error).__name__}.") from None
 
 
 def _read_back(store: ObjectStore, key: str, sha256: str) -> None:

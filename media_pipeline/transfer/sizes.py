@@ -9,7 +9,7 @@ import httpx
 from media_pipeline.genesys.endpoints import MediaHosts
 
 TIMEOUT_SECONDS = 10.0
-_TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)\Z")
+_TOTAL = re.compile(r"bytes (?:\d+-\d+|\*)/(\d{1,18})\Z")
 
 
 class SizeProbe:
@@ -34,6 +34,8 @@ class SizeProbe:
                 if reply.status_code in (httpx.codes.PARTIAL_CONTENT, httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE):
                     return int(stated[1]) if stated else None
                 length = reply.headers.get("Content-Length", "")
-                return int(length) if reply.status_code == httpx.codes.OK and length.isdecimal() else None
+                return (
+                    int(length) if reply.status_code == httpx.codes.OK and re.fullmatch(r"\d{1,18}", length) else None
+                )
         except (httpx.HTTPError, httpx.InvalidURL):
             return None

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from media_pipeline.genesys.pacing import TryAgain, retry_after_seconds
 from media_pipeline.transfer.outcome import Ending
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z", re.IGNORECASE)
-_UNSATISFIED = re.compile(r"bytes \*/(\d+)\Z", re.IGNORECASE)
+_SIZE = r"\d{1,18}"
+"""Longer ones are no size of a file, and from 4,301 digits on Python refuses to read them."""
+_CONTENT_RANGE = re.compile(rf"bytes ({_SIZE})-({_SIZE})/({_SIZE}|\*)\Z", re.IGNORECASE)
+_UNSATISFIED = re.compile(rf"bytes \*/({_SIZE})\Z", re.IGNORECASE)
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
 _DOCUMENT = re.compile(
     rb"\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!doctype|<!--|<html|<error|<head|<body|\{\s*\"|\[\s*[{\"])", re.IGNORECASE
@@ -106,4 +108,4 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
 
 def _length(headers: Mapping[str, str]) -> int | None:
     value = headers.get("Content-Length", "").strip()
-    return int(value) if value.isdecimal() else None
+    return int(value) if re.fullmatch(_SIZE, value) else None

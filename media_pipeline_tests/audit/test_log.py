@@ -8,7 +8,7 @@ import time
 import pytest
 
 from media_pipeline.audit import log as log_module
-from media_pipeline.audit.log import AuditLog
+from media_pipeline.audit.log import AuditLog, correlation_id
 from media_pipeline.storage.local import LocalStore
 
 DAY = dt.date(2026, 11, 20)
@@ -32,12 +32,16 @@ def test_events_carry_time_run_and_a_correlation_id_per_recording(store, tmp_pat
     log.emit("recording_settled", "a", bytes=5, reason=None)
     log.emit("transcript_settled", "a")
     log.emit("recording_settled", "b")
+    log.emit("metadata_parsed", interaction_id="a")
+    log.emit("step_started", step="x")
     log.close()
-    first, second, third = published(store)
+    first, second, third, interaction, step = published(store)
     assert dt.datetime.fromisoformat(first["timestamp"]).utcoffset() == dt.timedelta(0)
     assert (first["event"], first["run_id"], first["date"], first["bytes"]) == ("recording_settled", "run", str(DAY), 5)
     assert "reason" not in first
     assert first["correlation_id"] == second["correlation_id"] != third["correlation_id"]
+    assert interaction["correlation_id"] == correlation_id("run", "a")
+    assert step["correlation_id"] == correlation_id("run", str(DAY))
 
 
 def test_it_is_published_while_the_run_goes_on(store, tmp_path, monkeypatch):

@@ -131,27 +131,31 @@ def test_an_event_knows_whether_the_id_is_its_own():
     assert [(event.last_id, event.has_id) for event in events] == [("6", False), ("7", True), ("7", False)]
 
 
+SMALL = 64 * 1024
+"""A limit of the test's own: tracing a megabyte in small pieces takes long."""
+
+
 @pytest.mark.parametrize(
     "flood",
     [
-        pytest.param([b"data: " + b"x" * 65_530] * 80, id="one line without an end"),
-        pytest.param([b"data: xxxxxxxxxxxxxxxxxx\n" * 2_500] * 80, id="lines without a blank one"),
-        pytest.param([b"data\n" * 13_000] * 90, id="empty lines of data"),
-        pytest.param([b": " + b"x" * 65_530] * 80, id="a comment without an end"),
-        pytest.param([b": x\n" * 16_000] * 20, id="comments without an end"),
-        pytest.param([b"id: " + b"7" * 65_530] * 80, id="an id without an end"),
-        pytest.param([b"x" * 65_536] * 80, id="a name without an end"),
+        pytest.param([b"data: " + b"x" * 65_530] * 40, id="one line without an end"),
+        pytest.param([b"data: xxxxxxxxxxxxxxxxxx\n" * 250] * 40, id="lines without a blank one"),
+        pytest.param([b"data\n" * 2_000] * 40, id="empty lines of data"),
+        pytest.param([b": " + b"x" * 65_530] * 40, id="a comment without an end"),
+        pytest.param([b": x\n" * 2_000] * 20, id="comments without an end"),
+        pytest.param([b"id: " + b"7" * 65_530] * 40, id="an id without an end"),
+        pytest.param([b"x" * 65_536] * 40, id="a name without an end"),
     ],
 )
 def test_a_flood_fills_no_memory_and_what_follows_it_is_read(flood):
-    decoder = EventDecoder("5")
+    decoder = EventDecoder("5", SMALL)
     tracemalloc.start()
     try:
         events = [event for piece in flood for event in decoder.feed(piece)]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 5 * MAX_EVENT_BYTES
+    assert peak < 6 * SMALL
     events += decoder.feed(b"\nid: 6\n\nid: 7\ndata: a\n\n")
     assert (events[-1].data, events[-1].last_id) == ("a", "7")
     lost = [event for event in events if event.data is None]
@@ -275,11 +279,26 @@ def test_a_wait_past_the_end_is_not_begun():
     assert time.monotonic() - started < 5
 
 
-def test_connections_that_bring_nothing_are_further_and_further_apart():
-    _, asked, _ = read([stream(b":\n\n")] * 3, seconds=0.6, quiet=9)
-    waits = [later.at - earlier.at for earlier, later in itertools.pairwise(asked)]
+def test_connections_that_fail_are_further_and_further_apart():
+    with RawServer([status(500)]) as server:
+        with pytest.raises(ServerError):
+            Reader(server.url).read(seconds=0.7)
+        waits = [later.at - earlier.at for earlier, later in itertools.pairwise(server.asked)]
     assert len(waits) <= 7
     assert waits[-1] > 4 * waits[0]
+
+
+def test_a_server_that_closes_when_it_has_no_more_has_no_more():
+    got, asked, listening = read(
+        [stream(A, B), stream(b":\n\n"), stream(), stream(b"retry: 30\n\n")], seconds=9, quiet=9
+    )
+    assert (got, len(asked), listening.ended) == (["a", "b"], 4, "quiet")
+
+
+def test_the_wait_before_a_connection_is_no_quiet_of_the_stream():
+    script = [stream(b"retry: 600\n\n", A), stream(B), stream(0.1, C), *NO_MORE]
+    got, _, listening = read(script, quiet=0.4)
+    assert (got, listening.ended) == (["a", "b", "c"], "stopped")
 
 
 def test_a_refused_token_is_renewed_once():

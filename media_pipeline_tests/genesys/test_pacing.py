@@ -16,7 +16,7 @@ def test_retry_after_is_read_in_its_three_forms():
     assert 8 < retry_after_seconds({"Retry-After": in_ten}) <= 10
     assert retry_after_seconds({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}) == 0
     assert retry_after_seconds({}, "Rate limit exceeded. Retry the request in [42] seconds") == 42
-    for nothing in ({}, {"Retry-After": "soon"}, {"Retry-After": "-1"}):
+    for nothing in ({}, *({"Retry-After": value} for value in ("soon", "-1", f"Mon, 01 Jan {10**20} 00:00:00 GMT"))):
         assert retry_after_seconds(nothing) is None
 
 

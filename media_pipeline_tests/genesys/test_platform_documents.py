@@ -9,6 +9,7 @@ from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.source import ListedRecording
+from media_pipeline_tests.transfer.serving import plain, serving
 
 LINK = "https://bucket.s3.amazonaws.com/t.json?X-Amz-Signature=topsecret"
 EMPTY = b'{"transcripts": []}'
@@ -110,6 +111,29 @@ def test_a_link_that_expired_is_asked_for_once_more(documents):
 def test_other_answers_are_errors_of_their_own(documents, replies, error):
     with pytest.raises(error):
         documents(Api(), *replies).of(recording(), alone=True)
+
+
+def test_a_document_that_was_compressed_and_torn_is_asked_for_again_and_then_given_up():
+    asked = []
+
+    def answer(handler):
+        asked.append(1)
+        plain(handler, 200, b"no gzip", Content_Encoding="gzip")
+
+    with serving(answer) as link:
+        hosts, stats = MediaHosts("http://127.0.0.1"), CallStats()
+        found = Documents(Api({("m", "transcripturl"): {"url": link}}), hosts, stats, Patience(0.001), connections=2)
+        with pytest.raises(ServerError) as broken:
+            found.of(recording(), alone=True)
+        found.close()
+    assert len(asked) == 6
+    assert "secret" not in str(broken.value)
+
+
+def test_a_document_that_trickles_in_is_given_up(documents, monkeypatch):
+    monkeypatch.setattr(platform_documents, "LONGEST_SECONDS", -1.0)
+    with pytest.raises(ServerError, match="too slowly"):
+        documents(Api(), *[EMPTY] * 6).of(recording(), alone=True)
 
 
 def test_a_document_without_end_is_cut_off(documents, monkeypatch):

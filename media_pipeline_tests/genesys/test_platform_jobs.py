@@ -6,11 +6,14 @@ from collections import Counter
 
 import pytest
 
-from media_pipeline.genesys.errors import MalformedReply, ServerError
+from media_pipeline.genesys import platform_conversations
+from media_pipeline.genesys.errors import MalformedReply, NotFound, ServerError
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_conversations import DayConversations
+from media_pipeline.genesys.platform_facts import Conversation
 from media_pipeline.genesys.platform_links import MOST_AHEAD, Links
+from media_pipeline.genesys.platform_listing import Recordings
 from media_pipeline.genesys.platform_polling import Pace, Waiter
 from media_pipeline.genesys.source import ListingTally
 
@@ -198,8 +201,9 @@ def test_many_threads_share_batches():
     assert [len(batch) for batch in batches.submitted] == [100] * 4
 
 
-def test_a_listing_over_the_wall_is_sliced_and_lists_everything_once():
-    """15,000 conversations counted tenfold, all in the day's last minute; each is found by every slice it touches."""
+def test_a_listing_over_the_wall_is_sliced_and_lists_everything_once(monkeypatch):
+    """15,000 conversations, all in the day's last minute; each is found by every slice it touches."""
+    monkeypatch.setattr(platform_conversations, "WALL", 10_000)
     midnight = dt.datetime.combine(DAY, dt.time(), dt.UTC)
     start_of = {f"c{n}": midnight + dt.timedelta(hours=23, minutes=59, milliseconds=n * 4) for n in range(15_000)}
 
@@ -207,10 +211,10 @@ def test_a_listing_over_the_wall_is_sliced_and_lists_everything_once():
         start, end = (dt.datetime.fromisoformat(each) for each in body["interval"].split("/"))
         found = [c for c, at in start_of.items() if start < at + dt.timedelta(seconds=5) and at < end]
         number, size = body["paging"]["pageNumber"], body["paging"]["pageSize"]
-        assert number * size <= 100_000
+        assert number * size <= 10_000
         page = found[(number - 1) * size : number * size]
         shown = [{"conversationId": c, "conversationStart": start_of[c].isoformat()} for c in page]
-        return {"conversations": shown, "totalHits": len(found) * 10}  # as if there were ten times as many
+        return {"conversations": shown, "totalHits": len(found)}
 
     api = Api(availability=lambda *_: {"dataAvailabilityDate": "2026-11-20T12:00:00.000Z"}, query=query)
     tally = ListingTally()
@@ -218,6 +222,28 @@ def test_a_listing_over_the_wall_is_sliced_and_lists_everything_once():
     assert sorted(found) == sorted(start_of)
     assert tally.duplicates > 0
     assert tally.basis == "analytics_query"
+
+
+def near_live(query):
+    return Api(availability=lambda *_: {"dataAvailabilityDate": "2026-11-20T12:00:00.000Z"}, query=query)
+
+
+def test_a_query_that_does_not_count_is_paged_to_its_end():
+    def query(_path, body):
+        number, size = body["paging"]["pageNumber"], body["paging"]["pageSize"]
+        page = range((number - 1) * size, min(number * size, 250))
+        return {"conversations": [{"conversationId": f"c{n}", "conversationStart": f"{DAY}T10:00:00Z"} for n in page]}
+
+    assert len(list(DayConversations(near_live(query), waiter()).of(DAY, ListingTally()))) == 250
+
+
+def test_a_query_that_counts_more_than_it_shows_is_no_complete_day():
+    def query(_path, body):
+        shown = [{"conversationId": "c", "conversationStart": f"{DAY}T10:00:00Z"}]
+        return {"conversations": shown if body["paging"]["pageNumber"] == 1 else [], "totalHits": 101}
+
+    with pytest.raises(ServerError, match="counts 101 conversations and shows 100 at most"):
+        list(DayConversations(near_live(query), waiter()).of(DAY, ListingTally()))
 
 
 def test_a_cursor_that_comes_twice_ends_the_listing_with_an_error():
@@ -249,3 +275,25 @@ def test_conversations_of_other_days_are_counted_and_left():
     tally = ListingTally()
     assert [c.id for c in DayConversations(api, waiter()).of(DAY, tally)] == ["first", "last"]
     assert (tally.other_days, tally.duplicates, tally.malformed) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("known", [[], [{"id": "other", "fileState": "ARCHIVED"}]])
+def test_a_recording_that_a_batch_names_and_metadata_does_not_has_a_row(known):
+    reply = results() | {"results": [{"conversationId": "c", "recordingId": "r", "errorMsg": "An error occurred."}]}
+    api = Api(batch_submit=lambda *_: {"id": "job"}, batch_state=lambda *_: reply, metadata=lambda *_: known)
+    batches, tally = Batches(api, waiter()), ListingTally()
+    conversation = Conversation("c", dt.datetime.combine(DAY, dt.time(), dt.UTC), "call", (), (), ())
+    listing = Recordings(api, batches, Links(batches, waiter(), lambda: 3600.0))
+    found = {each.recording_id: each.file_state for each in listing.of([conversation], tally)}
+    assert found == {"r": "undelivered"} | ({"other": "archived"} if known else {})
+    assert tally.without_recording == 0
+
+
+@pytest.mark.parametrize("lost", ["batch_submit", "batch_state"])
+def test_a_batch_that_is_not_known_does_not_pass_for_recordings_without_files(lost):
+    def unknown(*_):
+        raise NotFound("Genesys Cloud does not know what was asked for.")
+
+    api = Api(**{"batch_submit": lambda *_: {"id": "job"}, "batch_state": lambda *_: results()} | {lost: unknown})
+    with pytest.raises(ServerError, match="was lost"):
+        Links(Batches(api, waiter()), waiter(), lambda: 3600.0).take(("c", "r"), 0)

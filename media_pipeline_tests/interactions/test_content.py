@@ -71,6 +71,12 @@ def test_the_first_bytes_of_a_long_file_are_enough():
             assert (found.format, found.intact) == (name, True)
 
 
+def test_boxes_in_boxes_in_boxes_do_not_break_the_sniffers():
+    nested = b"".join((HEAD_BYTES - 8 * number).to_bytes(4) + b"moov" for number in range(8_000))
+    head = (b"\0\0\0\x10ftypmp42\0\0\0\0" + nested)[:HEAD_BYTES]
+    assert content_of(head, whole=False).format == "mp4"
+
+
 def test_no_bytes_whatever_break_the_sniffers():
     chance = random.Random(4)
     starts = [data[:80] for data, _ in CASES.values()]

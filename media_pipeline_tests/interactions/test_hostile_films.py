@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from media_pipeline.assets.thumbnails import SETTLED_REASONS
 from media_pipeline.interactions import thumbnail
 from media_pipeline.interactions.thumbnail import LIMITS, Limits, NoThumbnail, Thumbnail, thumbnail_of
 from media_pipeline.sandbox import video
@@ -83,16 +84,49 @@ def test_a_film_that_hangs_its_process_is_given_up_in_time(tmp_path, monkeypatch
     assert time.monotonic() - started < 10
 
 
+LIE = """
+import sys
+facts = '{"frame_ms": %s, "source_width": 1, "source_height": 1}'
+sys.stdout.buffer.write(facts.encode() + bytes([10, 255, 216, 255, 217]))
+"""
+
+
 @pytest.mark.parametrize(
-    "code", ["import os; os.abort()", "raise SystemExit(3)", "print('{}')", "print('no json' * 10**6)", "print('[1]')"]
+    "code",
+    [
+        "import os; os.abort()",
+        "raise SystemExit(3)",
+        "print('{}')",
+        "print('no json' * 10**6)",
+        "print('[1]')",
+        "print('[' * 100_000)",
+        *(LIE % number for number in ("Infinity", "1" + "0" * 30, "-1", "true", '"1"')),
+    ],
 )
 def test_a_film_that_ends_its_process_or_makes_it_lie_is_corrupt(tmp_path, monkeypatch, code):
-    child = tmp_path / "child.py"
-    child.write_text(code)
-    monkeypatch.setattr(thumbnail, "CHILD", child)
+    assert outcome_of_child(code, tmp_path, monkeypatch) == "corrupt"
+
+
+def test_a_child_that_tells_the_truth_is_believed(tmp_path, monkeypatch):
+    assert outcome_of_child(LIE % "40", tmp_path, monkeypatch) == "made"
+
+
+def test_a_decoder_that_cannot_be_loaded_says_nothing_of_the_film(tmp_path, monkeypatch):
+    (tmp_path / "av.py").write_text("raise ImportError('libavcodec.so.61: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     film = tmp_path / "film"
     film.write_bytes(video.screen("mp4", 1))
-    assert outcome(film) == "corrupt"
+    assert outcome(film) == "no_decoder"
+    assert "no_decoder" not in SETTLED_REASONS
+
+
+def outcome_of_child(code: str, folder: Path, monkeypatch) -> str:
+    child = folder / "child.py"
+    child.write_text(code)
+    monkeypatch.setattr(thumbnail, "CHILD", child)
+    film = folder / "film"
+    film.write_bytes(video.screen("mp4", 1))
+    return outcome(film)
 
 
 @pytest.mark.parametrize("container", ["mp4", "webm"])

@@ -100,8 +100,9 @@ def test_any_spans_change_what_they_cover_and_nothing_else(kind, channels, spans
     assert copy == bytes(expected)
 
 
-def test_a_file_that_was_written_to_a_pipe_is_silenced_to_its_end():
-    file, offset = wav(PCM, 16, 1, 800, size=0xFFFFFFFF)
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+def test_a_file_that_was_written_to_a_pipe_is_silenced_to_its_end(size):
+    file, offset = wav(PCM, 16, 1, 800, size=size)
     assert copy_of(file, [Span(0, 10_000)])[offset:] == bytes(1600)
 
 

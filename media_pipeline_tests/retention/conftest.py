@@ -30,6 +30,7 @@ from media_pipeline_tests.harness import DAY, Org, settings_for
 
 NO_COPY = Policy(name="voice_message", why="Voice messages live 15 minutes at Genesys Cloud.", keeps_copy=False)
 WITH_COPY = Policy(name="archived", why="What is archived here is not kept there.")
+FIFTEEN = {"minutes": 15, "seconds": 1}
 WAV = b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\x08\0\0" + bytes(2048)
 
 
@@ -47,10 +48,14 @@ def org(_media: RunningSandbox) -> Iterator[Org]:
     _media.restore()
 
 
-@pytest.fixture(params=["local", "s3"])
+IN_BOTH = pytest.mark.parametrize("root", ["local", "s3"], indirect=True)
+
+
+@pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A MEDIA_ROOT on disk and one in S3."""
-    return str(tmp_path / "media") if request.param == "local" else str(request.getfixturevalue("s3_root"))
+    """A MEDIA_ROOT on disk, or in S3 where a test asks for both."""
+    in_s3 = getattr(request, "param", "local") == "s3"
+    return str(request.getfixturevalue("s3_root")) if in_s3 else str(tmp_path / "media")
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 
 from media_pipeline.genesys.errors import AuthenticationError
 from media_pipeline.messaging.retention import Copy, Policy
-from media_pipeline_tests.retention.conftest import NO_COPY, WAV, WITH_COPY
+from media_pipeline_tests.retention.conftest import FIFTEEN, IN_BOTH, NO_COPY, WAV, WITH_COPY
 
 SHA256 = hashlib.sha256(WAV).hexdigest()
-FIFTEEN = {"minutes": 15, "seconds": 1}
 
 
+@IN_BOTH
 def test_an_attachment_gets_a_retention_and_is_deleted_when_it_is_due(bench):
     (media,) = bench.uploaded()
     due = bench.schedule(media, copy=bench.copied(WAV, "uploads/a.wav"), policy=WITH_COPY)
@@ -81,6 +81,7 @@ def test_it_is_never_deleted_within_half_a_minute_of_its_routing(bench):
     assert bench.row(media)["state"] == "deleted"
 
 
+@IN_BOTH
 def test_a_later_deadline_counts_even_while_a_run_is_about_to_delete(bench):
     """The run has taken its entries in; the message is routed before the request goes out."""
     media = bench.uploaded(2)
@@ -233,6 +234,7 @@ def test_a_duration_the_source_refuses_does_not_keep_us_from_deleting(bench):
     assert bench.row(media)["state"] == "deleted"
 
 
+@IN_BOTH
 def test_a_recording_of_the_guides_is_given_a_minute_when_it_is_due(bench):
     recording, data = bench.org.ordinary(1)[0], b"what we have of it"
     bench.schedule(
@@ -281,6 +283,7 @@ def test_a_message_attachment_of_the_published_api_has_its_row_and_no_deletion(p
     assert published.work().outcomes == {}
 
 
+@IN_BOTH
 def test_an_object_of_ours_is_hashed_and_removed_whatever_the_switch_says(bench):
     bench.store.put("uploads/date=2026-01-01/u.png", b"a picture")
     bench.schedule("uploads/date=2026-01-01/u.png", kind="local_object")

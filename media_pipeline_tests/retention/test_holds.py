@@ -7,7 +7,7 @@ import pytest
 
 from media_pipeline.messaging.holds import Holds, UnreadableHold
 from media_pipeline.messaging.retention import Policy
-from media_pipeline_tests.retention.conftest import NO_COPY
+from media_pipeline_tests.retention.conftest import IN_BOTH, NO_COPY
 
 AT_ONCE = Policy(name="at_once", why="It was rejected.", ttl=dt.timedelta(0), keeps_copy=False)
 
@@ -110,6 +110,7 @@ def test_a_hold_takes_back_what_the_source_would_delete_by_itself(bench):
     assert bench.row(media)["certificate"] == "deleted"
 
 
+@IN_BOTH
 def test_a_hold_takes_back_a_recordings_date(published):
     bench = published
     recording = bench.org.ordinary(1)[0]
@@ -152,6 +153,7 @@ def test_what_was_gone_when_the_hold_came_is_told_and_not_kept_in_the_books(benc
     assert "gone when the hold" in tally.problems[0]
 
 
+@IN_BOTH
 def test_a_hold_that_comes_at_the_last_moment_keeps_the_request_back(bench):
     """It is written after the run has chosen, marked and begun; the next request looks first."""
     media = bench.uploaded(6)
@@ -253,6 +255,7 @@ def test_a_hold_that_keeps_nothing_is_refused(tmp_path, given, sentence):
         Holds(LocalStore(tmp_path)).add(**whole)
 
 
+@IN_BOTH
 def test_a_released_hold_keeps_its_story(bench):
     hold = bench.hold("conversation", "c-1")
     bench.release(hold)

@@ -295,6 +295,29 @@ def test_usage_limits_and_deletion_protection(sdk, client, call):
     assert api.post_recordings_deletionprotection(body) == []
 
 
+def test_attributes_of_a_participant_are_merged_and_seen_in_the_conversation(sdk, client, sandbox, call):
+    api, conversation_id = sdk.ConversationsApi(client), call["platform"]["conversation_id"]
+    before = api.get_conversation(conversation_id)
+    assert before.id == conversation_id
+    customer = next(each for each in before.participants if each.purpose == "customer")
+    assert not customer.attributes
+    listed = next(each for each in details(sdk, client) if each.conversation_id == conversation_id)
+    assert {each.participant_id for each in listed.participants} == {each.id for each in before.participants}
+    for attributes in ({"tier": "gold", "case": "1"}, {"case": ""}):
+        body = sdk.ParticipantAttributes()
+        body.attributes = attributes
+        assert api.patch_conversation_participant_attributes(conversation_id, customer.id, body) is None
+        assert client.last_response.status == 202
+    after = next(each for each in api.get_conversation(conversation_id).participants if each.id == customer.id)
+    assert after.attributes == {"tier": "gold", "case": ""}
+    shown = httpx.get(f"{sandbox.url}/_sandbox/annotations").json()
+    assert shown["attributes"] == {conversation_id: {customer.id: {"tier": "gold"}}}
+    assert [each["body"]["attributes"] for each in shown["writes"]] == [{"tier": "gold", "case": "1"}, {"case": ""}]
+    with pytest.raises(sdk.rest.ApiException) as unknown:
+        api.patch_conversation_participant_attributes(conversation_id, "nobody", body)
+    assert unknown.value.status == 404
+
+
 def test_the_client_and_its_role_tell_what_it_may_do(sdk, client, sandbox):
     oauth = sdk.OAuthApi(client).get_oauth_client("sandbox-client")
     assert oauth.authorized_grant_type == "CLIENT-CREDENTIALS"
@@ -337,6 +360,9 @@ def test_the_sdk_reaches_every_published_operation(sdk, client, sandbox, call):
     sdk.OrganizationApi(client).get_organizations_limits_namespaces()
     sdk.TokensApi(client).get_tokens_me()
     sdk.OAuthApi(client).get_oauth_client("sandbox-client")
+    conversations = sdk.ConversationsApi(client)
+    participant = conversations.get_conversation(conversation_id).participants[0]
+    conversations.patch_conversation_participant_attributes(conversation_id, participant.id, {"attributes": {"a": "b"}})
     counted = httpx.get(f"{sandbox.url}/_sandbox/stats").json()["requests"]
     assert set(counted) == {"token", *get_args(PlatformOperation)} - set(S3_OPERATIONS)
     assert all(status < "300" for statuses in counted.values() for status in statuses)

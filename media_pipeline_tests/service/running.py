@@ -24,7 +24,7 @@ from media_pipeline.service.serve import server_config
 from media_pipeline.service.tokens import SCOPES, new_token
 from media_pipeline.settings import Settings
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 FIELDS = {"conversation_id": "c-1", "sender_id": "agent-7"}
 
 

@@ -130,3 +130,12 @@ def test_every_reason_says_what_to_do():
     for reason in REASONS:
         assert Ending(reason).sentence.endswith(".")
         assert Ending(reason, "The connection broke.").sentence.startswith("The connection broke. ")
+
+
+def test_sizes_of_thousands_of_digits_are_no_sizes():
+    endless = "9" * 5_000
+    with pytest.raises(TryAgain) as refused:
+        judged(206, {"Content-Range": f"bytes 0-{endless}/{endless}"}, offset=0, expected=None)
+    assert refused.value.error.reason == "bad_range"
+    with pytest.raises(StartOver):
+        unsatisfied({"Content-Range": f"bytes */{endless}"}, offset=5, expected=None)

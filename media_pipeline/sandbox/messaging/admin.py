@@ -184,7 +184,7 @@ def _true(state: State, each: MessageConversation) -> Entity:
         "start": _iso(each.start),
         "messages": [_message(said) for said in each.said(now)],
         "context": each.context,
-        "attributes": state.messaging.attributes.get(each.id, {}),
+        "attributes": state.annotations.attributes.get(each.id, {}),
     }
 
 

@@ -43,8 +43,6 @@ class Messaging:
             self.settings = settings
             self.log = EventLog()
             self.sending = Sending(self._org, self._clock)
-            self.attributes: dict[str, dict[str, dict[str, str]]] = {}
-            """By conversation and participant."""
             self._live = 0
             self._changes = 0
             self._ordered: list[tuple[dt.datetime, int]] = []

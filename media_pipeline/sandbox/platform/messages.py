@@ -138,12 +138,14 @@ def _recorded(state: State, conversation_id: str) -> Entity | None:
     found = state.conversations.find(conversation_id)
     if found is None:
         return None
-    listed, held = row(state.org, state.conversations, found), state.messaging.attributes.get(conversation_id, {})
+    listed, held = row(state.org, state.conversations, found), state.annotations.attributes.get(conversation_id, {})
     participants = [
         {
             "id": each["participantId"],
             "purpose": each["purpose"],
             "attributes": held.get(each["participantId"], {}),
+            **_span(each["sessions"]),
+            **({"userId": each["userId"]} if "userId" in each else {}),
             **_communications(each["sessions"]),
         }
         for each in listed["participants"]
@@ -158,7 +160,7 @@ def _recorded(state: State, conversation_id: str) -> Entity | None:
 
 
 def _participants(state: State, found: MessageConversation) -> list[Entity]:
-    held = state.messaging.attributes.get(found.id, {})
+    held = state.annotations.attributes.get(found.id, {})
     return [
         {
             "id": found.guest_participant_id,
@@ -175,6 +177,14 @@ def _participants(state: State, found: MessageConversation) -> list[Entity]:
             "queue": {"id": found.queue_id},
         },
     ]
+
+
+def _span(sessions: list[Entity]) -> Entity:
+    segments = [segment for session in sessions for segment in session["segments"]]
+    return {
+        "startTime": min(segment["segmentStart"] for segment in segments),
+        "endTime": max(segment["segmentEnd"] for segment in segments),
+    }
 
 
 def _communications(sessions: list[Entity]) -> dict[str, list[Entity]]:

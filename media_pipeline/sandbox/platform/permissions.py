@@ -13,6 +13,7 @@ from media_pipeline.sandbox.wire import Operation, Reply, refusal
 RECORDING = "recording:recording:view"
 TRANSCRIPT = "speechAndTextAnalytics:data:view"
 CONVERSATION_DETAIL = "analytics:conversationDetail:view"
+COMMUNICATION = "conversation:communication:view"
 VIEWS = (
     RECORDING,
     "recording:recordingSegment:view",
@@ -37,6 +38,7 @@ KNOWN = (
     "recording:recording:viewSensitiveData",
     *DETAILS,
     TRANSCRIPT,
+    COMMUNICATION,
     "recording:settings:editUrlExpiration",
     "recording:deletionProtection:apply",
     "recording:deletionProtection:revoke",

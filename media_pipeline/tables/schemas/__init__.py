@@ -19,8 +19,9 @@ TABLES: dict[str, pa.Schema] = {
     "export_runs": recordings.EXPORT_RUNS,
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
-    "media_retention": retention.MEDIA_RETENTION,
     "conversation_events": messaging.CONVERSATION_EVENTS,
     "voice_messages": messaging.VOICE_MESSAGES,
+    "metadata_annotations": interactions.METADATA_ANNOTATIONS,
+    "media_retention": retention.MEDIA_RETENTION,
 }
 """Every table by name."""

@@ -56,3 +56,26 @@ RECORDING_THUMBNAILS = pa.schema(
         column("source_height", pa.int32(), "Height of the film in pixels."),
     ]
 )
+
+METADATA_ANNOTATIONS = pa.schema(
+    [
+        INTERACTION_ID,
+        column(
+            "annotation_key",
+            pa.string(),
+            "Key of the annotation; file:line of the inbox where the key handed in cannot be one.",
+            required=True,
+        ),
+        column("value", pa.string(), "What is said; null when rejected before it was sent."),
+        column("category", pa.string(), "Category; null when rejected before it was read."),
+        column("origin", pa.string(), "user (handed in) or derived (from the archive).", required=True),
+        column(
+            "payload_sha256",
+            pa.string(),
+            "SHA-256 in hex of the payload that it is part of; null when rejected before it was sent.",
+        ),
+        column("outcome", pa.string(), "sent, unchanged, would_send, rejected, conflict or failed.", required=True),
+        column("reason", pa.string(), "Why the outcome is what it is; null when sent or unchanged."),
+        column("detail", pa.string(), "What happened and what to do, in one sentence; null when sent or unchanged."),
+    ]
+)

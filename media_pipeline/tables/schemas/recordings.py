@@ -167,7 +167,9 @@ EXPORT_RUNS = pa.schema(
         column("file_index", pa.int32(), "With recording_id: which of its files."),
         column("operation", pa.string(), "Set in rows about calls: token, list, media, batch, file and the like."),
         column(
-            "http_status", pa.int32(), "With operation: the reply's status, 0 for none; null in the row of its retries."
+            "http_status",
+            pa.int32(),
+            "With operation: the reply's status, 0 for none; null in the rows of its retries and times.",
         ),
         column("calls", pa.int64(), "Number of calls with this status."),
         column("attempts", pa.int64(), "Requests for the recording's bytes."),
@@ -175,5 +177,10 @@ EXPORT_RUNS = pa.schema(
         column("waited_seconds", pa.float64(), "Seconds waited before those retries."),
         column("bytes_fetched", pa.int64(), "Media bytes received for the recording, thrown-away ones included."),
         column("seconds", pa.float64(), "Time from its first call to its outcome."),
+        column("timed_calls", pa.int64(), "Set in the one row about the operation's times: calls that were timed."),
+        column("errors", pa.int64(), "With timed_calls: how many got a status from 400 on, or no reply."),
+        column("p50_ms", pa.float64(), "Half of the timed calls took no longer; in ms, within 1 %."),
+        column("p95_ms", pa.float64(), "95 of 100 took no longer."),
+        column("p99_ms", pa.float64(), "99 of 100 took no longer."),
     ]
 )

@@ -1,4 +1,4 @@
-"""The service: run it, make its tokens."""
+"""The HTTP service and its tokens: serve, token new."""
 
 from __future__ import annotations
 
