@@ -21,6 +21,10 @@ TORN_PACKETS = 200
 
 def main(arguments: list[str]) -> None:
     """Limit this process, measure, tell."""
+    import av
+    import mutagen.mp3
+
+    assert av and mutagen  # imported before the limits: what Python compiles is written to disk, and must be whole
     path, name, address_bytes, cpu_seconds, most_seconds = arguments
     for limit, value in (
         (resource.RLIMIT_AS, int(address_bytes)),
@@ -36,6 +40,8 @@ def main(arguments: list[str]) -> None:
             facts = decoded(audio, DEMUXERS[name], float(most_seconds)) | {"header_ms": header_ms}
     except MemoryError:
         facts = {"reason": "too_complex"}
+    except Exception:  # a file may break what reads it in any way
+        facts = {"reason": "broken"}
     sys.stdout.write(json.dumps(facts) + "\n")
 
 

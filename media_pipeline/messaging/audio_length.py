@@ -47,7 +47,7 @@ LIMITS = Limits()
 
 
 class MissingDecoder(StorageError):
-    """This installation cannot decode audio."""
+    """This machine cannot decode audio."""
 
 
 def decoder_missing() -> str | None:
@@ -111,6 +111,11 @@ def _measured(path: str, audio_format: str, limits: Limits) -> int:
         child.wait()
     if child.returncode in (-signal.SIGKILL, -signal.SIGXCPU):
         raise NotAudio("timeout", "The file takes too long to be decoded.")
+    if child.returncode > 0:
+        raise MissingDecoder(
+            f"The decoder of voice messages does not work here (exit code {child.returncode}): reinstall the extra "
+            "messaging, or free memory. Nothing was rejected."
+        )
     return _told(said)
 
 

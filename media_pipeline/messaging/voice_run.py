@@ -22,7 +22,7 @@ from media_pipeline.messaging.retention import Ledger
 from media_pipeline.messaging.voice_aside import expire, settle_pair
 from media_pipeline.messaging.voice_intake import Ready, day_of, judged, rejected, unreadable
 from media_pipeline.messaging.voice_sending import Delivery
-from media_pipeline.messaging.voice_state import SENT, WAITING, WOULD_SEND, Progress, States
+from media_pipeline.messaging.voice_state import READY, SENT, WAITING, WOULD_SEND, Progress, States
 from media_pipeline.messaging.voice_table import VoiceTable
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.transfer.parallel import ordered_map
@@ -192,9 +192,9 @@ class VoiceRun:
             sentence = "Its key is that of another message, which had other audio or another conversation."
             task.result = dataclasses.replace(rejected(progress, "key_taken", sentence), message_key=key)
             self._states.put(task.result)
-        elif known is not None:
+        elif known is not None and (ready is not None or known.step != READY):
             task.result = self._delivered(dataclasses.replace(known, name=pair.name), ready)
-        elif settled is not None:
+        elif settled is not None and known is None:
             task.result, task.same = _as_it_was(progress, settled), True
         elif ready is None:
             self._states.put(progress)

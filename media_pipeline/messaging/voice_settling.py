@@ -10,7 +10,7 @@ from media_pipeline.messaging.retention import Ledger, Subject
 from media_pipeline.messaging.voice_aside import bring_back, forget
 from media_pipeline.messaging.voice_run import Emit
 from media_pipeline.messaging.voice_sending import POLICY
-from media_pipeline.messaging.voice_state import FAILED, IN_DOUBT, SENT, WAITING, Progress, States
+from media_pipeline.messaging.voice_state import FAILED, IN_DOUBT, REJECTED, SENT, WAITING, Progress, States
 from media_pipeline.messaging.voice_table import VoiceTable, find
 from media_pipeline.tables.partition import Row, Tables
 
@@ -38,13 +38,11 @@ def settle_as_sent(
 
 def send_again(tables: Tables, inbox: Inbox | None, message_key: str, *, who: str, emit: Emit, now: dt.datetime) -> Row:
     """The guest does not have it: its files go back into the inbox. Raises Unsettleable."""
-    day, row = _open(tables, message_key, (IN_DOUBT, FAILED, WAITING))
+    day, row = _open(tables, message_key, (IN_DOUBT, FAILED, REJECTED, WAITING))
     if inbox is None:
         raise Unsettleable("MEDIA_INBOX is no folder: set it to the folder that the message came from.")
     emit("voice_message_resolved", message_key=message_key, resolution="resend", who=who, before=row["status"])
-    before = IN_DOUBT if row["status"] == WAITING and row["reason"] == "resend_in_doubt" else row["status"]
-    if before == WAITING:
-        before = FAILED
+    before = str(row["reason"]).removeprefix("resend_") if row["status"] == WAITING else row["status"]
     progress = Progress(
         message_key, day, message_key, row["conversation_id"], row["sender_id"], row["received_at"],
         **{name: row[name] for name in ("content_type", "size_bytes", "sha256", "duration_ms", "uploads_lost")},
