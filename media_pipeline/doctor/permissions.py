@@ -20,6 +20,7 @@ SHORT = {
     "dates of deletion (retention sweep)": "retention sweep",
     "files of message guests": "guest files",
     "annotations written back (interactions)": "annotations",
+    "voice messages to guests": "voice messages",
     "deletion of recordings (retention)": "deletion",
     "deletion of media (retention)": "deletion",
     "protection of held conversations": "hold protection",

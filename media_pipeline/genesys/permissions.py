@@ -139,6 +139,13 @@ GUIDE_FEATURES = (
         writes=True,
     ),
     Feature(
+        name="voice messages to guests",
+        operations=("attachment_upload", "message_send"),
+        permissions=("media:upload", "webchat:write", "conversations:write"),
+        without="voice messages are `failed` / `forbidden`",
+        writes=True,
+    ),
+    Feature(
         name="deletion of media (retention)",
         operations=("media_retention", "attachment_delete"),
         permissions=("archivings:export", "media:delete"),

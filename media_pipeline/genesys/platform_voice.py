@@ -39,9 +39,8 @@ BULK = 1_000
 OURS = ("agent", "user", "bot", "workflow", "acd", "api")
 """Purposes of participants on the org's side, those who speak to guests first."""
 CONTENT_PROFILE = (
-    "The org's supported content profile does not let audio out (by default only jpg, png and gif): an administrator "
-    "adds audio/mpeg, audio/wav and audio/ogg to the outbound types of the messaging deployment's supported content "
-    "profile."
+    "Where audio is not let out, an administrator adds audio/mpeg, audio/wav and audio/ogg to the outbound types of "
+    "the messaging deployment's supported content profile."
 )
 
 

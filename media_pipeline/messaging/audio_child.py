@@ -24,7 +24,8 @@ def main(arguments: list[str]) -> None:
     import av
     import mutagen.mp3
 
-    assert av and mutagen  # imported before the limits: what Python compiles is written to disk, and must be whole
+    assert av
+    assert mutagen  # imported before the limits: what Python compiles is written to disk, and must be whole
     path, name, address_bytes, cpu_seconds, most_seconds = arguments
     for limit, value in (
         (resource.RLIMIT_AS, int(address_bytes)),

@@ -1,8 +1,8 @@
 """The table of fault kinds: one small function each, from a stage's value to the value with the fault in it.
 
-Stages, in the order a reply passes them: token · reply (replaces the answer) · answered (after the effect)
-· late, neighbours, ids, paging, page (the listing) · variant (a screen recording's bytes) · checksum, url, name (metadata) · location (of an interaction's
-media) · etag, range (what is asked of a file) · content_range, length, bytes
+Stages, in the order a reply passes them: token · reply (replaces the answer) · answered (after the effect) · late,
+neighbours, ids, paging, page (the listing) · variant (a screen recording's bytes) · checksum, url, name (metadata) ·
+location (of an interaction's media) · etag, range (what is asked of a file) · content_range, length, bytes
 (the file's answer) · delivery. Those of the published API alone are in `platform/fault_kinds`.
 """
 
