@@ -156,10 +156,10 @@ def voice_messages_schedule(job: UnresolvedAssetJobDefinition, start_date: dt.da
             if context.instance.get_runs_count(filters):
                 continue
             # what is only told of is told once; what may be sent is tried again, until it is settled
-            key = None if genesys.allow_write_back else f"voice:{day}:{digest}"
+            which = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}" if genesys.allow_write_back else digest
             requests.append(
                 dg.RunRequest(
-                    run_key=key,
+                    run_key=f"voice:{day}:{which}",
                     partition_key=str(day),
                     asset_selection=[dg.AssetKey("voice_messages")],
                     tags={VOICE_TAG: digest},
