@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-rate bench-throughput kills retention-kills storm voicestorm format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-playback bench-rate bench-throughput kills retention-kills storm voice-storm format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -78,6 +78,10 @@ bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share o
 bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
 	@$(BIN)/python -m benchmarks.platform_listing
 
+# Needs Debian's nginx-light.
+bench-playback: $(VENV)/.installed-dev ## play a recording of 500 MB: first byte beside nginx, 200 listeners who seek (two minutes)
+	@$(BIN)/python -m benchmarks.playback
+
 kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of write-back and 60 of deliveries, then prove it (25 minutes)
 	@$(BIN)/python -m media_pipeline_tests.kills --kills 200
 	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
@@ -86,7 +90,7 @@ kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of 
 storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (ten minutes)
 	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20
 
-voicestorm: $(VENV)/.installed-dev ## 1,000 voice messages a dialect, faults and 40 kill -9 of who sends, then prove it (half an hour)
+voice-storm: $(VENV)/.installed-dev ## 1,000 voice messages a dialect, faults and 40 kill -9 of who sends, then prove it (half an hour)
 	@$(BIN)/python -m media_pipeline_tests.voice_storm --messages 1000 --kills 40 --dialect guide
 	@$(BIN)/python -m media_pipeline_tests.voice_storm --messages 1000 --kills 40 --dialect platform
 

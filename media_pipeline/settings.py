@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
     service_tokens: SecretStr = Field(SecretStr(""), alias="MEDIA_SERVICE_TOKENS")
+    link_key: SecretStr = Field(SecretStr(""), alias="MEDIA_LINK_KEY")
+    listener_requests_per_minute: int = Field(6000, alias="MEDIA_LISTENER_REQUESTS_PER_MINUTE", ge=1)
+    listener_streams: int = Field(256, alias="MEDIA_LISTENER_STREAMS", ge=1)
+
     webhooks: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOKS")
     webhook_key: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOK_KEY")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")

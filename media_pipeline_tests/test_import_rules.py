@@ -18,6 +18,7 @@ PLAIN_ROOMS = [
     "audit",
     "notify",
     "messaging",
+    "playback",
     "sandbox",
 ]
 """In the order in which each may import those before it; the sandbox imports none and is imported by none."""
@@ -27,7 +28,7 @@ REPORTS_MAY_IMPORT = {"reports", "resources", "settings", "storage", "tables", "
 """The second code location: the same tables and store, none of the first one's assets; of genesys only the errors."""
 COMMANDS = ["doctor", "plan", "service"]
 """What single commands do: plain Python on top of all plain rooms, for the command line only."""
-COMMANDS_MAY_IMPORT = {*PLAIN_ROOMS, "connection", "settings"} - {"sandbox"}
+COMMANDS_MAY_IMPORT = {*PLAIN_ROOMS, "connection", "listening", "settings"} - {"sandbox"}
 IMPORT_BUDGET_SECONDS = 1.5
 
 

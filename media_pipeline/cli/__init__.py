@@ -9,7 +9,7 @@ from media_pipeline.cli.callbacks import app as _callbacks
 from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
-from media_pipeline.cli.service import serve, tokens
+from media_pipeline.cli.service import link, serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
 from media_pipeline.cli.voice import app as _voice
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, sandbox, demo):
+for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, link, sandbox, demo):
     app.command()(_command)
 app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")

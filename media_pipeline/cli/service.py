@@ -1,4 +1,4 @@
-"""The HTTP service and its tokens: serve, token new."""
+"""The HTTP service, its tokens and links to what it plays: serve, token new, link."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Where to listen; off loopback only with tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
 ) -> None:
-    """Serve the HTTP API: voice messages in, cleanup, health and metrics. Ends on SIGTERM when requests are done."""
+    """Serve the HTTP API: recordings to play, voice messages in, cleanup, health, metrics. Ends in peace on SIGTERM."""
     try:
         from media_pipeline.service.serve import serve as run
     except ModuleNotFoundError as error:
@@ -24,6 +24,30 @@ def serve(
 
     with explained():
         run(Settings.load(), host, port, lambda sentence: print(sentence, flush=True))
+
+
+def link(
+    recording_id: Annotated[str, typer.Argument(help="The recording's id at Genesys Cloud.", show_default=False)],
+    subject: Annotated[str, typer.Option(help="Who is going to listen; plays are logged with it.", show_default=False)],
+    expires: Annotated[int, typer.Option(help="Seconds it works; a week at most.")] = 900,
+    file: Annotated[int, typer.Option(min=0, help="Of a recording with several files.")] = 0,
+    download: Annotated[bool, typer.Option("--download", help="It may be kept as a file.")] = False,
+    base: Annotated[str, typer.Option(help="Where the service is reached.")] = "http://127.0.0.1:8080",
+) -> None:
+    """Sign a link that plays one recording for one person, through `media-pipeline serve`. Needs MEDIA_LINK_KEY."""
+    from media_pipeline.listening import signed_link
+    from media_pipeline.settings import Settings
+
+    with explained():
+        path = signed_link(
+            Settings.load(),
+            recording_id,
+            subject=subject,
+            seconds=expires,
+            scope="download" if download else "listen",
+            file_index=file,
+        )
+    typer.echo(base.rstrip("/") + path)
 
 
 @tokens.command("new")

@@ -52,6 +52,12 @@ class EventDecoder:
         self._kind = ""
         self._data, self._lines, self._dropped = bytearray(), 0, False
 
+    @property
+    def is_within_event(self) -> bool:
+        """Whether part of an event has come, and its end has not; comments are no part of one."""
+        in_line = bool(self._line) and not self._line.startswith(b":")
+        return in_line or bool(self._lines or self._has_id or self._kind or self._dropped)
+
     def feed(self, piece: bytes) -> Iterator[ServerEvent]:
         """The events that this piece completes."""
         if self._after_cr and piece:

@@ -154,6 +154,8 @@ def _read(
             listening.quiet_since = since = heard_at = time.monotonic()
             if heard_at >= bounds.until:
                 return
+        if decoder.is_within_event:  # slow, not quiet
+            listening.quiet_since = since = heard_at
 
 
 def _check_kind(response: httpx.Response) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from media_pipeline.genesys.errors import ConfigurationError
-from media_pipeline.service import cleanup, health, metrics, page, problems, voice_messages
+from media_pipeline.service import cleanup, health, metrics, page, problems, streams, voice_messages
 from media_pipeline.service.access import check_routes
 from media_pipeline.service.context import Service
 from media_pipeline.service.health import Readiness
@@ -35,9 +35,10 @@ ROUTES: tuple[AddRoutes, ...] = (
     health.add_routes,
     metrics.add_routes,
     page.add_routes,
+    streams.add_routes,
 )
 TITLE = "Media Pipeline service"
-DESCRIPTION = """Voice messages in, local leftovers out, and how the service itself is doing.
+DESCRIPTION = """Recordings to listen to, voice messages in, local leftovers out, and how the service itself is doing.
 
 Send a token as "Authorization: Bearer <token>". Refusals are problem details (RFC 9457) with one sentence in detail."""
 
@@ -87,7 +88,8 @@ async def _on_unusable(_: Request, error: Exception) -> Response:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    await run_in_threadpool(app.state.service.journal.close)
+    for close in (*app.state.service.closing, app.state.service.journal.close):
+        await run_in_threadpool(close)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
@@ -23,6 +24,8 @@ class Service:
 
     settings: Settings
     limits: Limits
+    closing: list[Callable[[], None]] = field(default_factory=list)
+    """What is to be called when no request is under way any more, before the journal is closed."""
 
     @functools.cached_property
     def store(self) -> ObjectStore:

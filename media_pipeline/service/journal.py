@@ -36,6 +36,11 @@ class Journal:
         with self._lock:
             self._today().emit(event, None, **facts)
 
+    def emit_about(self, recording_id: str, event: str, **facts: object) -> None:
+        """Append one event of a recording."""
+        with self._lock:
+            self._today().emit(event, recording_id, **facts)
+
     def close(self) -> None:
         """Publish for the last time; what cannot be published stays in the spool, and a later process publishes it."""
         with self._lock, contextlib.suppress(StorageError):

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from media_pipeline.service.problems import Problem
 
+STREAMS = "/api/stream/"
+"""Below it, recordings are played."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +37,8 @@ class Limits:
     head_bytes: int = 16 * 1024
     idle_seconds: float = 10.0
     """Between two pieces of a body, and for a reader to take what is sent."""
+    listener_seconds: float = 300.0
+    """For somebody who listens to take what is sent: a player that is paused does not."""
     body_seconds: float = 120.0
     keep_alive_seconds: int = 5
     """Between a reply and the next request of a connection."""
@@ -69,7 +73,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        counts = scope["path"] not in self._always
+        path = scope["path"]
+        counts = path not in self._always and not path.startswith(STREAMS)  # those are counted by listener
 
         def settled() -> None:
             nonlocal counts

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from media_pipeline.service.limits import Limits
+from media_pipeline.service.limits import STREAMS, Limits
 
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -43,7 +43,9 @@ def guarded_protocol(limits: Limits) -> type[asyncio.Protocol]:
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            self._reader_timer = self.loop.call_later(limits.idle_seconds, self.transport.abort)
+            listens = str(self.scope["path"]).startswith(STREAMS)
+            seconds = limits.listener_seconds if listens else limits.idle_seconds
+            self._reader_timer = self.loop.call_later(seconds, self.transport.abort)
 
         def resume_writing(self) -> None:
             self._stop_reader_timer()

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from media_pipeline.genesys.errors import ConfigurationError
 
-VOICE_MESSAGES, CLEANUP, MONITOR, DOCS = "voice-messages", "cleanup", "monitor", "docs"
+VOICE_MESSAGES, CLEANUP, MONITOR, DOCS, LISTEN = "voice-messages", "cleanup", "monitor", "docs", "listen"
 SCOPES = {
     VOICE_MESSAGES: "hand in voice messages",
     CLEANUP: "purge local leftovers",
     MONITOR: "readiness and metrics",
     DOCS: "this documentation",
+    LISTEN: "play any recording",
 }
 MIN_TOKEN_CHARACTERS = 32
 """16 random bytes in hex."""

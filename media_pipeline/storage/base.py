@@ -38,6 +38,21 @@ class Small(NamedTuple):
     tag: str
 
 
+class Version(Protocol):
+    """One version of an object, open for reading: what replaces the object meanwhile is never mixed in.
+
+    `stat`: its size and time. Closing it twice is fine.
+    """
+
+    stat: Stat
+
+    def read_range(self, start: int, length: int) -> bytes | None:
+        """The bytes [start, start + length), fewer only at the object's end; None when this version is gone."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 class ObjectWriter(Protocol):
     """An object that appears under its key on commit, whole, or never."""
 
@@ -95,6 +110,9 @@ class ObjectStore(Protocol):
 
         Raises ValueError unless start >= 0 and length >= 1.
         """
+
+    def version(self, key: str) -> Version | None:
+        """The object as it is now, to be closed; None when there is no such object."""
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         """Keys below a prefix that ends in `/`, with their sizes in bytes; `suffix` picks those that end so."""

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO
 
 from media_pipeline.storage.base import (
@@ -27,6 +28,7 @@ from media_pipeline.storage.base import (
     Stat,
     StorageError,
     StorageUnavailable,
+    Version,
     checked_key,
     checked_range,
 )
@@ -140,9 +142,20 @@ class LocalStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StorageError(
-                f"MEDIA_ROOT={self.root} cannot be read ({error.strerror}): correct its permissions or check its disk."
-            ) from error
+            raise _unreadable(self.root, error) from error
+
+    def version(self, key: str) -> Version | None:
+        try:
+            handle = os.open(f"{self.url}/{checked_key(key)}", os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unreadable(self.root, error) from error
+        facts = os.fstat(handle)
+        if not S_ISREG(facts.st_mode):
+            os.close(handle)
+            return None
+        return _OpenFile(self.root, handle, Stat(facts.st_size, facts.st_mtime))
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
@@ -235,6 +248,32 @@ class LocalStore:
             with suppress(FileNotFoundError):
                 if _writer_is_dead(leftover.name) or leftover.stat().st_mtime < limit:
                     leftover.unlink()
+
+
+class _OpenFile:
+    """A version as an open file, which keeps its bytes when its name is given to another one."""
+
+    def __init__(self, root: Path, handle: int, stat: Stat) -> None:
+        self.stat = stat
+        self._root = root
+        self._handle: int | None = handle
+
+    def read_range(self, start: int, length: int) -> bytes | None:
+        checked_range(start, length)
+        if self._handle is None:
+            raise ValueError("The version was closed.")
+        try:
+            return _read_at(self._handle, start, length)
+        except OSError as error:
+            raise _unreadable(self._root, error) from error
+
+    def close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _FileWriter:
@@ -330,6 +369,12 @@ class _explained:  # used as a function; a generator's context costs four times 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, OSError):
             raise _sentence(self._root, error) from error
+
+
+def _unreadable(root: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"MEDIA_ROOT={root} cannot be read ({error.strerror}): correct its permissions or check its disk."
+    )
 
 
 def _sentence(root: Path, error: OSError) -> StorageError:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-from media_pipeline.storage.base import SMALL_BYTES, Small, Stat, StorageError, checked_key, checked_range
+from media_pipeline.storage.base import SMALL_BYTES, Small, Stat, StorageError, Version, checked_key, checked_range
 from media_pipeline.storage.s3_client import is_aws
 from media_pipeline.storage.s3_errors import code_of, explained, is_missing
 from media_pipeline.storage.s3_stale import abort_stale
@@ -123,6 +123,9 @@ class S3Store:
         return found
 
     def read_range(self, key: str, start: int, length: int) -> bytes | None:
+        return self._ranged(key, start, length)
+
+    def _ranged(self, key: str, start: int, length: int, **options: str) -> bytes | None:
         checked_range(start, length)
 
         def read(reply: dict[str, Any]) -> bytes:
@@ -133,9 +136,26 @@ class S3Store:
             return data
 
         try:
-            return self._read(self._full(key), read, Range=f"bytes={start}-{start + length - 1}")
+            return self._read(self._full(key), read, Range=f"bytes={start}-{start + length - 1}", **options)
         except _EndsBefore:
             return b""
+
+    def version(self, key: str) -> Version | None:
+        from botocore.exceptions import ClientError
+
+        full_key = self._full(key)
+        with self._explained():
+            try:
+                head = self._client.head_object(Bucket=self._bucket, Key=full_key)
+            except ClientError as error:
+                if is_missing(error):
+                    return None
+                raise
+        return _TaggedObject(self, key, head["ETag"], Stat(head["ContentLength"], head["LastModified"].timestamp()))
+
+    def read_tagged(self, key: str, tag: str, start: int, length: int) -> bytes | None:
+        """As `read_range`; None too when the object has another ETag."""
+        return self._ranged(key, start, length, IfMatch=tag)
 
     def sizes(self, prefix: str, suffix: str = "") -> dict[str, int]:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
@@ -180,6 +200,8 @@ class S3Store:
                     reply = self._client.get_object(Bucket=self._bucket, Key=full_key, **options)
                 except ClientError as error:
                     if is_missing(error):
+                        return None
+                    if "IfMatch" in options and code_of(error) in ("PreconditionFailed", "412"):
                         return None
                     if code_of(error) in ("InvalidRange", "416"):  # the object ends before the range begins
                         raise _EndsBefore from None
@@ -232,6 +254,20 @@ class S3Store:
 
 class _EndsBefore(Exception):
     """The object ends before the range begins."""
+
+
+class _TaggedObject:
+    """A version as an object's ETag: the server is told it with each request."""
+
+    def __init__(self, store: S3Store, key: str, tag: str, stat: Stat) -> None:
+        self.stat = stat
+        self._store, self._key, self._tag = store, key, tag
+
+    def read_range(self, start: int, length: int) -> bytes | None:
+        return self._store.read_tagged(self._key, self._tag, start, length)
+
+    def close(self) -> None:
+        pass
 
 
 class _UploadWriter:

@@ -14,6 +14,7 @@ import struct
 import threading
 import urllib.request
 from collections import defaultdict
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -38,9 +39,9 @@ class _Origin(NamedTuple):
 class Connection:
     """A connection to one host with a buffer of its own; serves one request at a time."""
 
-    def __init__(self, origin: _Origin, tls: ssl.SSLContext) -> None:
+    def __init__(self, origin: _Origin, tls: ssl.SSLContext, buffer_bytes: int = BUFFER_BYTES) -> None:
         self.origin = origin
-        self.buffer = memoryview(bytearray(BUFFER_BYTES))
+        self.buffer = memoryview(bytearray(buffer_bytes))
         self._http = _connection(origin, tls)
         self._sock: socket.socket | None = None
         host = f"[{origin.host}]" if ":" in origin.host else origin.host.encode("idna").decode()
@@ -69,6 +70,13 @@ class Connection:
         poll.register(self._sock, select.POLLIN)  # type: ignore[arg-type]  # it was used
         return not poll.poll(0)
 
+    def interrupt(self) -> None:
+        """End whatever another thread is waiting for here; it still has to close the connection."""
+        sock = self._sock
+        if sock is not None:
+            with suppress(OSError):  # it may be closed already
+                sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close it; nothing may be asked any more."""
         self._http.close()
@@ -88,7 +96,8 @@ class Connection:
 class Connections:
     """A pool that holds as many connections as there were requests at once; safe to use from threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
+        self._buffer_bytes = buffer_bytes
         self._tls = ssl.create_default_context()
         self._idle: defaultdict[_Origin, list[Connection]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -106,7 +115,7 @@ class Connections:
             if connection.is_fresh():
                 return connection, target
             connection.close()
-        return Connection(origin, self._tls), target
+        return Connection(origin, self._tls, self._buffer_bytes), target
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose last reply is drained for the next request."""

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats
-from media_pipeline.transfer.connections import Connection, Connections
+from media_pipeline.transfer.connections import BUFFER_BYTES, Connection, Connections
 from media_pipeline.transfer.exchange import Broken, Exchange
 from media_pipeline.transfer.outcome import Ending
 
@@ -23,6 +23,7 @@ class Reply:
     """A reply whose body is read piece by piece into its connection's buffer."""
 
     def __init__(self, connection: Connection, exchange: Exchange) -> None:
+        self._connection = connection
         self._view = connection.buffer
         self._exchange = exchange
         self._filled = 0
@@ -58,6 +59,10 @@ class Reply:
         if broken:
             raise broken
 
+    def interrupt(self) -> None:
+        """Let a thread that waits for the body here go on at once, as if the connection had broken."""
+        self._connection.interrupt()
+
     def _fill(self) -> int:
         count = self._exchange.read_into(self._view[self._filled :])
         self._filled += count
@@ -67,10 +72,11 @@ class Reply:
 class MediaHttp:
     """Pooled connections to the hosts of download links; safe to use from threads."""
 
-    def __init__(self, hosts: MediaHosts, stats: CallStats) -> None:
+    def __init__(self, hosts: MediaHosts, stats: CallStats, buffer_bytes: int = BUFFER_BYTES) -> None:
+        """`buffer_bytes`: what each connection holds, and so the largest piece it gives."""
         self._hosts = hosts
         self._stats = stats
-        self._connections = Connections()
+        self._connections = Connections(buffer_bytes)
 
     def close(self) -> None:
         """Close all connections."""

@@ -26,7 +26,7 @@ class Api:
     def __init__(self, **answers):
         self.answers, self.calls = answers, Counter()
 
-    def call(self, operation, method, path, *, permission, body=None, accepted=(200,), decode=None):
+    def call(self, operation, method, path, *, permission, body=None, accepted=(200,), decode=None, patience=None):
         self.calls[operation] += 1
         return self.answers[operation](path, body)
 

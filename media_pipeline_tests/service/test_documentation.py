@@ -58,7 +58,7 @@ def test_the_example_of_a_pair_is_one(tmp_path):
 def test_routes_scopes_and_limits_stand_as_they_are(service):
     for route in service.app.routes:
         (method,) = route.methods
-        assert f"`{method} {route.path}`" in SECTION
+        assert f"`{method} {route.path.replace(':path', '')}`" in SECTION
     for scope in SCOPES:
         assert f"| `{scope}` |" in SECTION
         assert scope in (ROOT / ".env.example").read_text()

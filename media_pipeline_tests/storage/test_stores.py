@@ -147,3 +147,18 @@ def test_one_of_eight_racers_replaces_and_no_step_is_lost(fair):
 
     race(count)
     assert fair.get_small("leases/count").data == b"%d" % RACERS
+
+
+def test_a_version_is_read_in_ranges_and_never_mixed_with_what_replaces_it(store):
+    store.put("audio/x.gz", b"0123456789")
+    version = store.version("audio/x.gz")
+    assert version.stat.size == 10
+    assert abs(version.stat.modified - dict(store.stats("audio/"))["audio/x.gz"].modified) < 1
+    assert version.read_range(3, 4) == b"3456"
+    assert version.read_range(8, 100) == b"89"
+    store.put("audio/x.gz", b"abcdefghijk")
+    assert version.read_range(0, 4) in (b"0123", None)
+    version.close()
+    version.close()
+    assert store.version("audio/missing.gz") is None
+    assert store.version("audio") is None

@@ -18,6 +18,10 @@ def serving(answer: Answer) -> Iterator[str]:
         def do_GET(self) -> None:
             answer(self)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            answer(self)
+
         def log_message(self, *_: object) -> None:
             pass
 
