@@ -22,7 +22,7 @@ from media_pipeline.messaging.retention import Ledger
 from media_pipeline.messaging.voice_aside import expire, settle_pair
 from media_pipeline.messaging.voice_intake import Ready, day_of, judged, rejected, unreadable
 from media_pipeline.messaging.voice_sending import Delivery
-from media_pipeline.messaging.voice_state import READY, SENT, WAITING, WOULD_SEND, Progress, States
+from media_pipeline.messaging.voice_state import DONE, READY, WAITING, WOULD_SEND, Progress, States
 from media_pipeline.messaging.voice_table import VoiceTable
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.transfer.parallel import ordered_map
@@ -270,5 +270,4 @@ def _same(before: Row, progress: Progress) -> bool:
 
 def _as_it_was(progress: Progress, row: Row) -> Progress:
     """A message that was settled before and is here again."""
-    status = SENT if row["status"] == SENT else row["status"]
-    return dataclasses.replace(progress, step="done", status=status, reason=row["reason"])
+    return dataclasses.replace(progress, step=DONE, status=row["status"], reason=row["reason"])
