@@ -21,6 +21,7 @@ from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
+from media_pipeline.assets.voice_messages import voice_messages_asset
 from media_pipeline.checks.guest_files_before_expiry import guest_files_before_expiry_check
 from media_pipeline.jobs import (
     daily_export_job,
@@ -45,6 +46,7 @@ from media_pipeline.schedules import (
     retention_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
+    voice_messages_schedule,
 )
 from media_pipeline.sensors.archive_callbacks import archive_callbacks_sensor
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
@@ -91,6 +93,7 @@ def build_definitions(
             conversation_events_asset(),
             guest_uploads_asset(messaging_partitions(settings.start_date), retry),
             media_retention_asset(),
+            voice_messages_asset(settings.start_date),
         ],
         asset_checks=[guest_files_before_expiry_check()],
         jobs=[job, interactions, relist, verify, sweep, drain, messaging, retention],
@@ -101,6 +104,7 @@ def build_definitions(
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
             drain_schedule(drain),
+            voice_messages_schedule(messaging, settings.start_date),
             retention_schedule(retention),
         ],
         sensors=[

@@ -12,6 +12,7 @@ from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.service import link, serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
 from media_pipeline.cli.uploads import share
+from media_pipeline.cli.voice import app as _voice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,3 +26,4 @@ for _command in _commands:
 app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")
 app.add_typer(_hold, name="hold")
+app.add_typer(_voice, name="voice")

@@ -21,6 +21,7 @@ SHORT = {
     "files of message guests": "guest files",
     "context of guest files": "guest context",
     "annotations written back (interactions)": "annotations",
+    "voice messages to guests": "voice messages",
     "deletion of recordings (retention)": "deletion",
     "deletion of media (retention)": "deletion",
     "protection of held conversations": "hold protection",

@@ -16,6 +16,7 @@ from media_pipeline.genesys.guide_annotations import put_metadata
 from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.guide_guest_files import guest_file_bytes, put_context
+from media_pipeline.genesys.guide_voice import GuideVoices
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
@@ -34,6 +35,7 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
+    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, items, milliseconds, number, path_segment, text, time
@@ -61,6 +63,7 @@ class GuideSource(GuideDeletion):
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
         self._events = GuideEvents(transport)
+        self.voices: VoiceTarget = GuideVoices(transport)
 
     def close(self) -> None:
         """Release connections."""

@@ -69,7 +69,7 @@ FEATURES = (
     ),
     Feature(
         name="files of message guests",
-        operations=("message_conversation", "message_details"),
+        operations=("message_conversation", "message_details", "message_media"),
         permissions=("conversation:message:view", "conversation:webmessaging:view"),
         needs="any",
         without="no file that a guest sends is noticed or fetched",
@@ -100,6 +100,14 @@ FEATURES = (
         operations=("protection",),
         permissions=("recording:deletionProtection:apply", "recording:deletionProtection:revoke"),
         without="a hold keeps us from deleting, and nobody else",
+        writes=True,
+    ),
+    Feature(
+        name="voice messages to guests",
+        operations=("message_media_upload", "message_create"),
+        permissions=("conversation:message:create", "conversation:webmessaging:create"),
+        needs="any",
+        without="voice messages are `failed` / `forbidden`",
         writes=True,
     ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
@@ -148,6 +156,13 @@ GUIDE_FEATURES = (
         operations=("context",),
         permissions=("conversation:write",),
         without="files of guests are stored, and their `context` is `failed`",
+        writes=True,
+    ),
+    Feature(
+        name="voice messages to guests",
+        operations=("attachment_upload", "message_send"),
+        permissions=("media:upload", "webchat:write", "conversations:write"),
+        without="voice messages are `failed` / `forbidden`",
         writes=True,
     ),
     Feature(

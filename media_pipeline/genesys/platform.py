@@ -27,6 +27,7 @@ from media_pipeline.genesys.platform_messages import PlatformMessages
 from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
+from media_pipeline.genesys.platform_voice import PlatformVoices
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
@@ -45,6 +46,7 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
+    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import items, number, text
@@ -82,11 +84,14 @@ class PlatformSource(PlatformDeletion):
         self._attributes = ParticipantAttributes(api)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
         self._messages = PlatformMessages(api)
+        self._voices = PlatformVoices(api, hosts, stats, connections=connections)
+        self.voices: VoiceTarget = self._voices
 
     def close(self) -> None:
         """Release connections and wake whoever waits."""
         self._waiter.close()
         self._documents.close()
+        self._voices.close()
         self._api.close()
 
     def storage_use(self) -> StorageUse:

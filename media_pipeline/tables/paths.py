@@ -85,6 +85,15 @@ RETENTION_DAYS = "retention/days.json"
 RETENTION_LEASE = "leases/retention.json"
 
 
+VOICE_STATES = "voice/"
+"""How far each voice message that is on its way has come."""
+
+
+def voice_state_key(message_key: str) -> str:
+    """The object that says how far a voice message has come."""
+    return f"{VOICE_STATES}{safe_name(message_key)}.json"
+
+
 def written_back_key(what: str, day: dt.date) -> str:
     """What is known of an org's copy of what we wrote back."""
     return f"write_back/date={day}/{what}.jsonl"

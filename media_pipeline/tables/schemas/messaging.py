@@ -57,3 +57,38 @@ GUEST_UPLOADS = pa.schema(
         column("expires_at", UTC_MS, "24 h after its message; null where the source gives no time (guide)."),
     ]
 )
+
+VOICE_MESSAGES = pa.schema(
+    [
+        column(
+            "message_key",
+            pa.string(),
+            "Key of the message: the one its sender stated, else made of its name, people and bytes.",
+            required=True,
+        ),
+        column("conversation_id", pa.string(), "Conversation it is for; null where nothing readable says so."),
+        column("sender_id", pa.string(), "In whose name it is sent; null where nothing readable says so."),
+        column("received_at", UTC_MS, "When it was received; its UTC day is the table's day."),
+        column("content_type", pa.string(), "Media type by content; null for what is not MP3, WAV or Ogg."),
+        column("size_bytes", pa.int64(), "Size of the audio in bytes."),
+        column("sha256", pa.string(), "SHA-256 of the audio in hex; null when it was not read."),
+        column("duration_ms", pa.int64(), "How long it plays, measured; null when it was not measured."),
+        column("status", pa.string(), "sent, in_doubt, failed, rejected, would_send or waiting.", required=True),
+        column("reason", pa.string(), "Why it has this status; null when it was simply sent."),
+        column("detail", pa.string(), "The reason as a sentence: what is wrong and what to do."),
+        column("media_id", pa.string(), "Id of the last upload at Genesys Cloud; null before the first."),
+        column("message_id", pa.string(), "Id of the message to the guest; null where none was told."),
+        column(
+            "transcript_message_id",
+            pa.string(),
+            "Id of the transcript's own message (platform); null where it travels with the audio (guide).",
+        ),
+        column("attempts", pa.int32(), "How many runs took it up.", required=True),
+        column(
+            "uploads_lost",
+            pa.int32(),
+            "Uploads whose answer never came: Genesys Cloud may keep such a file, and nobody knows its id.",
+            required=True,
+        ),
+    ]
+)
