@@ -18,6 +18,7 @@ from operator import itemgetter
 
 from media_pipeline.genesys.messaging_source import ConversationEvent, EventTally, MessagingSource
 from media_pipeline.messaging.cursor import EventCursor
+from media_pipeline.messaging.shown_names import masked
 from media_pipeline.tables.partition import Row, Tables
 
 TABLE = "conversation_events"
@@ -184,7 +185,7 @@ def row_of(event: ConversationEvent) -> Row:
         # the table keeps milliseconds: the same message read again must compare equal
         "sent_at": sent_at and sent_at.replace(microsecond=sent_at.microsecond // 1000 * 1000),
         "file_id": event.file_id,
-        "file_name": event.file_name,
+        "file_name": None if event.file_name is None else masked(event.file_name),
         "declared_type": event.declared_type,
         "size_bytes": event.size_bytes,
         "source_sha256": event.sha256,

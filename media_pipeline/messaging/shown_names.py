@@ -14,6 +14,8 @@ from media_pipeline.privacy import detect
 MOST_CHARACTERS = 255
 """Of a name that is accepted: as many as file systems take."""
 SHOWN_CHARACTERS = 200
+_ENDING = re.compile(r"\.(?:png|jpe?g|pdf)\s*$", re.IGNORECASE)
+"""Says what a file claims to be, and is no part of an e-mail address before it."""
 _SEPARATORS = re.compile(r"[/\\\0]")
 _HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Categories of characters that are invisible, steer the direction of text, end lines, or are none."""
@@ -31,23 +33,28 @@ def is_hostile(name: str) -> bool:
     )
 
 
+def masked(name: str) -> str:
+    """The name with personal data as its type; nothing else is changed, hostile characters stay as they are.
+
+    Names join words with underscores, hyphens and dots where people would write spaces.
+    """
+    ending = _ENDING.search(name)
+    end = len(name) if ending is None else ending.start()
+    stem, rest = name[:end], name[end:]
+    found = {(one.start, one.end): one.type for text in (stem, stem.replace("_", " ")) for one in detect(text)}
+    for (start, stop), kind in sorted(found.items(), reverse=True):
+        if stop <= end:
+            stem, end = f"{stem[:start]}[{kind}]{stem[stop:]}", start
+    return stem + rest
+
+
 def shown(name: str | None) -> str | None:
     """The name on one line, harmful characters as escapes, personal data as their type, at most 200 characters."""
     if name is None:
         return None
     begun = name[: 4 * SHOWN_CHARACTERS]
-    escaped = "".join(_escaped(character) if _is_harmful(character) else character for character in _masked(begun))
+    escaped = "".join(_escaped(character) if _is_harmful(character) else character for character in masked(begun))
     return escaped if len(escaped) <= SHOWN_CHARACTERS else escaped[: SHOWN_CHARACTERS - 1] + "…"
-
-
-def _masked(name: str) -> str:
-    """Names join words with underscores, hyphens and dots where people would write spaces."""
-    found = {(one.start, one.end): one.type for text in (name, name.replace("_", " ")) for one in detect(text)}
-    end = len(name)
-    for (start, stop), kind in sorted(found.items(), reverse=True):
-        if stop <= end:
-            name, end = f"{name[:start]}[{kind}]{name[stop:]}", start
-    return name
 
 
 def _is_harmful(character: str) -> bool:

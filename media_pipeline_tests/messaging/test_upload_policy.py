@@ -10,7 +10,7 @@ import av
 import pytest
 
 from media_pipeline.messaging.file_types import Unfit
-from media_pipeline.messaging.shown_names import SHOWN_CHARACTERS, shown
+from media_pipeline.messaging.shown_names import SHOWN_CHARACTERS, masked, shown
 from media_pipeline.messaging.upload_policy import MAX_BYTES, check_content, check_declared
 from media_pipeline.sandbox.messaging.samples import jpeg, pdf, png
 
@@ -204,3 +204,17 @@ def test_what_phones_add_to_their_pictures_is_kept_where_the_picture_announces_i
     assert judged(JPEG + bytes(512), None, "image/jpeg") == "image/jpeg"
     assert refused(JPEG + JPEG, None, "image/jpeg") == "polyglot"
     assert refused(announced + JPEG + b"MotionPhoto_Data", None, "image/jpeg") == "polyglot"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("john.doe@example.com.pdf", "[EMAIL_ADDRESS].pdf"),
+        ("scan_415-555-2671.PNG", "scan_[PHONE_NUMBER].PNG"),
+        ("jane@example.com", "[EMAIL_ADDRESS]"),
+        ("a/../b\u202efdp.png", "a/../b\u202efdp.png"),
+        ("holiday 2026-11-20.jpg", "holiday 2026-11-20.jpg"),
+    ],
+)
+def test_a_noticed_name_loses_personal_data_and_nothing_else(name, expected):
+    assert masked(name) == expected
