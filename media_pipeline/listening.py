@@ -78,9 +78,19 @@ def link_keys(settings: Settings) -> LinkKeys:
 
 
 def signed_link(
-    settings: Settings, recording_id: str, *, subject: str, seconds: int, scope: Scope = "listen", file_index: int = 0, page: bool = False
+    settings: Settings,
+    recording_id: str,
+    *,
+    subject: str,
+    seconds: int,
+    scope: Scope = "listen",
+    file_index: int = 0,
+    page: bool = False,
 ) -> str:
-    """Path and query that play a file of a recording for so long, or show its page; raises ConfigurationError and ValueError."""
+    """Path and query that play a file of a recording for so long, or show its page.
+
+    Raises ConfigurationError and ValueError.
+    """
     if not 1 <= seconds <= MAX_SECONDS:
         raise ValueError(f"A link lives 1 to {MAX_SECONDS} seconds, not {seconds}.")
     keys = link_keys(settings)
@@ -93,9 +103,7 @@ def signed_link(
 def signed(keys: LinkKeys, recording_id: str, *, subject: str, seconds: int, scope: Scope, file_index: int) -> str:
     """A link's token that works for so long; raises ValueError."""
     expires = int(time.time()) + seconds
-    claims = Claims(
-        recording_id=recording_id, file_index=file_index, subject=subject, expires=expires, scope=scope
-    )
+    claims = Claims(recording_id=recording_id, file_index=file_index, subject=subject, expires=expires, scope=scope)
     return keys.sign(claims)
 
 

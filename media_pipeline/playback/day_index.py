@@ -55,10 +55,12 @@ class Built:
 
 def sources_of(tables: Tables, day: dt.date) -> dict[str, Stat]:
     """Which versions of the day's tables there are now."""
-    found = {}
+    found: dict[str, Stat] = {}
     for table in SOURCES:
         key = table_key(table, day)
-        found |= {table: stat for name, stat in tables.store.stats(key.rpartition("/")[0] + "/") if name == key}
+        for name, stat in tables.store.stats(key.rpartition("/")[0] + "/"):
+            if name == key:
+                found[table] = stat
     return found
 
 

@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from media_pipeline.playback.day_index import VERSION, build_index, sources_of
 from media_pipeline.storage.base import Stat
@@ -114,7 +115,7 @@ class Days:
         return path
 
 
-def _about(file: Path) -> dict[str, object] | None:  # type: ignore[type-arg]
+def _about(file: Path) -> dict[str, Any] | None:
     """What an index says of itself; None for one of another version, or a damaged one."""
     try:
         with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:

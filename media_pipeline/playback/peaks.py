@@ -1,7 +1,7 @@
 """Waveforms: the loudest sample of each stretch of time, by channel, in bounded memory however long the recording.
 
-Stored as JSON under `waveforms/`: version, sha256 of the source it was made of, seconds, reason (why there is none), and
-channels: each a string of base64, a byte per stretch, 255 at full scale; stretches are equally long but for the last.
+Stored as JSON under `waveforms/`: version, sha256 of the source it was made of, seconds, reason (why there is none),
+and channels: each a string of base64, a byte per stretch, 255 at full scale; all stretches but the last are equal.
 """
 
 from __future__ import annotations

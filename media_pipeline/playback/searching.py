@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from media_pipeline.playback.day_index import MARK, SEGMENT_BITS, UNMARK
 
@@ -22,6 +23,10 @@ SEARCH_SECONDS = 5.0
 """Longer than this nobody waits, and no page holds a core."""
 _PHRASE = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _STEPS = 20_000
+_COLUMNS = (
+    "id, recording_id, file_index, conversation_id, started_ms, seconds, media_type, format, status, reason, "
+    "agents, queues, segments, redacted"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,7 @@ def find(connection: sqlite3.Connection, wanted: Wanted) -> Found:
     pages = max(1, -(-total // PAGE_CALLS))
     page = min(max(1, wanted.page), pages)
     rows = connection.execute(
-        "SELECT id, recording_id, file_index, conversation_id, started_ms, seconds, media_type, format, status, "  # noqa: S608
-        f"reason, agents, queues, segments, redacted FROM calls {where} ORDER BY started_ms, id LIMIT ? OFFSET ?",
+        f"SELECT {_COLUMNS} FROM calls {where} ORDER BY started_ms, id LIMIT ? OFFSET ?",  # noqa: S608
         (*values, PAGE_CALLS, (page - 1) * PAGE_CALLS),
     ).fetchall()
     outcomes = dict(connection.execute("SELECT status, count(*) FROM calls GROUP BY status ORDER BY 2 DESC, 1"))
@@ -151,15 +155,24 @@ def _conditions(wanted: Wanted, terms: list[str]) -> tuple[list[str], list[objec
     return conditions, values
 
 
-def _call(connection: sqlite3.Connection, row: tuple[object, ...], terms: list[str]) -> Call:
-    number, *facts, agents, queues, segments, redacted = row
+def _call(connection: sqlite3.Connection, row: tuple[Any, ...], terms: list[str]) -> Call:
+    number, recording_id, file_index, conversation_id, started, seconds, media_type, form, status, reason = row[:10]
+    agents, queues, segments, redacted = row[10:]
     return Call(
-        *facts,  # type: ignore[arg-type]  # SQLite's columns have the types of the schema
-        tuple(str(agents).split()),
-        tuple(str(queues).split()),
-        segments,  # type: ignore[arg-type]
-        redacted,  # type: ignore[arg-type]
-        _places(connection, int(str(number)), terms) if terms else (),
+        recording_id=recording_id,
+        file_index=file_index,
+        conversation_id=conversation_id,
+        started_ms=started,
+        seconds=seconds,
+        media_type=media_type,
+        format=form,
+        status=status,
+        reason=reason,
+        agents=tuple(agents.split()),
+        queues=tuple(queues.split()),
+        segments=segments,
+        redacted=redacted,
+        places=_places(connection, number, terms) if terms else (),
     )
 
 
