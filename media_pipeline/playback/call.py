@@ -21,8 +21,8 @@ JOINED_MS = 250
 _REDACTED = re.compile(r"\[([A-Z][A-Z_]{2,40})\]")
 _INVENTORY = ["started_at", "duration_seconds", "media_type", "format", "agent_ids", "queue_ids", "file_index"]
 _SEGMENTS = ["start_ms", "end_ms", "speaker", "channel", "participant_purpose", "text", "confidence", "pii_redacted"]
-_SIDES = {"external": "Customer", "internal": "Agent", "unknown": "Unknown speaker"}
-_OWN_COLOURS = {"Customer": 0, "Agent": 1, "Unknown speaker": 2}
+_SIDES = {"external": "Customer", "internal": "Agent", "unknown": "Unknown"}
+_OWN_COLOURS = {"Customer": 0, "Agent": 1, "Unknown": 2}
 _PURPOSES = {"ivr": "IVR", "acd": "ACD", "api": "API"}
 
 
