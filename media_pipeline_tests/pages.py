@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from media_pipeline_tests.dagster_dev import DagsterDev
 
 GROUPS = ("recordings", "reports", "marts")
-CLOSED_GROUPS = ("staging", "watch", "interactions")
+CLOSED_GROUPS = ("staging", "watch", "interactions", "playback")
 MARTS = ("availability_daily", "recording_facts", "storage_utilization_daily")
 ASSETS = (
     "recording_inventory",
