@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-playback bench-rate bench-throughput kills retention-kills storm format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-playback bench-rate bench-throughput kills retention-kills storm voice-storm format seeds lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -87,8 +87,12 @@ kills: $(VENV)/.installed-dev ## kill -9 at 200 random instants of a day, 50 of 
 	@$(BIN)/python -m media_pipeline_tests.write_back_kills --kills 50
 	@$(BIN)/python -m media_pipeline_tests.notify.delivery_kills --kills 60
 
-storm: $(VENV)/.installed-dev ## 10,000 events, 50 broken streams and 20 kill -9 of who listens, then prove it (ten minutes)
-	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20
+storm: $(VENV)/.installed-dev ## 10,000 files, 50 broken streams and 20 kill -9 of who listens and fetches, then prove it (a quarter of an hour)
+	@$(BIN)/python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20 --uploads
+
+voice-storm: $(VENV)/.installed-dev ## 1,000 voice messages a dialect, faults and 40 kill -9 of who sends, then prove it (half an hour)
+	@$(BIN)/python -m media_pipeline_tests.voice_storm --messages 1000 --kills 40 --dialect guide
+	@$(BIN)/python -m media_pipeline_tests.voice_storm --messages 1000 --kills 40 --dialect platform
 
 retention-kills: $(VENV)/.installed-dev ## kill -9 of 100 runs over the retention ledger, holds coming meanwhile, then prove it
 	@$(BIN)/python -m media_pipeline_tests.retention.kills --kills 100
@@ -105,7 +109,7 @@ seeds: $(VENV)/.installed ## write the dbt project's typed empty tables anew fro
 
 lock: ## compile both requirement locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra interactions --extra serve --extra reports --extra build \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra interactions --extra messaging --extra serve --extra reports --extra build \
 	  --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --constraint requirements.lock \

@@ -11,6 +11,7 @@ from media_pipeline.assets.annotations import metadata_annotations_asset
 from media_pipeline.assets.archive_sample import archive_sample_asset
 from media_pipeline.assets.audio import audio_asset
 from media_pipeline.assets.conversation_events import conversation_events_asset
+from media_pipeline.assets.guest_uploads import guest_uploads_asset
 from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.playback import playback_assets
@@ -21,6 +22,8 @@ from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
+from media_pipeline.assets.voice_messages import voice_messages_asset
+from media_pipeline.checks.guest_files_before_expiry import guest_files_before_expiry_check
 from media_pipeline.jobs import (
     daily_export_job,
     drain_job,
@@ -33,7 +36,7 @@ from media_pipeline.jobs import (
     verify_sample_job,
 )
 from media_pipeline.notify.callbacks import Callback, Callbacks
-from media_pipeline.partitions import daily_partitions
+from media_pipeline.partitions import daily_partitions, messaging_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
@@ -46,6 +49,7 @@ from media_pipeline.schedules import (
     retention_schedule,
     sweep_retention_schedule,
     verify_sample_schedule,
+    voice_messages_schedule,
 )
 from media_pipeline.sensors.archive_callbacks import archive_callbacks_sensor
 from media_pipeline.sensors.archive_drift import archive_drift_sensor
@@ -91,8 +95,11 @@ def build_definitions(
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
             conversation_events_asset(),
+            guest_uploads_asset(messaging_partitions(settings.start_date), retry),
             media_retention_asset(),
+            voice_messages_asset(settings.start_date),
         ],
+        asset_checks=[guest_files_before_expiry_check()],
         jobs=[job, interactions, playback, relist, verify, sweep, drain, messaging, retention],
         schedules=[
             daily_export_schedule(job),
@@ -102,6 +109,7 @@ def build_definitions(
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),
             drain_schedule(drain),
+            voice_messages_schedule(messaging, settings.start_date),
             retention_schedule(retention),
         ],
         sensors=[

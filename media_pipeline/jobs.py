@@ -103,7 +103,8 @@ def drain_job() -> UnresolvedAssetJobDefinition:
     """The job of every minute that notices what guests send; not repeated when it fails: the next minute's goes on."""
     return dg.define_asset_job(
         DRAIN_CONVERSATION_EVENTS,
-        selection=dg.AssetSelection.assets("conversation_events"),
+        selection=dg.AssetSelection.assets("conversation_events")
+        | dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("guest_uploads"), "guest_files_before_expiry")),
         description="Read the conversation events since the last run into their table, for 50 s at most.",
         tags={"dagster/max_runtime": str(MAX_DRAIN_SECONDS), "dagster/max_retries": "0"} | FIRST,
     )

@@ -1,6 +1,7 @@
 """daily_export_schedule, interactions_daily_schedule and playback_daily_schedule (each finished day),
 relist_recent_days_schedule (what came late), verify_sample_schedule, sweep_retention_schedule (what dies when),
-retention_schedule (what is due), drain_conversation_events_schedule (every minute)."""
+retention_schedule (what is due), drain_conversation_events_schedule (every minute), voice_messages_schedule (what waits
+in the inbox)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS
+from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS, MESSAGING
+from media_pipeline.messaging.voice_waiting import waiting_days
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 
@@ -28,6 +30,11 @@ SWEEP_CRON = "25 7 * * 0"
 DRAIN_CRON = "* * * * *"
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+PARTITION_TAG = "dagster/partition"
+VOICE_TAG = "media_pipeline/voice_messages"
+"""On runs for the inbox: which messages waited."""
+VOICE_CRON = "* * * * *"
+"""A look into a folder; a run only for what waits there."""
 RETENTION_CRON = "* * * * *"
 """A look of a few calls at the store; a run only when something is due."""
 INTERACTIONS_HOUR_UTC, PLAYBACK_HOUR_UTC = 3, 4
@@ -138,3 +145,38 @@ def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefiniti
         return dg.SkipReason("Nothing is due, nothing was scheduled, and no hold has changed.")
 
     return retention_schedule_
+
+
+def voice_messages_schedule(job: UnresolvedAssetJobDefinition, start_date: dt.date) -> dg.ScheduleDefinition:
+    """A look into the inbox every minute, and a run for each day of which something waits there."""
+
+    @dg.schedule(
+        name="voice_messages_schedule",
+        job=job,
+        cron_schedule=VOICE_CRON,
+        execution_timezone="UTC",
+        description="Sends what waits in MEDIA_INBOX; without MEDIA_ALLOW_WRITE_BACK=1, says what it would send, once.",
+    )
+    def voice_messages_schedule_(
+        context: dg.ScheduleEvaluationContext, media: MediaResource, genesys: GenesysResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        if media.voice_inbox is None:
+            return dg.SkipReason("MEDIA_INBOX is no folder.")
+        requests = []
+        for day, digest in sorted(waiting_days(media.voice_inbox, start_date).items()):
+            filters = dg.RunsFilter(job_name=MESSAGING, tags={PARTITION_TAG: str(day)}, statuses=[*_WAITING, *_AT_WORK])
+            if context.instance.get_runs_count(filters):
+                continue
+            # what is only told of is told once; what may be sent is tried again, until it is settled
+            which = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}" if genesys.allow_write_back else digest
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"voice:{day}:{which}",
+                    partition_key=str(day),
+                    asset_selection=[dg.AssetKey("voice_messages")],
+                    tags={VOICE_TAG: digest},
+                )
+            )
+        return requests or dg.SkipReason("No voice message waits, or a run is under way.")
+
+    return voice_messages_schedule_

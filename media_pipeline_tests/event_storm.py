@@ -1,8 +1,9 @@
 """Events by the thousand, a stream that breaks, and kill -9 of who listens: each event and each file exactly once.
 
 `python -m media_pipeline_tests.event_storm --events 10000 --disconnects 50 --kills 20` is what `make storm` runs,
-some minutes; the suite runs a short one. With `--drain` it is the process that is killed: one run of the job.
-What comes after the events (the fetching of files) is proved by adding to `PROOFS`.
+some minutes; the suite runs a short one. With `--uploads` every other kill strikes the job that fetches the files and
+tells their conversations, and all of it is proved (`upload_storm`). With `--drain` or `--fetch` it is the process that
+is killed: one run of a job.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import running
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.partition import Tables
+from media_pipeline_tests import upload_storm
 from media_pipeline_tests.cutting_proxy import CuttingProxy
 from media_pipeline_tests.harness import DAY, variables_for
 from media_pipeline_tests.messaging_org import Guests
@@ -59,10 +61,12 @@ class Storm:
     file_ids: list[str] = field(default_factory=list)
     event_files: dict[str, str] = field(default_factory=dict)
     """By the stream's event id."""
+    uploads: str = ""
+    """What was proved of the files themselves."""
 
 
-def rage(folder: Path, *, events: int, disconnects: int, kills: int, seed: int) -> Storm:
-    """Send, break and kill; then let a run end by itself, and prove what is in the tables."""
+def rage(folder: Path, *, events: int, disconnects: int, kills: int, seed: int, uploads: bool = False) -> Storm:
+    """Send, break and kill; then let a run end by itself, and prove what is in the tables, with `uploads` all of it."""
     chance, storm = random.Random(seed), Storm()
     folder.mkdir(parents=True, exist_ok=True)
     options = SandboxOptions(port=0, bodies="tiny", per_day=1, days=1, messages_per_day=0, end=DAY)
@@ -73,15 +77,21 @@ def rage(folder: Path, *, events: int, disconnects: int, kills: int, seed: int) 
         pause = RUN_SECONDS * BATCH * max(kills, 1) / events
         sending = _thread(_send, guests, proxy, events, chance.randrange(1 << 30), pause, storm)
         cutting = _thread(proxy.cut, disconnects, chance.randrange(1 << 30), RUN_SECONDS * kills / max(disconnects, 1))
+        fetching = upload_storm.Fetching(sandbox, folder)
         while storm.kills < kills:
-            _run_and_kill(proxy, folder, chance, storm)
+            if uploads and storm.kills % 2 and fetching.run_and_kill(chance):
+                storm.kills += 1
+            else:
+                _run_and_kill(proxy, folder, chance, storm)
         while _let_run(proxy.url, folder, storm) < len(guests.stream) or sending.is_alive() or cutting.is_alive():
             assert storm.runs < 10 * (kills + disconnects + 10), "runs end, and the events do not come"
         storm.event_files = {each["id"]: each["document"]["data"]["file"]["id"] for each in guests.stream}
         storm.disconnects = proxy.cuts
+        if uploads:
+            fetching.let_run()
+            storm.uploads = fetching.prove(storm.file_ids)
     tables = _tables(folder)
-    for proof in PROOFS:
-        proof(storm, tables)
+    prove_events(storm, tables)
     return storm
 
 
@@ -98,10 +108,6 @@ def prove_events(storm: Storm, tables: Tables) -> None:
     assert found == storm.event_files
     assert set(found.values()) == set(storm.file_ids)
     assert len(storm.file_ids) == len(set(storm.file_ids))
-
-
-PROOFS: list[Callable[[Storm, Tables], None]] = [prove_events]
-"""Each raises AssertionError."""
 
 
 def _thread(work: Callable[..., None], *arguments: object) -> threading.Thread:
@@ -180,10 +186,14 @@ def main() -> int:
     parser.add_argument("--disconnects", type=int, default=50)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--uploads", action="store_true", help="fetch the files, too")
+    parser.add_argument("--fetch", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--drain", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.drain:
         return _drain()
+    if options.fetch:
+        return upload_storm.fetch()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="events-") as folder:
         storm = rage(
@@ -192,12 +202,15 @@ def main() -> int:
             disconnects=options.disconnects,
             kills=options.kills,
             seed=options.seed,
+            uploads=options.uploads,
         )
     print(
         f"{len(storm.event_files)} events of {len(storm.file_ids)} files, {storm.disconnects} disconnects, "
         f"{storm.kills} kills in {storm.runs} runs ({storm.too_late} ended before), "
         f"{time.monotonic() - started:.0f} s: each event is one row, each file is there."
     )
+    if storm.uploads:
+        print(storm.uploads)
     return 0
 
 

@@ -113,6 +113,6 @@ def test_make_targets_named_in_the_docs_exist():
     makefile = (ROOT / "Makefile").read_text()
     for page in PAGES:
         for target in re.findall(
-            r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^make .*$", page.read_text(), re.MULTILINE))
+            r"\bmake ([a-z]+(?:-[a-z]+)*)\b", " ".join(re.findall(r"`[^`]*`|^make .*$", page.read_text(), re.MULTILINE))
         ):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -78,11 +78,13 @@ def test_without_any_event_nothing_is_asked_for(sensor):
 
 
 def test_days_with_files_that_are_not_settled_are_asked_for(sensor, tables, tmp_path):
+    notice(tables, days_ago(3), e0="f0")
     notice(tables, days_ago(2), e1="f1")
     notice(tables, days_ago(1), e2="f2", e3="f3")
     notice(tables, today(), e4="f4", e5=None)
     requests = sensor.tick()
-    assert [request.partition_key for request in requests] == [str(days_ago(1)), str(today())]
+    assert [request.partition_key for request in requests] == [str(days_ago(n)) for n in (2, 1, 0)]
+    settle(tmp_path, days_ago(2), f1="expired")
     settle(tmp_path, days_ago(1), f2="stored", f3="rejected")
     assert [request.partition_key for request in sensor.tick()] == [str(today())]
     settle(tmp_path, today(), f4="expired")

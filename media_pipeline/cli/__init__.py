@@ -11,6 +11,8 @@ from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
 from media_pipeline.cli.service import link, serve, tokens
 from media_pipeline.cli.trying import demo, sandbox
+from media_pipeline.cli.uploads import share
+from media_pipeline.cli.voice import app as _voice
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,8 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-for _command in (export, verify, explain, redact, redact_audio, doctor, plan, serve, link, sandbox, demo):
+_commands = (export, verify, explain, share, redact, redact_audio, doctor, plan, serve, link, sandbox, demo)
+for _command in _commands:
     app.command()(_command)
 app.add_typer(_callbacks, name="callbacks")
 app.add_typer(tokens, name="token")
 app.add_typer(_hold, name="hold")
+app.add_typer(_voice, name="voice")

@@ -21,6 +21,7 @@ from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import Feature, features_of
 from media_pipeline.genesys.platform import PlatformSource
 from media_pipeline.genesys.platform_account import Account
+from media_pipeline.genesys.platform_voice import CONTENT_PROFILE
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.settings import Settings
 
@@ -68,6 +69,7 @@ def examine(settings: Settings) -> Report:
         clock([found["api"], found["login"]]),
         _credentials(found["token"]),
         *asked,
+        *_outbound_audio(settings),
         rate.rate(settings.requests_per_minute, used, witness, client.published_rate),
         _placed(ROOT, found["root"]),
         _placed(SPOOL, found["spool"]),
@@ -75,6 +77,14 @@ def examine(settings: Settings) -> Report:
     ]
     findings.sort(key=lambda finding: GROUPS.index(finding.group))
     return Report(tuple(findings), stats.api_calls(), time.monotonic() - began)
+
+
+def _outbound_audio(settings: Settings) -> list[Finding]:
+    """Where voice messages are sent in the published API: what no call tells beforehand."""
+    if settings.dialect != "platform" or not settings.allow_write_back or settings.inbox_folder is None:
+        return []
+    seen = "cannot be asked: by default an org lets only jpg, png and gif out, and refuses voice messages"
+    return [Finding(GENESYS, "outbound audio", "warn", seen, CONTENT_PROFILE)]
 
 
 def _transport(settings: Settings, endpoints: Endpoints, witness: rate.Witness, stats: CallStats) -> Transport:

@@ -7,6 +7,7 @@
     ├── NotFound               404
     ├── RateLimited            429 until the retries or the deadline ended
     ├── ServerError            5xx, timeouts, broken connections, jobs that fail, until the end
+    │   └── Unreached          no connection came about: the request had no effect
     ├── StillPreparing         202 until the end: not "none"
     ├── Undeliverable          the recording is known, and there is no link to it
     └── MalformedReply         an answer that is not what the API promises
@@ -63,6 +64,12 @@ class ServerError(GenesysError):
     reason = "server_error"
 
 
+class Unreached(ServerError):
+    """There was no connection to Genesys Cloud, so that the request cannot have had an effect."""
+
+    reason = "unreached"
+
+
 class MalformedReply(GenesysError):
     """The reply is not the JSON that the API promises."""
 
@@ -71,6 +78,10 @@ class MalformedReply(GenesysError):
 
 class Refused(MalformedReply):
     """Genesys Cloud does not accept the request as it is; of a call that only reads, that is no answer it promises."""
+
+    def __init__(self, sentence: str, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class Conflict(Refused):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote
 
@@ -14,12 +15,16 @@ from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.guide_annotations import put_metadata
 from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
+from media_pipeline.genesys.guide_guest_files import guest_file_bytes, put_context
+from media_pipeline.genesys.guide_voice import GuideVoices
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
     EventBatch,
     EventTally,
     FileState,
+    GuestFile,
+    GuestReply,
     InteractionMedia,
     Known,
     ListedRecording,
@@ -30,6 +35,7 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
+    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, items, milliseconds, number, path_segment, text, time
@@ -57,6 +63,7 @@ class GuideSource(GuideDeletion):
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
         self._events = GuideEvents(transport)
+        self.voices: VoiceTarget = GuideVoices(transport)
 
     def close(self) -> None:
         """Release connections."""
@@ -198,6 +205,19 @@ class GuideSource(GuideDeletion):
     def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
         """The event stream, gone on from the last event id."""
         return self._events.since(position, until, tally)
+
+    def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
+        """Nothing is said of it before its bytes, which come by its id."""
+        return GuestFile(sha256=None, link=None)
+
+    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
+        """The download with the token."""
+        return guest_file_bytes(self._api, file_id, until)
+
+    def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
+        """Replace the conversation's context, one call; what was there is not read."""
+        put_context(self._api, _path("conversations", conversation_id), facts)
+        return True
 
     def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
         """None: the guides' limits are those that every annotation keeps."""

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base, wait_exponential, wait_random
 
@@ -194,6 +194,8 @@ class Patience:
     first_wait_seconds: float = FIRST_WAIT_SECONDS
     deadline_seconds: float = DEADLINE_SECONDS
     retries: int = MAX_RETRIES
+    only: tuple[type[Exception], ...] = (Exception,)
+    """What is tried again: for a request that must not be repeated, what is known to have had no effect."""
 
     def run(
         self,
@@ -210,6 +212,8 @@ class Patience:
         try:
             return attempt()  # nearly always; a Retrying costs more than a short recording's request
         except TryAgain as error:
+            if not self._may_pass(error):
+                raise error.error from None
             first: TryAgain | None = error
 
         def again() -> T:
@@ -228,7 +232,7 @@ class Patience:
                 wait_exponential(multiplier=self.first_wait_seconds, max=self.first_wait_seconds * 16)
                 + wait_random(0, self.first_wait_seconds * JITTER_SECONDS)
             ),
-            retry=retry_if_exception_type(TryAgain),
+            retry=retry_if_exception(self._may_pass),
             before_sleep=note,
             reraise=True,
         )
@@ -236,6 +240,9 @@ class Patience:
             return retrying(again)
         except TryAgain as last:
             raise last.error from None  # the chain could carry a presigned URL
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return isinstance(error, TryAgain) and isinstance(error.error, self.only)
 
 
 class _Late(stop_base):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, PermissionMissing, Undeliverable
@@ -19,18 +20,22 @@ from media_pipeline.genesys.platform_conversations import DayConversations
 from media_pipeline.genesys.platform_counting import Counting
 from media_pipeline.genesys.platform_deletion import PlatformDeletion
 from media_pipeline.genesys.platform_documents import Documents
+from media_pipeline.genesys.platform_guest_files import attachment, attributes_of
 from media_pipeline.genesys.platform_links import Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
 from media_pipeline.genesys.platform_messages import PlatformMessages
 from media_pipeline.genesys.platform_polling import Waiter
 from media_pipeline.genesys.platform_retention import retained
 from media_pipeline.genesys.platform_transcripts import segments_of
+from media_pipeline.genesys.platform_voice import PlatformVoices
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
     EventBatch,
     EventTally,
     FileState,
+    GuestFile,
+    GuestReply,
     InteractionMedia,
     Known,
     ListedRecording,
@@ -41,6 +46,7 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
+    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import items, number, text
@@ -78,11 +84,14 @@ class PlatformSource(PlatformDeletion):
         self._attributes = ParticipantAttributes(api)
         self._documents = Documents(api, hosts, stats, patience, connections=connections)
         self._messages = PlatformMessages(api)
+        self._voices = PlatformVoices(api, hosts, stats, connections=connections)
+        self.voices: VoiceTarget = self._voices
 
     def close(self) -> None:
         """Release connections and wake whoever waits."""
         self._waiter.close()
         self._documents.close()
+        self._voices.close()
         self._api.close()
 
     def storage_use(self) -> StorageUse:
@@ -150,6 +159,18 @@ class PlatformSource(PlatformDeletion):
     def conversation_events(self, position: str, until: float, tally: EventTally) -> Iterator[EventBatch]:
         """Files in messages of guests, by a catch-up poll of the conversations with activity since."""
         return self._messages.since(position, until, tally)
+
+    def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
+        """Its message (M5): the hash, and a link that is new."""
+        return attachment(self._api, conversation_id, message_id, file_id)
+
+    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
+        """Not here: every file has a link."""
+        raise NotImplementedError
+
+    def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
+        """Attributes of the guest's participant (W1): one call that reads, and one that writes where they differ."""
+        return self._attributes.tell(conversation_id, attributes_of(facts))
 
     def not_carried(self, annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]:
         """What participant attributes cannot take."""

@@ -70,6 +70,17 @@ class ParticipantAttributes:
             self._patch(conversation_id, participant_id, attributes)
         return bool(changes)
 
+    def tell(self, conversation_id: str, attributes: Mapping[str, str]) -> bool:
+        """Have the customer's participant bear these beside all others; False when it did so already."""
+        bearer = min(self._participants(conversation_id), key=_rank, default=None)
+        if bearer is None:
+            raise NotFound(f"Conversation {conversation_id!r} has no participant that could have attributes.")
+        held = bearer["attributes"] if isinstance(bearer.get("attributes"), dict) else {}
+        changed = {name: value for name, value in attributes.items() if held.get(name) != value}
+        if changed:
+            self._patch(conversation_id, bearer["id"], changed)
+        return bool(changed)
+
     def _participants(self, conversation_id: str) -> list[dict[str, Any]]:
         body = self._api.get_json("conversation", _path(conversation_id), permission=needed_for("conversation"))
         if not isinstance(body.get("participants"), list):

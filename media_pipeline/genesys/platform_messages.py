@@ -12,7 +12,7 @@ import dataclasses
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -181,7 +181,7 @@ def _events(
     sent_at = moment_of(detail.get("timestamp")) or moment_of(listed.get("messageTime"))
     if direction.lower() != "inbound":
         return
-    attached = _attachments(detail)
+    attached = attachments(detail)
     for media in items(listed.get("media")):
         file_id = text(media.get("id"))
         if file_id is None or sent_at is None or max(len(file_id), len(message_id)) > MAX_ID_CHARACTERS:
@@ -202,7 +202,8 @@ def _events(
         )
 
 
-def _attachments(detail: dict[str, object]) -> dict[str, dict[str, object]]:
+def attachments(detail: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """A message's attachments by id."""
     normalized = detail.get("normalizedMessage")
     found = {}
     for content in items(normalized.get("content")) if isinstance(normalized, dict) else []:

@@ -6,7 +6,8 @@ No wire format, no HTTP and no table belongs here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -136,6 +137,22 @@ class EventBatch:
 
     events: Sequence[ConversationEvent]
     position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFile:
+    """What the source says of a guest's file now; the link is a secret, None where the bytes come by the file's id."""
+
+    sha256: str | None
+    link: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestReply:
+    """The head of a reply with a guest's file, and its bytes piece by piece."""
+
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
 
 
 @dataclass(slots=True)
@@ -284,6 +301,21 @@ class MessagingSource(Protocol):
         Ends at `until` of the monotonic clock at the latest. A position is the source's own, and opaque.
         """
 
+    def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
+        """A guest's file, asked about anew where the source has links. Raises NotFound, PermissionMissing."""
+
+    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
+        """The bytes of a file without a link, one try that ends at `until` of the monotonic clock at the latest.
+
+        Raises TryAgain with what may pass, NotFound, PermissionMissing.
+        """
+
+    def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
+        """Have a conversation bear these facts, all of them that we know; False when it did so already.
+
+        Doing it again changes nothing. Raises NotFound, PermissionMissing, Refused.
+        """
+
 
 class AnnotationTarget(Protocol):
     """Where annotations of interactions are written back to. All calls raise GenesysError."""
@@ -341,5 +373,61 @@ class RetentionTarget(Protocol):
         """Have the source itself refuse deletions in conversations, or no longer; False: it has no such thing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingVoice:
+    """A voice message on its way to a guest: for which conversation, in whose name, and what is said in it."""
+
+    message_key: str
+    conversation_id: str
+    sender_id: str
+    media_type: str
+    format: str
+    transcript: str = field(repr=False)
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called at the source: ids only."""
+        return f"{self.message_key}.{self.format}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedVoice:
+    """A voice message's file at the source; the link is a secret and lives as long as the dialect says."""
+
+    media_id: str
+    link: str | None = field(default=None, repr=False)
+
+
+class VoiceTarget(Protocol):
+    """Where voice messages are sent. All calls raise GenesysError; those that change something never repeat what may
+    have had an effect. `last_look` is called before each request that may have one.
+    """
+
+    dialect: str
+    link_seconds: float | None
+    """How long an upload can be sent; None: no limit is known."""
+    can_look_up: bool
+    """Whether it can be told what arrived; if not, what was not confirmed is for a person."""
+    texts_apart: bool
+    """Whether the transcript is a message of its own."""
+
+    def upload_voice(self, voice: OutgoingVoice, audio: bytes, last_look: LastLook) -> UploadedVoice:
+        """Bring the audio to the source, and wait until it can be sent."""
+
+    def send_voice(self, voice: OutgoingVoice, uploaded: UploadedVoice, last_look: LastLook) -> str | None:
+        """Send it to the guest; the message's id, None where the source does not tell."""
+
+    def send_text(self, voice: OutgoingVoice, last_look: LastLook) -> str | None:
+        """Send the transcript to the guest; the message's id, None where the source does not tell."""
+
+    def find_voice(self, conversation_id: str, media_ids: Collection[str]) -> str | None:
+        """The message to the guest that has one of these media: its id, perhaps empty; None: there is none (yet)."""
+
+    def find_text(self, conversation_id: str, text: str, since: dt.datetime, not_these: Collection[str]) -> str | None:
+        """Id of a message to the guest with this text, sent since a moment, that is none of `not_these`."""
+
+
 class OrgSource(RecordingSource, InteractionSource, AnnotationTarget, MessagingSource, RetentionTarget, Protocol):
     """All that a dialect offers."""
+
+    voices: VoiceTarget

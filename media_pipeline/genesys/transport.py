@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import httpx
@@ -28,6 +29,7 @@ from media_pipeline.genesys.errors import (
     Refused,
     ServerError,
     StillPreparing,
+    Unreached,
 )
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
 from media_pipeline.genesys.permissions import named_in
@@ -50,6 +52,15 @@ TOKEN = "token"  # noqa: S105  the operation's name
 _BEGAN = "began"
 
 CredentialStyle = Literal["basic", "form"]
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class RawBody:
+    """A request's body that is not JSON."""
+
+    content_type: str
+    data: bytes = field(repr=False)
 
 
 class Transport:
@@ -119,16 +130,22 @@ class Transport:
         """Send JSON, return the reply's; a 202 that is not `accepted` is asked again, then raises StillPreparing.
 
         `decode` may make more of a large reply than plain objects; what it refuses is returned as plain objects.
-        `patience`: this call's own.
+        `patience`: this call's own. A `body` that is a RawBody goes out as it is.
         `last_look` is called before each request goes out, after all waiting; what it raises keeps the request back.
         """
+
+        content, headers = None, None
+        if isinstance(body, RawBody):
+            content, headers = body.data, {"Content-Type": body.content_type}
+        elif body is not None:
+            content, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
 
         def attempt() -> Any:
             request = self._http.build_request(
                 method,
                 self.endpoints.api + path,
-                content=None if body is None else json.dumps(body).encode(),
-                headers=None if body is None else {"Content-Type": "application/json"},
+                content=content,
+                headers=headers,
                 extensions={"operation": operation, "last_look": last_look},
             )
             return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
@@ -237,8 +254,9 @@ class Transport:
             self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host
             cause = self._clean(str(error)) or type(error).__name__
+            kind = Unreached if isinstance(error, _NEVER_SENT) else ServerError
             raise TryAgain(
-                ServerError(
+                kind(
                     f"No answer from {host} to '{operation}' ({cause}). Check the network, the proxy and "
                     "GENESYS_BASE_URL."
                 )
@@ -281,7 +299,7 @@ class Transport:
         sentence = f"Genesys Cloud answered {what}, which this call does not expect."
         if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
             raise Conflict(sentence)
-        raise Refused(sentence) if 400 <= status < 500 else MalformedReply(sentence)
+        raise Refused(sentence, status) if 400 <= status < 500 else MalformedReply(sentence)
 
     def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):

@@ -124,7 +124,7 @@ def _decoded(head: bytes, pieces: Iterator[bytes], begin: Callable[[int, int], E
         raise Unmeasured("no_decoder")
     child = subprocess.Popen(  # noqa: S603  our own interpreter and file
         # -P: the folder of the script is not where modules are looked for
-        [sys.executable, "-P", str(CHILD), name, str(CHILD_ADDRESS_BYTES), str(CHILD_SECONDS)],
+        [sys.executable, "-B", "-P", str(CHILD), name, str(CHILD_ADDRESS_BYTES), str(CHILD_SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # FFmpeg may quote what is in the file

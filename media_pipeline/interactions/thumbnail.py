@@ -98,7 +98,7 @@ def _run(film: Path, name: str, limits: Limits, output: int) -> int:
     numbers = (limits.address_bytes, limits.seconds, limits.jpeg_bytes, WIDTH, HEIGHT, limits.pixels)
     child = subprocess.Popen(  # noqa: S603  our own interpreter and file
         # -P: the folder of the script is not where modules are looked for
-        [sys.executable, "-P", str(CHILD), str(film), name, *map(str, numbers)],
+        [sys.executable, "-B", "-P", str(CHILD), str(film), name, *map(str, numbers)],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.DEVNULL,  # FFmpeg may quote what is in the film

@@ -29,7 +29,7 @@ KINDS = (ATTACHMENT, RECORDING, LOCAL)
 DEFAULT_TTL = dt.timedelta(minutes=15)
 AFTER_ROUTING = dt.timedelta(seconds=30)
 """Before, a guest's program may still be fetching what the message refers to (guide 003)."""
-OUT_OF_BOUNDS = ("tables/", "retention/", "audit/", "leases/", "ledger/")
+OUT_OF_BOUNDS = ("tables/", "retention/", "audit/", "leases/", "ledger/", "voice/")
 """What proves a deletion, and what is not media, is never deleted by this ledger."""
 _MS = dt.timedelta(milliseconds=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

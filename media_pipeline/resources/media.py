@@ -69,6 +69,11 @@ class MediaResource(dg.ConfigurableResource):
             self._leases[key, run_id] = lease
         return self._leases[key, run_id]
 
+    @property
+    def voice_inbox(self) -> Path | None:
+        """The folder that voice messages wait in; None where MEDIA_INBOX is S3 or not set."""
+        return Path(self.inbox) if self.inbox and "://" not in self.inbox else None
+
     def handed_in(self, folder: str) -> tuple[ObjectStore, str]:
         """Where a kind of things is handed in: a store, and a prefix in it that ends in `/`."""
         if not self.inbox:

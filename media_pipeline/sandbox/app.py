@@ -146,7 +146,7 @@ class SandboxApp:
             return denied, DIRECT
         limited, headers = self._rated(call)
         fault: Reply | None = limited or self.state.rules.through(("reply",), call, None)
-        answer = fault or await operate()
+        answer = fault or self.state.rules.through(("answered",), call, await operate())
         if headers:
             answer = dataclasses.replace(answer, headers={**answer.headers, **headers})
         way = DIRECT if request.method == "HEAD" else self.state.rules.through(("delivery",), call, DIRECT)

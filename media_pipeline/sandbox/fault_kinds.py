@@ -1,8 +1,8 @@
 """The table of fault kinds: one small function each, from a stage's value to the value with the fault in it.
 
-Stages, in the order a reply passes them: token · reply (replaces the answer) · late, neighbours, ids, paging, page
-(the listing) · variant (a screen recording's bytes) · checksum, url, name (metadata) · location (of an interaction's
-media) · etag, range (what is asked of a file) · content_range, length, bytes
+Stages, in the order a reply passes them: token · reply (replaces the answer) · answered (after the effect) · late,
+neighbours, ids, paging, page (the listing) · variant (a screen recording's bytes) · checksum, url, name (metadata) ·
+location (of an interaction's media) · etag, range (what is asked of a file) · content_range, length, bytes
 (the file's answer) · delivery. Those of the published API alone are in `platform/fault_kinds`.
 """
 
@@ -181,6 +181,9 @@ KINDS: dict[str, Kind] = {
     ),
     "server_error": Kind(
         "reply", API_OPERATIONS, _server_error, {"code": 503}, choices={"code": tuple(ERROR_CODES)}, anywhere=True
+    ),
+    "error_after": Kind(
+        "answered", API_OPERATIONS, _server_error, {"code": 503}, choices={"code": tuple(ERROR_CODES)}, anywhere=True
     ),
     "forbidden": Kind("reply", API_OPERATIONS, _forbidden, {"permission": "recording:recording:view"}, anywhere=True),
     "not_found": Kind("reply", ("media",), _not_found, anywhere=True),

@@ -1,4 +1,5 @@
-"""guest_upload_requests: runs the job messaging for today and yesterday while files of guests wait to be fetched.
+"""guest_upload_requests: runs the job messaging for today and yesterday while files of guests wait to be fetched, and
+for the day before, whose files are dead and are given up.
 
 It reads the Dagster instance and the tables only. A file is asked for until it has a final outcome: further and further
 apart, but never given up, for the job itself gives it up when its 24 hours are over.
@@ -37,13 +38,13 @@ def guest_upload_requests_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sensor
         job=job,
         minimum_interval_seconds=30,
         description=(
-            "Requests the job messaging for today and yesterday while files that guests sent are not settled. Needs "
+            "Requests the job messaging for today and the two days before while files of guests are not settled. Needs "
             "the schedule drain_conversation_events_schedule."
         ),
     )
     def guest_upload_requests(context: dg.SensorEvaluationContext, media: MediaResource) -> dg.SensorResult:
         today = dt.datetime.now(dt.UTC).date()
-        days = [today - dt.timedelta(days=1), today]
+        days = [today - dt.timedelta(days=n) for n in (2, 1, 0)]
         state = state_of(media.tables, [days[0] - dt.timedelta(days=1), *days])
         if json.loads(context.cursor or "{}").get("settled") == state:
             return dg.SensorResult(skip_reason="No file is waiting.", cursor=context.cursor)

@@ -21,6 +21,7 @@ def guarded_protocol(limits: Limits) -> type[asyncio.Protocol]:
     class GuardedProtocol(H11Protocol):
         _head_timer: asyncio.TimerHandle | None = None
         _reader_timer: asyncio.TimerHandle | None = None
+        _closing_timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -28,6 +29,7 @@ def guarded_protocol(limits: Limits) -> type[asyncio.Protocol]:
                 transport.abort()
             else:
                 self._await_head()
+                self._look_whether_closing()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -39,17 +41,27 @@ def guarded_protocol(limits: Limits) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_head_timer()
             self._stop_reader_timer()
+            if self._closing_timer is not None:
+                self._closing_timer.cancel()
             super().connection_lost(exc)
 
         def pause_writing(self) -> None:
             super().pause_writing()
-            listens = str(self.scope["path"]).startswith(STREAMS)
-            seconds = limits.listener_seconds if listens else limits.idle_seconds
-            self._reader_timer = self.loop.call_later(seconds, self.transport.abort)
+            self._reader_timer = self.loop.call_later(self._patience(), self.transport.abort)
 
         def resume_writing(self) -> None:
             self._stop_reader_timer()
             super().resume_writing()
+
+        def _patience(self) -> float:
+            """Seconds for a reader to take what is sent."""
+            listens = self.scope is not None and str(self.scope["path"]).startswith(STREAMS)
+            return limits.listener_seconds if listens else limits.idle_seconds
+
+        def _look_whether_closing(self) -> None:
+            """A connection that is being closed waits for its last bytes to be read, for ever if nobody reads them."""
+            last_look = self.transport.abort if self.transport.is_closing() else self._look_whether_closing
+            self._closing_timer = self.loop.call_later(self._patience(), last_look)
 
         def _await_head(self) -> None:
             self._head_timer = self.loop.call_later(limits.head_seconds, self._head_is_late)

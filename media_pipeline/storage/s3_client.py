@@ -15,8 +15,10 @@ SPARE_CONNECTIONS = 4
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 
 
-def connect(concurrency: int) -> Any:
-    """A client for that many threads (botocore's clients are thread-safe; their connections must suffice).
+def connect(concurrency: int, **config: Any) -> Any:
+    """A client for that many threads, with `config` beside what is set here.
+
+    botocore's clients are thread-safe; their connections must suffice).
 
     dagster-aws' S3Resource makes its client without a botocore Config: 10 connections, 5 attempts, checksums in
     trailers and bucket names in host names. Hence boto3 itself.
@@ -39,6 +41,7 @@ def connect(concurrency: int) -> Any:
         "request_checksum_calculation": "when_required",
         "response_checksum_validation": "when_required",
         "user_agent_extra": "media-pipeline",
+        **config,
     }
     core = Session()
     session = boto3.Session(botocore_session=core)

@@ -62,6 +62,21 @@ def search_prefix(day: dt.date) -> str:
     return f"search/date={day}/"
 
 
+def uploads_prefix(day: dt.date) -> str:
+    """The folder of the files that guests sent, by the day they were noticed, with a trailing slash."""
+    return f"uploads/date={day}/"
+
+
+def upload_stem(day: dt.date, file_id: str) -> str:
+    """What the keys of a guest's file begin with, and no other's."""
+    return f"{uploads_prefix(day)}{safe_name(file_id)}."
+
+
+def upload_key(day: dt.date, file_id: str, sha256: str, extension: str) -> str:
+    """The object of a guest's file: its id and the hash of its bytes, nothing that the guest chose."""
+    return f"{upload_stem(day, file_id)}{sha256}.{extension}"
+
+
 def report_key(day: dt.date, name: str) -> str:
     """A day's report file."""
     return f"reports/date={day}/{name}"
@@ -83,6 +98,15 @@ RETENTION_HOLDS = "retention/holds/"
 RETENTION_DAYS = "retention/days.json"
 """Which days of media_retention have something to do, and from when on."""
 RETENTION_LEASE = "leases/retention.json"
+
+
+VOICE_STATES = "voice/"
+"""How far each voice message that is on its way has come."""
+
+
+def voice_state_key(message_key: str) -> str:
+    """The object that says how far a voice message has come."""
+    return f"{VOICE_STATES}{safe_name(message_key)}.json"
 
 
 def written_back_key(what: str, day: dt.date) -> str:

@@ -10,12 +10,13 @@ import dagster as dg
 import pytest
 
 from media_pipeline.checks.deleted_in_time import deleted_in_time_result
+from media_pipeline.doctor.examine import examine
 from media_pipeline.messaging.holds import Holds
 from media_pipeline.messaging.retention_days import Day, Index
 from media_pipeline.storage.lease import Lease
 from media_pipeline.tables.paths import RETENTION_LEASE
 from media_pipeline_tests.daemon import QUIET, Daemon
-from media_pipeline_tests.harness import variables_for
+from media_pipeline_tests.harness import settings_for, variables_for
 from media_pipeline_tests.retention.conftest import FIFTEEN, NO_COPY
 
 PROGRAM = str(Path(sys.executable).with_name("media-pipeline"))
@@ -250,3 +251,17 @@ def test_the_hold_is_written_before_anything_else_is_tried(bench, org, tmp_path)
     bench.org.break_with()
     bench.work()
     assert bench.row(media)["state"] == "held"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "switches", "lines"),
+    [
+        ("platform", {}, set()),
+        ("platform", {"allow_remote_delete": True}, {"deletion"}),
+        ("platform", {"allow_write_back": True}, {"hold protection"}),
+        ("guide", {"allow_remote_delete": True}, {"deletion"}),
+    ],
+)
+def test_the_doctor_looks_at_the_permissions_of_what_is_switched_on(org, tmp_path, dialect, switches, lines):
+    report = examine(settings_for(org.url, tmp_path, dialect=dialect, **switches))
+    assert {finding.name for finding in report.findings} & {"deletion", "hold protection"} == lines

@@ -20,6 +20,8 @@ TABLES: dict[str, pa.Schema] = {
     "interaction_media": interactions.INTERACTION_MEDIA,
     "recording_thumbnails": interactions.RECORDING_THUMBNAILS,
     "conversation_events": messaging.CONVERSATION_EVENTS,
+    "guest_uploads": messaging.GUEST_UPLOADS,
+    "voice_messages": messaging.VOICE_MESSAGES,
     "metadata_annotations": interactions.METADATA_ANNOTATIONS,
     "media_retention": retention.MEDIA_RETENTION,
 }
