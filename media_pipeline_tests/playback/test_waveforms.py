@@ -101,6 +101,7 @@ def test_a_recording_is_drawn_once_and_again_only_when_its_bytes_are_others(tmp_
 @pytest.mark.parametrize(
     ("stored", "reason", "again"),
     [(gzip.compress(b"<html>"), "not_audio", False), (b"torn", "damaged", True), (None, "no_object", True)],
+    ids=["page", "torn", "missing"],
 )
 def test_what_cannot_be_drawn_says_why_and_is_tried_again_when_that_may_help(tmp_path: Path, stored, reason, again):
     store = LocalStore(tmp_path)
