@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from media_pipeline.genesys.errors import ConfigurationError
-from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.platform_counting import Counting
 from media_pipeline.genesys.source import DayCount
 from media_pipeline.plan.calls import FORMULAS, calls_of, measured, units_of
@@ -193,6 +193,8 @@ def test_a_guide_day_is_counted_by_its_last_page(held, calls):
     asked = []
 
     class Api:
+        patience = Patience()
+
         def get_json(self, operation, path, *, permission):
             asked.append(path)
             page = int(path.rpartition("=")[2])

@@ -20,20 +20,12 @@ from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import (
     AuthenticationError,
     ConfigurationError,
-    Conflict,
-    GenesysError,
     MalformedReply,
-    NotFound,
-    PermissionMissing,
-    RateLimited,
-    Refused,
     ServerError,
-    StillPreparing,
     Unreached,
 )
-from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain, retry_after_seconds
-from media_pipeline.genesys.permissions import named_in
-from media_pipeline.genesys.redaction import redact
+from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain
+from media_pipeline.genesys.replies import Replies, message_of, object_of
 from media_pipeline.genesys.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
@@ -41,8 +33,6 @@ READ_SECONDS = 30.0
 DEFAULT_TOKEN_SECONDS = 3600.0
 """Assumed when a token reply does not say how long the token lives."""
 
-_ERROR_CHARACTERS = 4_000
-"""Read of a refusal to find the permissions it names."""
 _ERROR_BYTES = 64 * 1024
 """Read of a refusal where a stream was asked for: it may have no end."""
 _ABOUT_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
@@ -90,6 +80,7 @@ class Transport:
         self._client_id = client_id
         self._client_secret = client_secret
         self._style = credential_style
+        self._replies = Replies(client_secret)
         self._pacer = pacer
         self._stats = stats
         self.patience = patience
@@ -112,7 +103,7 @@ class Transport:
 
     def get_json(self, operation: str, path: str, *, permission: str) -> dict[str, Any]:
         """GET an object; `operation` names the call in counts, `permission` what a 403 most likely lacks."""
-        return self._object(self.call(operation, "GET", path, permission=permission), operation)
+        return object_of(self.call(operation, "GET", path, permission=permission), operation)
 
     def call(
         self,
@@ -148,7 +139,9 @@ class Transport:
                 headers=headers,
                 extensions={"operation": operation, "last_look": last_look},
             )
-            return self._parsed(self._judged(self._send(request, self._auth), operation, permission, accepted), decode)
+            return self._replies.parsed(
+                self._replies.judged(self._send(request, self._auth), operation, permission, accepted), decode
+            )
 
         return (patience or self.patience).run(attempt, operation, self._stats, self._pacer.waited_seconds)
 
@@ -180,7 +173,7 @@ class Transport:
                     self._tokens.renew(token)
                     renewed = True
                 else:
-                    self._judged(_beginning_of(response), operation, permission, (200, 204))
+                    self._replies.judged(_beginning_of(response), operation, permission, (200, 204))
                     if token is not None:
                         self._tokens.proved(token)
                     yield response
@@ -219,11 +212,11 @@ class Transport:
             if response.status_code in (400, 401, 403):
                 raise AuthenticationError(
                     f"Genesys Cloud at {self.endpoints.login} refused the client credentials "
-                    f"(HTTP {response.status_code}{self._said(response)}). Check GENESYS_CLIENT_ID and "
+                    f"(HTTP {response.status_code}{self._replies.said(response)}). Check GENESYS_CLIENT_ID and "
                     "GENESYS_CLIENT_SECRET, that the OAuth client is of the type Client Credentials, and that "
                     "GENESYS_REGION is its org's region."
                 )
-            return self._object(self._parsed(self._judged(response, TOKEN, "none")), TOKEN)
+            return object_of(self._replies.parsed(self._replies.judged(response, TOKEN, "none")), TOKEN)
 
         body = self.patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
@@ -253,7 +246,7 @@ class Transport:
         except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
             self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host
-            cause = self._clean(str(error)) or type(error).__name__
+            cause = self._replies.clean(str(error)) or type(error).__name__
             kind = Unreached if isinstance(error, _NEVER_SENT) else ServerError
             raise TryAgain(
                 kind(
@@ -261,80 +254,6 @@ class Transport:
                     "GENESYS_BASE_URL."
                 )
             ) from None
-
-    def _judged(
-        self, response: httpx.Response, operation: str, permission: str, accepted: tuple[int, ...] = (200,)
-    ) -> httpx.Response:
-        status = response.status_code
-        if status in accepted:
-            return response
-        what = f"'{operation}' (HTTP {status}{self._said(response)})"
-        if status == httpx.codes.UNAUTHORIZED:
-            raise AuthenticationError(
-                f"Genesys Cloud refused a fresh token for {what}. Check that the OAuth client is active in this org."
-            )
-        if status == httpx.codes.FORBIDDEN:
-            named = named_in(response.text[:_ERROR_CHARACTERS]) or permission
-            raise PermissionMissing(
-                f"The OAuth client may not call {what}. Give one of its roles the permission {named} "
-                "for the division of the recording."
-            )
-        if status == httpx.codes.NOT_FOUND:
-            raise NotFound(
-                f"Genesys Cloud does not know what {what} asked for; check the id, the base URL and the dialect."
-            )
-        if status == httpx.codes.ACCEPTED:
-            raise TryAgain(
-                StillPreparing(f"Genesys Cloud was still preparing its answer to {what}; run the day again later."),
-                retry_after_seconds=retry_after_seconds(response.headers),
-            )
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            error: GenesysError = RateLimited(
-                f"Genesys Cloud kept limiting {what}. Lower GENESYS_REQUESTS_PER_MINUTE or run at another time."
-            )
-            raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers, self._message(response)))
-        if status >= 500 or status == httpx.codes.REQUEST_TIMEOUT:
-            error = ServerError(f"Genesys Cloud kept failing on {what}. Run the day again later.")
-            raise TryAgain(error, retry_after_seconds=retry_after_seconds(response.headers))
-        sentence = f"Genesys Cloud answered {what}, which this call does not expect."
-        if status in (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED):
-            raise Conflict(sentence)
-        raise Refused(sentence, status) if 400 <= status < 500 else MalformedReply(sentence)
-
-    def _parsed(self, response: httpx.Response, decode: Callable[[bytes], Any] = msgspec.json.decode) -> Any:
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            return decode(response.content)
-        try:
-            return response.json()  # takes what msgspec refuses: half surrogate pairs, NaN, other encodings
-        except ValueError:
-            kind = response.headers.get("Content-Type", "no content type").split(";")[0]
-            raise TryAgain(
-                MalformedReply(
-                    f"Genesys Cloud answered '{response.request.extensions['operation']}' with {self._clean(kind)} "
-                    "instead of JSON; is a proxy or login page in between?"
-                )
-            ) from None
-
-    def _object(self, body: Any, operation: str) -> dict[str, Any]:
-        if not isinstance(body, dict):
-            raise MalformedReply(f"Genesys Cloud answered '{operation}' with JSON that is not an object.")
-        return body
-
-    def _message(self, response: httpx.Response) -> str:
-        try:
-            body = response.json()
-        except ValueError:
-            return ""
-        if not isinstance(body, dict):
-            return ""
-        return str(body.get("message") or body.get("error_description") or body.get("description") or "")
-
-    def _said(self, response: httpx.Response) -> str:
-        message = self._clean(self._message(response))
-        return f": {message}" if message else ""
-
-    def _clean(self, text: str) -> str:
-        return redact(text, (self._client_secret,))
 
     def _before(self, request: httpx.Request) -> None:
         self._pacer.acquire()
@@ -350,7 +269,7 @@ class Transport:
             if "streamed" not in response.request.extensions:
                 response.read()  # as who asked is going to; a call has taken as long as its whole reply
                 if status == httpx.codes.TOO_MANY_REQUESTS:
-                    message = self._message(response)
+                    message = message_of(response)
         finally:
             if operation != TOKEN:  # the login host's limits are its own
                 self._pacer.learned(status, response.headers, message)

@@ -128,7 +128,7 @@ def test_a_file_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(tmp_path)
 
 
 def test_without_an_inbox_it_says_so(tmp_path):
-    with serving(tmp_path, MEDIA_INBOX=None) as service:
+    with serving(tmp_path, MEDIA_INBOX="") as service:
         answer = service.post(wav())
     assert answer.status_code == 503
     assert "MEDIA_INBOX" in answer.json()["detail"]
