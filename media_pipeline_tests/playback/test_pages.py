@@ -93,8 +93,8 @@ def test_a_browsers_login_shows_the_page_and_plays_what_is_on_it(pages: Served, 
     (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', text_of(answer))
     for headers in ([basic], []):  # browsers send the login along, or not
         assert pages.ask(unescape(source), *headers, token=None).body == archived.content
-    begun = pages.lines.of("play_begun")[-1]
-    assert (begun["subject"], begun["recording_id"]) == ("ward", archived.recording_id)
+    begun = {(line["subject"], line["recording_id"]) for line in pages.lines.of("play_begun")}
+    assert ("ward", archived.recording_id) in begun
 
 
 def test_a_link_opens_its_page_and_plays_on_it_and_opens_no_other(pages: Served, archived: Call, elsewhere: Call):
