@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from media_pipeline.genesys.source import ConversationEvent
+from media_pipeline.genesys.messaging_source import ConversationEvent
 from media_pipeline.messaging.events import add_rows, row_of
 from media_pipeline.messaging.pending import UPLOADS
 from media_pipeline.sensors import guest_upload_requests

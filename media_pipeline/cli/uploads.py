@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from media_pipeline.settings import Settings
     from media_pipeline.storage.base import ObjectStore
 
+MOST_SECONDS = 7 * 24 * 3600
+"""As long as a presigned link of S3 can live."""
+
 
 def share(
     file_id: Annotated[str, typer.Argument(help="The file's id in guest_uploads.", show_default=False)],
-    expires: Annotated[int, typer.Option(min=1, max=604_800, help="Seconds that the link lives.")] = 3600,
+    expires: Annotated[int, typer.Option(min=1, max=MOST_SECONDS, help="Seconds that the link lives.")] = 3600,
     as_base64: Annotated[
         str | None, typer.Option("--base64", help="Write base64 there instead (- = stdout).", metavar="OUT")
     ] = None,

@@ -17,14 +17,11 @@ from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.guide_guest_files import guest_file_bytes, put_context
 from media_pipeline.genesys.guide_voice import GuideVoices
+from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, GuestReply, VoiceTarget
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
-    EventBatch,
-    EventTally,
     FileState,
-    GuestFile,
-    GuestReply,
     InteractionMedia,
     Known,
     ListedRecording,
@@ -35,7 +32,6 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
-    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, items, milliseconds, number, path_segment, text, time

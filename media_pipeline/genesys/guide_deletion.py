@@ -9,8 +9,8 @@ import datetime as dt
 from collections.abc import Sequence
 
 from media_pipeline.genesys.errors import NotFound
+from media_pipeline.genesys.messaging_source import Doomed, LastLook
 from media_pipeline.genesys.pacing import Patience
-from media_pipeline.genesys.source import Doomed, LastLook
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import decoded_or_nothing, path_segment
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from media_pipeline.genesys.errors import GenesysError
 from media_pipeline.genesys.event_decoder import ServerEvent
 from media_pipeline.genesys.event_stream import Bounds, EventStream, Listening, is_sendable
-from media_pipeline.genesys.source import ConversationEvent, EventBatch, EventTally
+from media_pipeline.genesys.messaging_source import ConversationEvent, EventBatch, EventTally
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import size, text
 

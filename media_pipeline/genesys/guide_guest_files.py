@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import httpx
 
 from media_pipeline.genesys.errors import ServerError
+from media_pipeline.genesys.messaging_source import GuestReply
 from media_pipeline.genesys.pacing import TryAgain
-from media_pipeline.genesys.source import GuestReply
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import decoded_or_nothing, path_segment
 from media_pipeline.genesys.watchdog import Watchdog

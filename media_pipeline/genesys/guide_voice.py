@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply, RateLimited, Refused, Unreached
-from media_pipeline.genesys.source import LastLook, OutgoingVoice, UploadedVoice
+from media_pipeline.genesys.messaging_source import LastLook, OutgoingVoice, UploadedVoice
 from media_pipeline.genesys.transport import RawBody, Transport
 from media_pipeline.genesys.values import items, text
 

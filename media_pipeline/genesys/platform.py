@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, PermissionMissing, Undeliverable
+from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, GuestReply, VoiceTarget
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
 from media_pipeline.genesys.platform_annotations import ParticipantAttributes, not_carried
@@ -31,11 +32,7 @@ from media_pipeline.genesys.platform_voice import PlatformVoices
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
-    EventBatch,
-    EventTally,
     FileState,
-    GuestFile,
-    GuestReply,
     InteractionMedia,
     Known,
     ListedRecording,
@@ -46,7 +43,6 @@ from media_pipeline.genesys.source import (
     Sample,
     Segment,
     StorageUse,
-    VoiceTarget,
 )
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import items, number, text

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from media_pipeline.genesys.errors import NotFound, Refused
 from media_pipeline.genesys.guide_deletion import ONCE
+from media_pipeline.genesys.messaging_source import Doomed, LastLook
 from media_pipeline.genesys.permissions import needed_for
-from media_pipeline.genesys.source import Doomed, LastLook
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import decoded_or_nothing, path_segment, text
 

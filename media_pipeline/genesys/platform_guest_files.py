@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from media_pipeline.genesys.errors import NotFound
+from media_pipeline.genesys.messaging_source import GuestFile
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_messages import MESSAGES, attachments
-from media_pipeline.genesys.source import GuestFile
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import path_segment, text
 

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply, NotFound
+from media_pipeline.genesys.messaging_source import ConversationEvent, EventBatch, EventTally
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_conversations import query_pages
-from media_pipeline.genesys.source import ConversationEvent, EventBatch, EventTally
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import items, size, text
 from media_pipeline.genesys.values import time as moment_of

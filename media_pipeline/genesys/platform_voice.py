@@ -21,9 +21,9 @@ import httpx
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import MalformedReply, Refused, ServerError, StillPreparing
 from media_pipeline.genesys.guide_voice import NO_EFFECT
+from media_pipeline.genesys.messaging_source import LastLook, OutgoingVoice, UploadedVoice
 from media_pipeline.genesys.pacing import CallStats, TryAgain, retry_after_seconds
 from media_pipeline.genesys.permissions import needed_for
-from media_pipeline.genesys.source import LastLook, OutgoingVoice, UploadedVoice
 from media_pipeline.genesys.transport import CONNECT_SECONDS, READ_SECONDS, Transport
 from media_pipeline.genesys.values import decoded_or_nothing, items, path_segment, text
 from media_pipeline.genesys.values import time as moment_of

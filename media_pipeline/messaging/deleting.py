@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Protocol
 
 from media_pipeline.genesys.errors import GenesysError
-from media_pipeline.genesys.source import RetentionTarget
+from media_pipeline.genesys.messaging_source import RetentionTarget
 from media_pipeline.messaging.deciding import FAILED, Step, next_step
 from media_pipeline.messaging.deletion_steps import Steps, doomed
 from media_pipeline.messaging.holds import Hold, Holds, digest

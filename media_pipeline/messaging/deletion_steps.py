@@ -13,7 +13,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from media_pipeline.genesys.errors import GenesysError, NotFound, PermissionMissing, RateLimited, Refused
-from media_pipeline.genesys.source import Doomed, RetentionTarget
+from media_pipeline.genesys.messaging_source import Doomed, RetentionTarget
 from media_pipeline.messaging.copies import OnlyCopy, sha256_of, verified
 from media_pipeline.messaging.deciding import (
     DELETED,

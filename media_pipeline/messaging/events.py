@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
-from media_pipeline.genesys.source import ConversationEvent, EventTally, MessagingSource
+from media_pipeline.genesys.messaging_source import ConversationEvent, EventTally, MessagingSource
 from media_pipeline.messaging.cursor import EventCursor
 from media_pipeline.tables.partition import Row, Tables
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from media_pipeline.genesys.errors import NotFound
+from media_pipeline.genesys.messaging_source import GuestFile, GuestReply, MessagingSource
 from media_pipeline.genesys.pacing import CallStats, Patience, TryAgain
-from media_pipeline.genesys.source import GuestFile, GuestReply, MessagingSource
 from media_pipeline.messaging.upload_policy import MAX_BYTES
 from media_pipeline.storage.base import StorageError
 from media_pipeline.transfer.exchange import Broken

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from media_pipeline.genesys.source import RetentionTarget
+from media_pipeline.genesys.messaging_source import RetentionTarget
 from media_pipeline.messaging.deciding import HELD, MARKED, told
 from media_pipeline.messaging.deleting import Emit, utc_now, work_ledger
 from media_pipeline.messaging.holds import Hold

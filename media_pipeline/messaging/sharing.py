@@ -13,8 +13,6 @@ from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import TABLES_FOLDER
 
-MOST_SECONDS = 7 * 24 * 3600
-"""As long as a presigned link of S3 can live."""
 CHUNK_BYTES = 3 * 64 * 1024
 """A multiple of three, so that pieces of base64 join."""
 

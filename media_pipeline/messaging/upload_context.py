@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from media_pipeline.genesys.errors import GenesysError, PermissionMissing
-from media_pipeline.genesys.source import MessagingSource
+from media_pipeline.genesys.messaging_source import MessagingSource
 from media_pipeline.messaging.pending import STORED, UPLOADS
 from media_pipeline.tables.partition import Row, TableMissing, Tables, rows_of
 from media_pipeline.tables.paths import safe_name

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from media_pipeline.genesys.source import OutgoingVoice
+from media_pipeline.genesys.messaging_source import OutgoingVoice
 from media_pipeline.messaging.audio_length import duration_ms
 from media_pipeline.messaging.audio_types import MEDIA_TYPES, NotAudio, audio_format
 from media_pipeline.messaging.inbox import NotReady, Pair

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from media_pipeline.genesys.source import VoiceTarget
+from media_pipeline.genesys.messaging_source import VoiceTarget
 from media_pipeline.messaging.inbox import METADATA_SUFFIX, Inbox, NotReady, Pair
 from media_pipeline.messaging.retention import Ledger
 from media_pipeline.messaging.voice_aside import expire, settle_pair

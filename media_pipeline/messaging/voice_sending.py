@@ -20,7 +20,7 @@ from media_pipeline.genesys.errors import (
     Refused,
     Unreached,
 )
-from media_pipeline.genesys.source import OutgoingVoice, UploadedVoice, VoiceTarget
+from media_pipeline.genesys.messaging_source import OutgoingVoice, UploadedVoice, VoiceTarget
 from media_pipeline.messaging.retention import Ledger, Policy, Subject
 from media_pipeline.messaging.voice_state import (
     DONE,

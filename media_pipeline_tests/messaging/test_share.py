@@ -110,8 +110,8 @@ def test_a_folder_has_no_links_and_says_what_to_do(tmp_path, share):
         (["f2"], b"rejected"),
         (["nobody"], b"no file"),
         (["f1", "--date", "2020-01-01"], b"on 2020-01-01"),
-        (["f1", "--expires", "604801"], b"range"),
-        (["f1", "--expires", "0"], b"range"),
+        (["f1", "--expires", "604801"], b"Invalid value"),
+        (["f1", "--expires", "0"], b"Invalid value"),
     ],
 )
 def test_what_cannot_be_shared_is_a_sentence(tmp_path, share, arguments, said):
