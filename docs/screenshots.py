@@ -1,4 +1,4 @@
-"""Takes the README's pictures from a running UI: two days of the sandbox, exported by a real `dagster dev`.
+"""Takes the README's pictures from a running UI and service: two days of the sandbox, by a real `dagster dev`.
 
 Needs Debian's chromium. The pictures land in docs/images; nothing else is written there.
 """
@@ -10,12 +10,19 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
-from playwright.sync_api import Browser, FloatRect, Page
+from playwright.sync_api import Browser, FloatRect, HttpCredentials, Page
+from pydantic import SecretStr
 
+from media_pipeline.service.tokens import DOWNLOAD, LISTEN, new_token
+from media_pipeline.settings import Settings
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.partition import Tables
 from media_pipeline_tests.dagster_dev import LOCATION, YESTERDAY, DagsterDev, dagster_dev
 from media_pipeline_tests.pages import browser, new_page, show_check, show_lineage, show_materialization, shown_picture
+from media_pipeline_tests.playback.serving import served
 
 IMAGES = Path(__file__).resolve().parent / "images"
 PER_DAY = 180
@@ -42,6 +49,9 @@ def main() -> int:
         for job, location in (("relist_recent_days", LOCATION), ("dbt_reports_build", "reports")):
             print(f"{job}: {dev.wait_run(dev.launch(job, location))}")
         _take_all(chromium, dev)
+        drawn = dev.launch("playback_daily", tags={"dagster/partition": str(YESTERDAY)})
+        print(f"playback_daily: {dev.wait_run(drawn)}")
+        _take_pages(chromium, dev)
     print(f"Done in {time.monotonic() - started:.0f} s.")
     return 0
 
@@ -61,6 +71,28 @@ def _take_all(chromium: Browser, dev: DagsterDev) -> None:
     show_check(page, dev, "recent_listings", "finished_days_complete")
     page.get_by_text("Plots", exact=True).click()
     _take(page, "finished_days_complete")
+
+
+def _take_pages(chromium: Browser, dev: DagsterDev) -> None:
+    """A call that plays, and a day that is searched, by the service as operators start it."""
+    token, entry = new_token("screenshots", [LISTEN, DOWNLOAD])
+    settings = Settings(root=str(dev.folder / "media"), spool=dev.folder / "spool")
+    tables = Tables(LocalStore(Path(settings.root)))
+    said = list(tables.rows("diarized_transcripts", YESTERDAY))
+    audio = {row["recording_id"]: row for row in tables.rows("recording_audio", YESTERDAY)}
+    known = Counter(row["recording_id"] for row in said if row["participant_purpose"])
+    redacted = {row["recording_id"] for row in said if row["pii_redacted"]}
+    unknown = {row["recording_id"] for row in said if not row["participant_purpose"]}
+    stored = {name for name, row in audio.items() if (row["object_key"] or "").endswith(".wav.gz")}
+    call = max(stored & redacted - unknown, key=lambda name: (known[name], name))
+    with served(settings, tokens=SecretStr(entry)) as player:
+        login: HttpCredentials = {"username": "me", "password": token}
+        page = chromium.new_page(viewport={"width": 1280, "height": 860}, http_credentials=login)
+        moment = [row for row in said if row["recording_id"] == call][4]["start_ms"] / 1000 + 0.5
+        page.goto(f"{player.url}/calls/{call}#t={moment}")
+        _take(page, "call")
+        page.goto(f"{player.url}/days/{YESTERDAY}?q=second+payment")
+        _take(page, "day")
 
 
 def _take(page: Page, name: str, part: FloatRect | None = None) -> None:

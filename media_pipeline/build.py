@@ -14,6 +14,7 @@ from media_pipeline.assets.conversation_events import conversation_events_asset
 from media_pipeline.assets.guest_uploads import guest_uploads_asset
 from media_pipeline.assets.interactions import interaction_media_asset
 from media_pipeline.assets.inventory import inventory_assets
+from media_pipeline.assets.playback import playback_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
 from media_pipeline.assets.reports import report_assets
@@ -28,6 +29,7 @@ from media_pipeline.jobs import (
     drain_job,
     interactions_job,
     messaging_job,
+    playback_job,
     relist_job,
     retention_job,
     sweep_retention_job,
@@ -42,6 +44,7 @@ from media_pipeline.schedules import (
     daily_export_schedule,
     drain_schedule,
     interactions_schedule,
+    playback_schedule,
     relist_schedule,
     retention_schedule,
     sweep_retention_schedule,
@@ -76,7 +79,7 @@ def build_definitions(
     partitions = daily_partitions(settings.start_date)
     job, interactions, relist = daily_export_job(), interactions_job(), relist_job()
     verify, sweep, retention = verify_sample_job(), sweep_retention_job(), retention_job()
-    drain, messaging = drain_job(), messaging_job()
+    drain, messaging, playback = drain_job(), messaging_job(), playback_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
         assets=[
@@ -87,6 +90,7 @@ def build_definitions(
             interaction_media_asset(partitions, retry),
             recording_thumbnails_asset(partitions, retry),
             metadata_annotations_asset(partitions, retry),
+            *playback_assets(partitions),
             recent_listings_asset(*watched, retry),
             archive_sample_asset(retry),
             retention_sweep_asset(settings.start_date, retry),
@@ -96,10 +100,11 @@ def build_definitions(
             voice_messages_asset(settings.start_date),
         ],
         asset_checks=[guest_files_before_expiry_check()],
-        jobs=[job, interactions, relist, verify, sweep, drain, messaging, retention],
+        jobs=[job, interactions, playback, relist, verify, sweep, drain, messaging, retention],
         schedules=[
             daily_export_schedule(job),
             interactions_schedule(interactions),
+            playback_schedule(playback),
             relist_schedule(relist),
             verify_sample_schedule(verify),
             sweep_retention_schedule(sweep),

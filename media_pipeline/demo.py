@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import hashlib
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from media_pipeline.exporter import RecordingExporter
+from media_pipeline.build import build_definitions
+from media_pipeline.exporter import QUIET, RecordingExporter
+from media_pipeline.jobs import PLAYBACK_DAILY
 from media_pipeline.partitions import newest_finished_day
 from media_pipeline.progress_bar import ProgressBar
 from media_pipeline.settings import Settings
@@ -33,8 +36,13 @@ TRANSCODE_SECONDS = 3600
 """When the sandbox's recordings in preparation become ready; the demo moves its clock on by as much."""
 
 
-def run_demo(root: Path, per_day: int, console: Console, dialect: Dialect = "platform") -> int:
-    """Run the demo below `root`; returns the process's exit code."""
+def run_demo(
+    root: Path, per_day: int, console: Console, dialect: Dialect = "platform", token: tuple[str, str] | None = None
+) -> int:
+    """Run the demo below `root`; returns the process's exit code.
+
+    `token`: one of the service and its entry, for who wants to listen in the end.
+    """
     day = newest_finished_day()
     tables = Tables(LocalStore(root))
     with _sandbox(day, per_day) as url:
@@ -50,6 +58,7 @@ def run_demo(root: Path, per_day: int, console: Console, dialect: Dialect = "pla
         console.print("An hour later the source has prepared its last file; the same day once more ...\n")
         httpx.put(f"{url}/_sandbox/clock", json={"offset_seconds": TRANSCODE_SECONDS}).raise_for_status()
         again = _export(day, url, root, console, dialect)
+        _draw(day, _settings(day, url, root, dialect))
     verdict = judge_day(tables, day)
     console.print(
         f"\n{verdict.sentence}\n"
@@ -63,11 +72,35 @@ def run_demo(root: Path, per_day: int, console: Console, dialect: Dialect = "pla
         "Next: make dev shows the same in the Dagster UI on http://127.0.0.1:3000.",
         highlight=False,
     )
+    if token is not None:
+        console.print(_invitation(root, *token), highlight=False, soft_wrap=True)
     return 0 if verdict.complete else 1
 
 
+def _draw(day: dt.date, settings: Settings) -> None:
+    """What the pages of calls need."""
+    job = build_definitions(settings).resolve_job_def(PLAYBACK_DAILY)
+    job.execute_in_process(partition_key=str(day), run_config=QUIET)
+
+
+def _invitation(root: Path, token: str, entry: str) -> str:
+    program = Path(sys.argv[0]).absolute() if sys.argv[0].endswith("media-pipeline") else Path("media-pipeline")
+    place = root.absolute()
+    return (
+        "\nListen to the calls: start the service, open http://127.0.0.1:8080 and log in with any name and this "
+        f"password:\n{token}\n\n"
+        f"MEDIA_ROOT={shlex.quote(str(place))} MEDIA_SPOOL={shlex.quote(str(place / '.spool'))} "
+        f"MEDIA_SERVICE_TOKENS={entry} {shlex.quote(str(program))} serve\n"
+    )
+
+
 def _export(day: dt.date, url: str, root: Path, console: Console, dialect: Dialect) -> dict[str, Any]:
-    settings = Settings(
+    with ProgressBar(console) as progress:
+        return RecordingExporter(_settings(day, url, root, dialect), progress=progress).export_range(day, day)
+
+
+def _settings(day: dt.date, url: str, root: Path, dialect: Dialect) -> Settings:
+    return Settings(
         client_id=CLIENT_ID,
         client_secret=SecretStr(CLIENT_SECRET),
         base_url=url,
@@ -77,8 +110,6 @@ def _export(day: dt.date, url: str, root: Path, console: Console, dialect: Diale
         spool=root.absolute() / ".spool",
         start_date=min(day, dt.date(2026, 1, 1)),
     )
-    with ProgressBar(console) as progress:
-        return RecordingExporter(settings, progress=progress).export_range(day, day)
 
 
 @contextmanager

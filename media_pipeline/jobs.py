@@ -1,6 +1,7 @@
-"""The jobs: daily_export and interactions_daily (one run is one day, in one process), relist_recent_days (lists only),
-verify_sample (reads the archive only), sweep_retention (reads the list of what the source keeps), retention (deletes
-what is due), drain_conversation_events (what guests do, every minute) and messaging (what they sent, day by day)."""
+"""The jobs: daily_export, interactions_daily and playback_daily (one run is one day, in one process),
+relist_recent_days (lists only), verify_sample (reads the archive only), sweep_retention (reads the list of what the
+source keeps), retention (deletes what is due), drain_conversation_events (what guests do, every minute) and messaging
+(what they sent, day by day)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 DAILY_EXPORT = "daily_export"
 INTERACTIONS_DAILY = "interactions_daily"
+PLAYBACK_DAILY = "playback_daily"
 RELIST_RECENT_DAYS = "relist_recent_days"
 VERIFY_SAMPLE = "verify_sample"
 SWEEP_RETENTION = "sweep_retention"
@@ -53,6 +55,16 @@ def interactions_job() -> UnresolvedAssetJobDefinition:
         INTERACTIONS_DAILY,
         selection=dg.AssetSelection.groups("interactions"),
         description="Of one exported day: the media of its interactions, their formats, thumbnails, and annotations.",
+        tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)} | LONG,
+    )
+
+
+def playback_job() -> UnresolvedAssetJobDefinition:
+    """All assets of the group playback: apart, as it reads the archive only and nothing waits for it."""
+    return dg.define_asset_job(
+        PLAYBACK_DAILY,
+        selection=dg.AssetSelection.groups("playback"),
+        description="Of one exported day: draw its calls and index what was said, for the pages of the service.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)} | LONG,
     )
 

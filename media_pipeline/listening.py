@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from urllib.parse import quote, urlencode
 
 from media_pipeline.connection import media_hosts_of, opened_source
 from media_pipeline.genesys.pacing import CallStats, Patience
@@ -12,6 +14,7 @@ from media_pipeline.genesys.source import RecordingSource
 from media_pipeline.playback.app import ARCHIVE_THREADS, StreamApp
 from media_pipeline.playback.archived import Archived
 from media_pipeline.playback.catalogue import Catalogue
+from media_pipeline.playback.days import Days
 from media_pipeline.playback.limits import Limits
 from media_pipeline.playback.links import MAX_SECONDS, Claims, LinkKeys, Scope
 from media_pipeline.playback.player import Player
@@ -25,7 +28,7 @@ from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.partition import Tables
 from media_pipeline.transfer.http import MediaHttp
 
-PATH = "/api/stream/"
+PATH, PAGE = "/api/stream/", "/calls/"
 REMOTE_THREADS = 32
 """For a bucket, whose replies are waited for."""
 LISTENER_PATIENCE = Patience(first_wait_seconds=0.5, deadline_seconds=8.0, retries=2)
@@ -43,16 +46,22 @@ class Listening:
         self._stats = CallStats()
         file = settings.spool / "playback" / f"{root_name(store.url)}.sqlite"
         http = MediaHttp(media_hosts_of(settings), self._stats, BLOCK_BYTES)
+        self.tables = Tables(store)
+        self.catalogue = Catalogue(self.tables, file)
+        self.days = Days(self.tables, file.with_suffix(".days"))
         player = Player(
-            Catalogue(Tables(store), file),
+            self.catalogue,
             Archived(store),
             Upstream(self._source, http, self._stats),
             Plays(journal),
         )
         limits = Limits(settings.listener_requests_per_minute, settings.listener_streams)
-        keys = link_keys(settings) if settings.link_key.get_secret_value() else None
+        if settings.link_key.get_secret_value():
+            self.keys = link_keys(settings)
+        else:  # for the pages' own players; such links end with the process
+            self.keys = LinkKeys([secrets.token_bytes(32)])
         threads = ARCHIVE_THREADS if isinstance(store, LocalStore) else REMOTE_THREADS
-        self.app = StreamApp.opened(player, limits, keys, callers, archive_threads=threads)
+        self.app = StreamApp.opened(player, limits, self.keys, callers, archive_threads=threads)
 
     def close(self) -> None:
         """End what is under way and write down what was played."""
@@ -69,20 +78,36 @@ def link_keys(settings: Settings) -> LinkKeys:
 
 
 def signed_link(
-    settings: Settings, recording_id: str, *, subject: str, seconds: int, scope: Scope = "listen", file_index: int = 0
+    settings: Settings,
+    recording_id: str,
+    *,
+    subject: str,
+    seconds: int,
+    scope: Scope = "listen",
+    file_index: int = 0,
+    page: bool = False,
 ) -> str:
-    """Path and query that play a file of a recording for so long; raises ConfigurationError and ValueError."""
-    from urllib.parse import quote, urlencode
+    """Path and query that play a file of a recording for so long, or show its page.
 
+    Raises ConfigurationError and ValueError.
+    """
     if not 1 <= seconds <= MAX_SECONDS:
         raise ValueError(f"A link lives 1 to {MAX_SECONDS} seconds, not {seconds}.")
-    claims = Claims(
-        recording_id=recording_id,
-        file_index=file_index,
-        subject=subject,
-        expires=int(time.time()) + seconds,
-        scope=scope,
-    )
-    query = {"file": str(file_index)} if file_index else {}
-    query |= {"link": link_keys(settings).sign(claims)} | ({"download": "1"} if scope == "download" else {})
-    return f"{PATH}{quote(recording_id, safe='')}?{urlencode(query)}"
+    keys = link_keys(settings)
+    token = signed(keys, recording_id, subject=subject, seconds=seconds, scope=scope, file_index=file_index)
+    if page:
+        return place(PAGE, recording_id, file_index, link=token)
+    return place(PATH, recording_id, file_index, link=token, download="1" if scope == "download" else "")
+
+
+def signed(keys: LinkKeys, recording_id: str, *, subject: str, seconds: int, scope: Scope, file_index: int) -> str:
+    """A link's token that works for so long; raises ValueError."""
+    expires = int(time.time()) + seconds
+    claims = Claims(recording_id=recording_id, file_index=file_index, subject=subject, expires=expires, scope=scope)
+    return keys.sign(claims)
+
+
+def place(path: str, recording_id: str, file_index: int, **query: str) -> str:
+    """Path and query of a recording's file below PATH or PAGE; what is empty is left out."""
+    about = ({"file": str(file_index)} if file_index else {}) | {name: text for name, text in query.items() if text}
+    return f"{path}{quote(recording_id, safe='')}" + (f"?{urlencode(about)}" if about else "")

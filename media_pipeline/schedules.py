@@ -1,6 +1,7 @@
-"""daily_export_schedule and interactions_daily_schedule (each finished day), relist_recent_days_schedule (what came
-late), verify_sample_schedule, sweep_retention_schedule (what dies when), retention_schedule (what is due),
-drain_conversation_events_schedule (every minute), voice_messages_schedule (what waits in the inbox)."""
+"""daily_export_schedule, interactions_daily_schedule and playback_daily_schedule (each finished day),
+relist_recent_days_schedule (what came late), verify_sample_schedule, sweep_retention_schedule (what dies when),
+retention_schedule (what is due), drain_conversation_events_schedule (every minute), voice_messages_schedule (what waits
+in the inbox)."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ VOICE_CRON = "* * * * *"
 """A look into a folder; a run only for what waits there."""
 RETENTION_CRON = "* * * * *"
 """A look of a few calls at the store; a run only when something is due."""
-INTERACTIONS_HOUR_UTC = 3
+INTERACTIONS_HOUR_UTC, PLAYBACK_HOUR_UTC = 3, 4
 HOUR_UTC, MINUTE = 2, 15
 """Calls that end around midnight are listed by then; later arrivals are the sensors' work."""
 
@@ -60,6 +61,17 @@ def interactions_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
         hour_of_day=INTERACTIONS_HOUR_UTC,
         minute_of_hour=MINUTE,
         description="Looks at the media of the interactions of the day that ended at midnight UTC.",
+    )
+
+
+def playback_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
+    """One run for the day that ended last, at 04:15 UTC; off unless switched on."""
+    return dg.build_schedule_from_partitioned_job(
+        job,
+        name="playback_daily_schedule",
+        hour_of_day=PLAYBACK_HOUR_UTC,
+        minute_of_hour=MINUTE,
+        description="Draws and indexes the calls of the day that ended at midnight UTC, for `media-pipeline serve`.",
     )
 
 

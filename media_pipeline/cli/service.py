@@ -32,6 +32,7 @@ def link(
     expires: Annotated[int, typer.Option(help="Seconds it works; a week at most.")] = 900,
     file: Annotated[int, typer.Option(min=0, help="Of a recording with several files.")] = 0,
     download: Annotated[bool, typer.Option("--download", help="It may be kept as a file.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="Of the recording's page, which plays it.")] = False,
     base: Annotated[str, typer.Option(help="Where the service is reached.")] = "http://127.0.0.1:8080",
 ) -> None:
     """Sign a link that plays one recording for one person, through `media-pipeline serve`. Needs MEDIA_LINK_KEY."""
@@ -46,6 +47,7 @@ def link(
             seconds=expires,
             scope="download" if download else "listen",
             file_index=file,
+            page=page,
         )
     typer.echo(base.rstrip("/") + path)
 

@@ -64,5 +64,6 @@ def demo(
 ) -> None:
     """Take yesterday from the sandbox to Parquet, and answer what an analyst would ask."""
     from media_pipeline.demo import run_demo
+    from media_pipeline.service.tokens import DOWNLOAD, LISTEN, new_token
 
-    sys.exit(run_demo(root, per_day, OUT, dialect))
+    sys.exit(run_demo(root, per_day, OUT, dialect, new_token("demo", [LISTEN, DOWNLOAD])))

@@ -12,12 +12,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from media_pipeline.interactions.content import HEAD_BYTES, content_of
 from media_pipeline.interactions.levels import Figures, Meter, samples_of
@@ -41,6 +41,16 @@ ENDS_SECONDS = 5.0
 _FRAMES_BYTES = 256 * 1024
 
 
+class Listener(Protocol):
+    """Takes samples as they come."""
+
+    def add(self, samples: npt.NDArray[np.float64], clipped: int, /) -> None:
+        """Samples in units of full scale, shape (frames, channels), and how many of them are at full scale."""
+
+
+Ear = TypeVar("Ear", bound=Listener)
+
+
 class Unmeasured(Exception):
     """There are no figures: `reason` is no_object, damaged, not_audio, no_decoder, undecodable or timeout."""
 
@@ -51,33 +61,46 @@ class Unmeasured(Exception):
 
 def measured_object(store: ObjectStore, key: str) -> Figures:
     """Figures of a gzip object; raises Unmeasured, StorageError."""
+    return heard_object(store, key, Meter).figures()
+
+
+def measured(pieces: Iterator[bytes]) -> Figures:
+    """Figures of a file that comes piece by piece; raises Unmeasured, and what iterating raises."""
+    return heard(pieces, Meter).figures()
+
+
+def heard_object(store: ObjectStore, key: str, begin: Callable[[int, int], Ear]) -> Ear:
+    """A gzip object's samples, given to the listener that `begin` makes; raises Unmeasured, StorageError."""
     file = store.open(key)
     if file is None:
         raise Unmeasured("no_object")
     with file:
         try:
-            return measured(source_pieces(file))
+            return heard(source_pieces(file), begin)
         except UnreadableError:
             raise Unmeasured("damaged") from None
 
 
-def measured(pieces: Iterator[bytes]) -> Figures:
-    """Figures of a file that comes piece by piece; raises Unmeasured, and what iterating raises."""
+def heard(pieces: Iterator[bytes], begin: Callable[[int, int], Ear]) -> Ear:
+    """The samples of a file that comes piece by piece, given to a listener; `begin` takes rate in Hz and channels.
+
+    Raises Unmeasured, and what iterating raises. A ValueError of `begin` means that there is no such sound.
+    """
     head = b""
     try:
         for piece in pieces:
             head += piece
             if (layout := read_layout(head)) is not None:
-                return _of_samples(layout, head, pieces)
+                return _of_samples(layout, head, pieces, begin)
             if len(head) > MAX_HEADER_BYTES:
                 break
     except CannotSilence:
         pass  # a format that has to be decoded
-    return _decoded(head, pieces)
+    return _decoded(head, pieces, begin)
 
 
-def _of_samples(layout: Layout, head: bytes, pieces: Iterator[bytes]) -> Figures:
-    meter, convert = Meter(layout.rate_hz, layout.channels), samples_of(layout)
+def _of_samples(layout: Layout, head: bytes, pieces: Iterator[bytes], begin: Callable[[int, int], Ear]) -> Ear:
+    ear, convert = begin(layout.rate_hz, layout.channels), samples_of(layout)
     left = layout.size
     rest = b""
     for piece in chain((head[layout.offset :],), pieces):
@@ -87,11 +110,11 @@ def _of_samples(layout: Layout, head: bytes, pieces: Iterator[bytes]) -> Figures
         whole = len(data) - len(data) % layout.frame_bytes
         rest = data[whole:]
         if whole:
-            meter.add(*convert(data[:whole]))
-    return meter.figures()
+            ear.add(*convert(data[:whole]))
+    return ear
 
 
-def _decoded(head: bytes, pieces: Iterator[bytes]) -> Figures:
+def _decoded(head: bytes, pieces: Iterator[bytes], begin: Callable[[int, int], Ear]) -> Ear:
     while len(head) < HEAD_BYTES and (piece := next(pieces, b"")):
         head += piece
     name = content_of(head[:HEAD_BYTES], whole=len(head) < HEAD_BYTES).format
@@ -114,7 +137,7 @@ def _decoded(head: bytes, pieces: Iterator[bytes]) -> Figures:
     alarm = threading.Timer(CHILD_SECONDS, child.kill)
     alarm.start()
     try:
-        figures = _of_frames(child.stdout)
+        ear = _of_frames(child.stdout, begin)
         with suppress(subprocess.TimeoutExpired):
             child.wait(ENDS_SECONDS)
     finally:
@@ -127,19 +150,19 @@ def _decoded(head: bytes, pieces: Iterator[bytes]) -> Figures:
         raise feeder.error
     if child.returncode in (-signal.SIGKILL, -signal.SIGXCPU):
         raise Unmeasured("timeout")
-    if figures is None or child.returncode != 0:
+    if ear is None or child.returncode != 0:
         raise Unmeasured("undecodable")
-    return figures
+    return ear
 
 
-def _of_frames(stream: IO[bytes]) -> Figures | None:
+def _of_frames(stream: IO[bytes], begin: Callable[[int, int], Ear]) -> Ear | None:
     """What the child tells: a line with rate and channels, then samples as 32-bit floats; without trust."""
     import numpy as np
 
     try:
         facts = json.loads(stream.readline(1_000))
         rate_hz, channels = int(facts["rate_hz"]), int(facts["channels"])
-        meter = Meter(rate_hz, channels)
+        ear = begin(rate_hz, channels)
     except (ValueError, KeyError, TypeError):
         return None
     frame_bytes, rest = 4 * channels, b""
@@ -149,8 +172,8 @@ def _of_frames(stream: IO[bytes]) -> Figures | None:
         rest = data[whole:]
         floats: npt.NDArray[np.float64] = np.frombuffer(data[:whole], dtype="<f4").astype(np.float64)
         floats = np.nan_to_num(floats, nan=0.0, posinf=1.0, neginf=-1.0)
-        meter.add(floats.reshape(-1, channels), int(np.count_nonzero(np.abs(floats) >= FULL_SCALE_FLOAT)))
-    return meter.figures()
+        ear.add(floats.reshape(-1, channels), int(np.count_nonzero(np.abs(floats) >= FULL_SCALE_FLOAT)))
+    return ear
 
 
 FULL_SCALE_FLOAT = 1 - 2**-15
@@ -176,4 +199,4 @@ class _Feeder(threading.Thread):
             self.error = error
 
 
-__all__ = ["Figures", "Unmeasured", "measured", "measured_object"]
+__all__ = ["Figures", "Unmeasured", "heard", "heard_object", "measured", "measured_object"]

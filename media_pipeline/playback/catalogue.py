@@ -101,6 +101,18 @@ class Catalogue:
             self._refresh_beside()
         return self._look_up(recording_id, file_index, day)
 
+    def days(self) -> list[dt.date]:
+        """All days that are known, the newest first."""
+        found = self._connection().execute("SELECT day FROM days ORDER BY day DESC")
+        return [dt.date.fromisoformat(day) for (day,) in found]
+
+    def outcomes(self, day: dt.date) -> dict[str, int]:
+        """How many files of a day have which status."""
+        found = self._connection().execute(
+            "SELECT status, count(*) FROM files WHERE day = ? GROUP BY status ORDER BY 2 DESC, 1", (str(day),)
+        )
+        return dict(found.fetchall())
+
     def refresh(self, *, wait_seconds: float = WAIT_SECONDS) -> None:
         """Read what days have changed, unless that was done a moment ago; raises TimeoutError and StorageError."""
         asked = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 import re
 from collections.abc import Callable, Sequence
@@ -66,7 +68,7 @@ def understood(
     except ValueError:
         raise refused("bad_request") from None
     asked = (recording_id, int(file_text))
-    subject, by = _admitted(headers.get("authorization", ()), query.get("link"), asked, download == "1", callers, keys)
+    subject, by = admitted(headers.get("authorization", ()), query.get("link"), asked, download == "1", callers, keys)
     if len(recording_id) > MAX_ID_CHARACTERS:
         raise refused("not_found")
     conditions = Conditions(
@@ -80,7 +82,20 @@ def understood(
     return Request(scope["method"], *asked, wanted, download == "1", conditions, subject, by)
 
 
-def _admitted(
+def token_in(authorization: str) -> str:
+    """The token of an Authorization field: Bearer's, or as a browser sends it, Basic's password; empty for neither."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def admitted(
     authorization: Sequence[str],
     link: str | None,
     asked: tuple[str, int],
@@ -88,11 +103,14 @@ def _admitted(
     callers: Callable[[str], Caller | None],
     keys: LinkKeys | None,
 ) -> tuple[str, str]:
-    """The subject, and what let it in. Where there are both, both must hold and be one's own."""
+    """The subject, and what let it in. Where there are both, both must hold and be one's own; raises Refusal.
+
+    A browser that has shown a page to a token sends it along as Basic's password: fine for what only reads.
+    """
     caller = None
     if authorization:
-        scheme, _, token = authorization[0].partition(" ")
-        caller = callers(token.strip()) if scheme.lower() == "bearer" and len(authorization) == 1 else None
+        token = token_in(authorization[0]) if len(authorization) == 1 else ""
+        caller = callers(token) if token else None
         if caller is None:
             raise refused("unknown_token")
         if link is None:

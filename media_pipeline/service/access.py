@@ -4,8 +4,6 @@ has none, so that no route can be left open by mistake.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,6 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 
+from media_pipeline.playback.requests import token_in
 from media_pipeline.service.problems import Problem
 from media_pipeline.service.tokens import SCOPES, Caller, Tokens
 
@@ -71,13 +70,7 @@ class NeedsInBrowser(Needs):
     challenges = (_BEARER, _BASIC)
 
     def _token(self, authorization: str) -> str:
-        scheme, _, credentials = authorization.partition(" ")
-        if scheme.lower() != "basic":
-            return super()._token(authorization)
-        try:
-            return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
+        return token_in(authorization)
 
 
 def check_routes(app: FastAPI) -> None:

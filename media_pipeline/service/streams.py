@@ -32,6 +32,7 @@ def add_routes(app: FastAPI) -> None:
     service: Service = app.state.service
     listening = Listening(service.settings, service.store, service.journal, app.state.tokens.caller)
     service.closing.append(listening.close)
+    app.state.listening = listening
     answers: dict[int | str, dict[str, Any]] = {
         200: {"description": "The whole recording.", "content": CONTENT},
         206: {

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 
 from media_pipeline.genesys.errors import ConfigurationError
 
-VOICE_MESSAGES, CLEANUP, MONITOR, DOCS, LISTEN = "voice-messages", "cleanup", "monitor", "docs", "listen"
+VOICE_MESSAGES, CLEANUP, MONITOR, DOCS = "voice-messages", "cleanup", "monitor", "docs"
+LISTEN, DOWNLOAD = "listen", "download"
 SCOPES = {
     VOICE_MESSAGES: "hand in voice messages",
     CLEANUP: "purge local leftovers",
     MONITOR: "readiness and metrics",
     DOCS: "this documentation",
-    LISTEN: "play any recording",
+    LISTEN: "search and play any recording",
+    DOWNLOAD: "be offered the original on its page, with listen",
 }
 MIN_TOKEN_CHARACTERS = 32
 """16 random bytes in hex."""

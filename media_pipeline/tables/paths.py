@@ -47,6 +47,21 @@ def thumbnail_prefix(day: dt.date) -> str:
     return f"thumbnails/date={day}/"
 
 
+def waveform_key(day: dt.date, recording_id: str, file_index: int) -> str:
+    """What a page draws of a recording's file; recordings with one file have index 0."""
+    return f"waveforms/date={day}/{safe_name(recording_id)}.{file_index}.json"
+
+
+def search_key(day: dt.date) -> str:
+    """The full-text index of a day's calls."""
+    return f"{search_prefix(day)}calls.sqlite"
+
+
+def search_prefix(day: dt.date) -> str:
+    """The folder of a day's full-text index, with a trailing slash."""
+    return f"search/date={day}/"
+
+
 def uploads_prefix(day: dt.date) -> str:
     """The folder of the files that guests sent, by the day they were noticed, with a trailing slash."""
     return f"uploads/date={day}/"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from media_pipeline.build import build_definitions
 from media_pipeline.sandbox.running import RunningSandbox
 from media_pipeline_tests.harness import DAY, Export, Org, expected_of
 from media_pipeline_tests.playback.serving import Served, served
@@ -73,3 +74,12 @@ def body_of(org: Org, recording_id: str) -> bytes:
     ).json()["access_token"]
     media = httpx.get(f"{org.url}/api/v2/media/{recording_id}", headers={"Authorization": f"Bearer {token}"}).json()
     return httpx.get(media["download_url"]).content
+
+
+@pytest.fixture(scope="session")
+def drawn(exported: Export) -> Export:
+    """The exported day, drawn and indexed for its pages."""
+    job = build_definitions(exported.settings).resolve_job_def("playback_daily")
+    config = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    assert job.execute_in_process(partition_key=str(DAY), run_config=config).success
+    return exported

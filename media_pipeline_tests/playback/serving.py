@@ -99,10 +99,15 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(settings: Settings, *, pages: dict[str, str] | None = None) -> Iterator[Served]:
+def served(
+    settings: Settings,
+    *,
+    pages: dict[str, str] | None = None,
+    link_key: SecretStr = SecretStr(LINK_KEY),  # noqa: B008  frozen
+    tokens: SecretStr = SecretStr(f"ward:listen:{TOKEN},deaf:cleanup:{DEAF}"),  # noqa: B008
+) -> Iterator[Served]:
     """The service over these settings in a thread, for the length of a `with` block."""
-    known = {"link_key": SecretStr(LINK_KEY), "service_tokens": SecretStr(f"ward:listen:{TOKEN},deaf:cleanup:{DEAF}")}
-    settings = settings.model_copy(update=known)
+    settings = settings.model_copy(update={"link_key": link_key, "service_tokens": tokens})
     app = create_app(settings, routes=(*ROUTES, lambda app: _add_pages(app, pages or {})))
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         server = uvicorn.Server(server_config(app))

@@ -8,27 +8,35 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from media_pipeline.genesys.errors import ConfigurationError
-from media_pipeline.service.access import Needs, NeedsInBrowser, check_routes
+from media_pipeline.service.access import Needs, NeedsInBrowser, Open, check_routes
 from media_pipeline.service.app import create_app
 from media_pipeline.service.health import HEALTH
+from media_pipeline.service.rendering import ASSETS
 from media_pipeline.service.tokens import SCOPES, Tokens, new_token
 from media_pipeline.settings import Settings
 
 TOKEN = "t" * 32
+OPEN = (HEALTH, ASSETS + "{name}")
+"""The process lives; style sheets and scripts."""
 
 
 def operations(app: FastAPI) -> list[tuple[str, str, str]]:
-    """Method, path and scope of every route but health."""
+    """Method, path and scope of every route but those that anybody may call."""
     found = []
     for route in app.routes:
         assert isinstance(route, APIRoute)
-        if route.path != HEALTH:
+        if route.path not in OPEN:
             (scope,) = [each.call.scope for each in route.dependant.dependencies if isinstance(each.call, Needs)]
             found += [(method, route.path, scope) for method in route.methods]
     return found
 
 
-def test_each_route_but_health_refuses_without_token_with_a_wrong_one_and_without_its_scope(service):
+def test_health_and_style_sheets_are_all_that_is_open(service):
+    rules = {route.path: [type(each.call) for each in route.dependant.dependencies] for route in service.app.routes}
+    assert [path for path, each in rules.items() if Open in each] == list(OPEN)
+
+
+def test_each_route_but_those_refuses_without_token_with_a_wrong_one_and_without_its_scope(service):
     found = operations(service.app)
     assert len(found) >= 6
     for method, path, scope in found:
@@ -57,7 +65,7 @@ def test_only_what_changes_nothing_takes_a_token_as_a_browsers_password(service)
     for method, path, scope in operations(service.app):
         password = base64.b64encode(f"me:{service.tokens[scope]}".encode()).decode()
         answer = service.call(method, path, headers={"Authorization": f"Basic {password}"})
-        assert answer.status_code == (200 if scope == "docs" else 401), (method, path)
+        assert (answer.status_code != 401) == (scope in ("docs", "listen")), (method, path)
     for route in service.app.routes:
         if any(isinstance(each.call, NeedsInBrowser) for each in route.dependant.dependencies):
             assert route.methods == {"GET"}

@@ -1,0 +1,119 @@
+"""Templates, and the files that pages are made of, each served under a name with its hash.
+
+Everything that goes into a page is escaped by its template; the policy lets nothing run or load but these files and
+recordings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from media_pipeline.service.problems import Problem
+
+WEB = Path(__file__).with_name("web")
+ASSETS = "/assets/"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+NOBODY_KNOWS = "\N{EN DASH}"
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_HEADERS = {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
+_TITLES = {401: "Please log in", 404: "Not found", 503: "Not now"}
+
+
+@functools.cache
+def assets() -> dict[str, tuple[bytes, str]]:
+    """Name with hash -> content and type of each file that pages load."""
+    found = {}
+    for path in sorted(WEB.iterdir()):
+        if path.suffix in _TYPES:
+            data = path.read_bytes()
+            name = f"{path.stem}.{hashlib.sha256(data).hexdigest()[:16]}{path.suffix}"
+            found[name] = (data, _TYPES[path.suffix])
+    return found
+
+
+def rendered(template: str, status: int = 200, **values: Any) -> Response:
+    """A page."""
+    return HTMLResponse(_environment().get_template(template).render(values), status, headers=_HEADERS)
+
+
+class PageProblem(Problem):
+    """A refusal for people: the same status and sentence, as a page."""
+
+    def response(self) -> Response:
+        response = rendered(
+            "problem.html",
+            self.status,
+            title=_TITLES.get(self.status, "This cannot be shown"),
+            sentence=self.detail,
+            reason=self.reason,
+        )
+        response.headers.update(self.headers)
+        for challenge in self.challenges:
+            response.headers.append("WWW-Authenticate", challenge)
+        return response
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(WEB),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = _asset
+    environment.filters |= {"clock": clock, "lasting": lasting, "moment": moment, "short": short, "at": seconds_of}
+    environment.filters |= {"query": _query, "segment": lambda text: quote(text, safe="")}
+    return environment
+
+
+def _asset(name: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return ASSETS + next(each for each in assets() if each.startswith(f"{stem}.") and each.endswith(f".{suffix}"))
+
+
+def _query(values: dict[str, Any]) -> str:
+    return urlencode({name: value for name, value in values.items() if value not in ("", None)})
+
+
+def clock(milliseconds: int) -> str:
+    """A place in a recording: 1:23, or 1:02:03 from an hour on."""
+    seconds = max(0, milliseconds) // 1000
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
+def lasting(seconds: float | None) -> str:
+    """How long something is; a dash where nobody knows."""
+    return NOBODY_KNOWS if seconds is None else clock(round(seconds) * 1000)
+
+
+def seconds_of(milliseconds: int) -> str:
+    """A place as it stands in an address: 83 or 83.5."""
+    return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".")
+
+
+def moment(value: dt.datetime | int | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """A moment in UTC, given as such or in ms since 1970; a dash where nobody knows."""
+    if value is None:
+        return NOBODY_KNOWS
+    if isinstance(value, int):
+        value = dt.datetime.fromtimestamp(value / 1000, dt.UTC)
+    return value.strftime(form)
+
+
+def short(identifier: str) -> str:
+    """The beginning of an id that is long: lists show it, with the whole beside it for who needs it."""
+    return identifier if len(identifier) <= 13 else f"{identifier[:8]}…"

@@ -1,0 +1,235 @@
+"""The pages over HTTP: who may see them, what stands in them, and that nothing from outside becomes markup."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+
+from media_pipeline.listening import PAGE, signed_link
+from media_pipeline.service.rendering import ASSETS, POLICY
+from media_pipeline_tests.harness import DAY, Export
+from media_pipeline_tests.playback.conftest import Call
+from media_pipeline_tests.playback.serving import DEAF, LINK_KEY, TOKEN, Answer, Served, served
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}</li>"
+
+
+def text_of(answer: Answer) -> str:
+    return answer.body.decode()
+
+
+def visible(answer: Answer) -> str:
+    """What a person reads."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text_of(answer))).split())
+
+
+def page_link(player: Served, recording_id: str, **options: object) -> str:
+    values = {"subject": "alex", "seconds": 300, "page": True} | options
+    return signed_link(player.settings, recording_id, **values)  # type: ignore[arg-type]
+
+
+def page_of(recording_id: str, query: str = "") -> str:
+    return PAGE + quote(recording_id, safe="") + query
+
+
+@pytest.fixture
+def pages(player: Served, drawn: Export) -> Served:
+    return player
+
+
+def test_every_page_has_the_policy_and_is_not_kept(pages: Served, archived: Call):
+    for path in ("/", f"/days/{DAY}", page_of(archived.recording_id), "/days/never", page_of("nobody")):
+        for token in (TOKEN, None):
+            answer = pages.ask(path, token=token)
+            assert (answer["Content-Type"] or "").startswith("text/html")
+            assert answer["Content-Security-Policy"] == POLICY
+            assert answer["X-Content-Type-Options"] == "nosniff"
+            assert answer["Cache-Control"] == "no-store"
+            assert answer["Referrer-Policy"] == "no-referrer"
+            assert "style=" not in text_of(answer)
+            assert re.findall(r"<script[^>]*>", text_of(answer)) in ([], [_script(answer)])
+    assert "unsafe" not in POLICY
+    assert POLICY.startswith("default-src 'none'; script-src 'self';")
+
+
+def _script(answer: Answer) -> str:
+    name = re.search(r'src="(/assets/player\.[0-9a-f]{16}\.js)"', text_of(answer))
+    return f'<script src="{name[1]}" defer>' if name else ""
+
+
+def test_pages_load_nothing_but_our_own_files_which_are_open_and_kept(pages: Served, archived: Call):
+    body = text_of(pages.ask(page_of(archived.recording_id)))
+    loaded = set(re.findall(r'(?:src|href)="([^"#?]+)', body)) - {"/", f"/days/{DAY}"}
+    files = {each for each in loaded if each.startswith(ASSETS)}
+    assert {each.rpartition(".")[2] for each in files} == {"css", "js", "svg"}
+    assert loaded - files == {pages.path(archived.recording_id)}
+    for file in files:
+        answer = pages.ask(file, token=None)
+        assert (answer.status, answer["X-Content-Type-Options"]) == (200, "nosniff")
+        assert "immutable" in (answer["Cache-Control"] or "")
+        assert b"http:" not in answer.body.replace(b"http://www.w3.org/2000/svg", b"")
+        assert b"https:" not in answer.body
+    for other in ("call.html", "../access.py", "..%2f..%2faccess.py", "%2e%2e/app.py", "player.js"):
+        assert pages.ask(ASSETS + other, token=None).status == 404
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("wrong", 401), (DEAF, 403)])
+def test_a_page_needs_a_token_that_may_listen(pages: Served, archived: Call, token, status):
+    for path in ("/", f"/days/{DAY}", page_of(archived.recording_id)):
+        answer = pages.ask(path, token=token)
+        assert answer.status == status
+        assert archived.recording_id not in text_of(answer)
+        assert ("Basic" in str(answer.headers.get_all("WWW-Authenticate"))) == (status == 401)
+
+
+def test_a_browsers_login_shows_the_page_and_plays_what_is_on_it(pages: Served, archived: Call):
+    basic = ("Authorization", "Basic " + base64.b64encode(f"me:{TOKEN}".encode()).decode())
+    answer = pages.ask(page_of(archived.recording_id), basic, token=None)
+    (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', text_of(answer))
+    for headers in ([basic], []):  # browsers send the login along, or not
+        assert pages.ask(unescape(source), *headers, token=None).body == archived.content
+    begun = {(line["subject"], line["recording_id"]) for line in pages.lines.of("play_begun")}
+    assert ("ward", archived.recording_id) in begun
+
+
+def test_a_link_opens_its_page_and_plays_on_it_and_opens_no_other(pages: Served, archived: Call, elsewhere: Call):
+    link = page_link(pages, archived.recording_id)
+    answer = pages.ask(link, token=None)
+    assert answer.status == 200
+    (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', text_of(answer))
+    assert pages.ask(unescape(source), token=None).body == archived.content
+    assert 'href="/days/' not in text_of(answer)  # leads where it may not go
+    token = link.partition("?")[2]
+    for path in (f"/?{token}", f"/days/{DAY}?{token}"):
+        assert pages.ask(path, token=None).status == 401
+    other = pages.ask(page_of(elsewhere.recording_id, f"?{token}"), token=None)
+    assert (other.status, "The link is for another recording" in visible(other)) == (403, True)
+    assert "link was made for somebody else" in visible(pages.ask(link))  # with a token of another name
+
+
+def test_a_link_that_expired_or_was_changed_says_so_in_a_page(pages: Served, archived: Call):
+    link = page_link(pages, archived.recording_id, seconds=1)
+    forged = pages.ask(link[:-2] + ("AA" if link[-2:] != "AA" else "BB"), token=None)
+    assert (forged.status, "not one we signed" in visible(forged)) == (403, True)
+    time.sleep(1.1)
+    answer = pages.ask(link, token=None)
+    assert answer.status == 403
+    assert "This link has expired" in visible(answer)
+    assert "<audio" not in text_of(answer)
+
+
+@pytest.mark.parametrize("scope", ["listen", "download"])
+def test_the_original_is_offered_where_the_link_allows(pages: Served, archived: Call, scope):
+    answer = pages.ask(page_link(pages, archived.recording_id, scope=scope), token=None)
+    offered = re.findall(r'href="(/api/stream/[^"]+)"', text_of(answer))
+    assert bool(offered) == (scope == "download")
+    for each in offered:
+        kept = pages.ask(unescape(each), token=None)
+        assert kept.body == archived.content
+        assert (kept["Content-Disposition"] or "").startswith("attachment")
+
+
+def test_a_token_is_offered_the_original_with_the_scope_download_only(exported: Export, drawn: Export, archived: Call):
+    from pydantic import SecretStr
+
+    keeper = "k" * 32
+    with served(exported.settings, tokens=SecretStr(f"a:listen:{TOKEN},b:listen+download:{keeper}")) as player:
+        for token, offered in ((TOKEN, False), (keeper, True)):
+            page = text_of(player.ask(page_of(archived.recording_id), token=token))
+            assert ("Download original" in page) == offered
+
+
+def test_the_pages_play_without_a_key_for_links(exported: Export, drawn: Export, archived: Call):
+    from pydantic import SecretStr
+
+    with served(exported.settings, link_key=SecretStr("")) as player:
+        body = text_of(player.ask(page_of(archived.recording_id)))
+        (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', body)
+        assert player.ask(unescape(source), token=None).body == archived.content
+        other = signed_link(
+            player.settings.model_copy(update={"link_key": SecretStr(LINK_KEY)}), "x", subject="a", seconds=9
+        )
+        assert player.ask(other, token=None).status == 403
+
+
+def test_the_transcript_is_on_the_page_with_names_times_and_what_is_silent(pages: Served, drawn: Export):
+    rows = drawn.rows("diarized_transcripts")
+    wavs = {each for each, row in drawn.audio.items() if (row["object_key"] or "").endswith(".wav.gz")}
+    redacted = next(row for row in rows if row["pii_redacted"] and row["recording_id"] in wavs)
+    mine = [row for row in rows if row["recording_id"] == redacted["recording_id"]]
+    answer = pages.ask(page_of(redacted["recording_id"]))
+    body = text_of(answer)
+    assert re.findall(r'data-start="(\d+)" data-end="(\d+)"', body) == [
+        (str(row["start_ms"]), str(row["end_ms"])) for row in mine
+    ]
+    (silent,) = re.findall(r'data-silent="([^"]*)"', body)
+    spans = [tuple(map(int, each.split("-"))) for each in silent.split()]
+    for row in mine:
+        inside = any(start <= row["start_ms"] and row["end_ms"] <= end for start, end in spans)
+        assert inside == bool(row["pii_redacted"])
+    for name in ("Agent", "Customer"):
+        assert name in visible(answer)
+    assert body.count('class="over" d="M') == 2  # a waveform for each channel
+    assert "No waveform yet" not in body
+
+
+def test_a_day_can_be_searched_without_scripts(pages: Served, drawn: Export):
+    rows = drawn.rows("recording_audio")
+    answer = pages.ask(f"/days/{DAY}")
+    assert f"{sum(row['status'] == 'stored' for row in rows)} stored" in visible(answer)
+    assert f"{len(rows)} recordings" in visible(answer)
+    said = next(row for row in drawn.rows("diarized_transcripts") if len(row["text"].split()) > 4)
+    words = " ".join(re.findall(r"\w+", said["text"])[:2])
+    found = text_of(pages.ask(f"/days/{DAY}?q={quote(words)}&outcome=stored&min=0&max=60"))
+    assert f'href="{page_of(said["recording_id"])}"' in found
+    assert f"{page_of(said['recording_id'])}#t=" in found
+    assert "<mark>" in found
+    nothing = pages.ask(f"/days/{DAY}?q=xyzzy")
+    assert (nothing.status, "No call is like that" in visible(nothing)) == (200, True)
+    for odd in ("?page=-1", "?page=1e9", "?min=nan", "?max=inf", "?min=x", "?q=%00%ff%22", "?outcome='", "?file=x"):
+        assert pages.ask(f"/days/{DAY}{odd}").status == 200
+
+
+def test_the_days_are_listed_and_a_day_that_is_not_there_says_so(pages: Served):
+    assert f'href="/days/{DAY}"' in text_of(pages.ask("/"))
+    chosen = pages.ask(f"/?date={DAY}")
+    assert (chosen.status, chosen["Location"]) == (303, f"/days/{DAY}")
+    for day in ("2001-01-01", "20261120", "2026-13-01", "x", "%0d%0aSet-Cookie:x=1"):
+        answer = pages.ask(f"/days/{day}")
+        assert answer.status == 404
+        assert answer["Set-Cookie"] is None
+        assert pages.ask(f"/?date={day}").status in (303, 404)
+
+
+def test_nothing_from_outside_becomes_markup(tmp_path_factory: pytest.TempPathFactory, exported: Export):
+    """Text, names and ids of a hostile source, on every page; and what is typed into a search."""
+    from media_pipeline.tables.partition import Tables
+    from media_pipeline_tests.playback.test_search import listed, outcome, segment
+
+    folder = tmp_path_factory.mktemp("hostile")
+    settings = exported.settings.model_copy(update={"root": str(folder / "root"), "spool": folder / "spool"})
+    from media_pipeline.storage.local import LocalStore
+
+    tables = Tables(LocalStore(folder / "root"))
+    known = dict.fromkeys(("conversation_id", "media_type", "format", "file_name"), HOSTILE)
+    people = {"agent_ids": [HOSTILE], "queue_ids": [HOSTILE]}
+    tables.write("recording_inventory", DAY, [listed(HOSTILE, 0) | known | people])
+    said = segment(HOSTILE, 0, HOSTILE) | {"speaker": HOSTILE, "participant_purpose": HOSTILE, "channel": 0}
+    tables.write("diarized_transcripts", DAY, [said])
+    told = {"reason": HOSTILE, "file_name": HOSTILE, "conversation_id": HOSTILE}
+    tables.write("recording_audio", DAY, [outcome(HOSTILE, "failed") | told])
+    with served(settings) as player:
+        paths = ["/", f"/days/{DAY}", f"/days/{DAY}?q={quote(HOSTILE)}&agent={quote(HOSTILE)}&page=2"]
+        paths += [page_of(HOSTILE), page_of(HOSTILE, f"?date={DAY}&file=0"), f"/days/{quote(HOSTILE, safe='')}"]
+        for path in paths:
+            body = text_of(player.ask(path))
+            assert "<img src=x" not in body, path
+            assert "<script>alert" not in body
+            assert "49" not in re.findall(r"&gt;(\d+)&lt;", body)
+        for path in paths[1:2] + paths[3:4]:
+            assert "&lt;script&gt;alert(1)" in text_of(player.ask(path)), path
