@@ -59,7 +59,12 @@ def understood(
 ) -> Request:
     """The request in this scope; raises Refusal when it is not understood or nobody may make it."""
     headers = _headers(scope["headers"])
+    nameless = not headers.get("authorization")
+    if nameless and b"link=" not in scope["query_string"]:  # before anything else is said
+        raise refused("no_credentials")
     query = _query(scope["query_string"])
+    if nameless and "link" not in query:
+        raise refused("no_credentials")
     day, file_text, download = query.get("date"), query.get("file", "0"), query.get("download", "0")
     if not _FILE.match(file_text) or (day is not None and not _DAY.match(day)) or download not in ("0", "1"):
         raise refused("bad_request")
@@ -147,7 +152,7 @@ def _query(text: bytes) -> dict[str, str]:
         pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, max_num_fields=16)
     except ValueError:
         raise refused("bad_request") from None
-    known = [(name, value) for name, value in pairs if name in _PARAMETERS]
+    known = [(name, value) for name, value in pairs if name in _PARAMETERS and value]  # an empty one says nothing
     found = dict(known)
     if len(found) < len(known):
         raise refused("bad_request")

@@ -5,6 +5,7 @@ What is served, and to whom, is the playback room's; here is its place among the
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
@@ -66,7 +67,7 @@ def get_stream(
     caller: Annotated[Caller, Depends(_needs)],
     link: Annotated[str, Query(description="What `media-pipeline link` made, in place of a token.")] = "",
     file: Annotated[int, Query(ge=0, le=9999, description="Of a recording with several files.")] = 0,
-    date: Annotated[str, Query(description="Its day, where several have it; else the newest.")] = "",
+    date: Annotated[dt.date | None, Query(description="Its day, where several have it; else the newest.")] = None,
     download: Annotated[int, Query(ge=0, le=1, description="1: to be kept as a file.")] = 0,
 ) -> Response:
     """Play a recording: Range, If-Range and the preconditions of RFC 9110 hold exactly.

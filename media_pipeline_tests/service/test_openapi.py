@@ -14,6 +14,12 @@ CHECKS = """
 [checks]
 # 415 for what is no audio, or is declared to be another kind: no schema can say so
 positive_data_acceptance.expected-statuses = ["2xx", "409", "415"]
+
+[[operations]]
+include-path = "/api/stream/{recording_id}"
+# no schema can say which recordings there are, and which links were signed
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "403", "404", "416"]
 """
 PHASES = "examples,coverage,fuzzing,stateful"
 
