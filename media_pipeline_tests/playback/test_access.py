@@ -252,6 +252,7 @@ def test_too_many_requests_of_one_listener_wait_and_others_do_not(exported, arch
     settings = exported.settings.model_copy(update={"spool": tmp_path, "listener_requests_per_minute": 5})
     with served(settings) as player:
         path = player.link(archived.recording_id, subject="alex")
+        player.ask(player.link(archived.recording_id, subject="first"), token=None)  # the first one waits for the index
         answers = [player.ask(path, ("Range", "bytes=0-9"), token=None) for _ in range(7)]
         assert [answer.status for answer in answers] == [206] * 5 + [429] * 2
         assert 1 <= int(answers[-1]["Retry-After"] or 0) <= 12
