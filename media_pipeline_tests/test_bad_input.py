@@ -121,7 +121,7 @@ def test_a_day_in_the_future_is_refused_by_dagster_and_by_the_exporter(org, tmp_
     tomorrow = DAY + dt.timedelta(days=2)
     with pytest.raises(ValueError, match=f"{tomorrow} is not finished: the newest day that can be exported is {DAY}"):
         RecordingExporter(settings_for(org.url, tmp_path)).export_range(tomorrow, tomorrow)
-    run = materialize(org.url, tmp_path, str(tomorrow))
+    run = materialize(org.url, tmp_path, str(tomorrow), SEVEN)
     assert run.returncode != 0
     assert f"partition key `{tomorrow}`" in run.stderr
     assert org.stats()["requests"] == {}
