@@ -25,6 +25,7 @@ REFRESH_SECONDS = 15.0
 """How old a look at the tables' folders may be when it is asked for something it does not have, or has otherwise."""
 AGAIN_SECONDS = 1.0
 """Not more often than this, whatever is asked for."""
+OPENING_SECONDS, OPENING_PAUSE_SECONDS = 5.0, 0.01
 WAIT_SECONDS = 8.0
 """How long a request for something unknown waits for the look that is under way."""
 CACHE_KB = 256
@@ -213,21 +214,36 @@ class Catalogue:
         connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
             try:
-                connection = self._opened()
+                connection = self._opened_when_free()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self._file}{suffix}").unlink(missing_ok=True)
-                connection = self._opened()
+                connection = self._opened_when_free()
             self._mine.connection = connection
             self._connections.append(connection)
         return connection
 
+    def _opened_when_free(self) -> sqlite3.Connection:
+        """Asking for WAL does not wait for whoever opens or, as the last one, closes the file at that moment."""
+        end = time.monotonic() + OPENING_SECONDS
+        while True:
+            try:
+                return self._opened()
+            except sqlite3.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(OPENING_PAUSE_SECONDS)
+
     def _opened(self) -> sqlite3.Connection:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self._file, timeout=30, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         connection.execute("PRAGMA synchronous=OFF")  # it can be made again from the tables
         with self._writing(connection):
