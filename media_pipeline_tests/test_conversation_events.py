@@ -12,28 +12,13 @@ from media_pipeline.jobs import drain_job
 from media_pipeline.messaging import events as draining
 from media_pipeline.messaging.cursor import EventCursor
 from media_pipeline.messaging.events import TABLE
-from media_pipeline.sandbox.options import SandboxOptions
-from media_pipeline.sandbox.running import running
 from media_pipeline.schedules import drain_schedule
 from media_pipeline.storage.lease import Holder, Lease
 from media_pipeline.tables.paths import cursor_key, work_lease_key
-from media_pipeline_tests.harness import DAY, settings_for
-from media_pipeline_tests.messaging_org import JOB, Guests, Listener, today
+from media_pipeline_tests.harness import settings_for
+from media_pipeline_tests.messaging_org import JOB, Listener, today
 
 DIALECTS = ["guide", "platform"]
-
-
-@pytest.fixture(scope="module")
-def _guests():
-    with running(SandboxOptions(port=0, bodies="tiny", per_day=3, days=2, messages_per_day=0, end=DAY)) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def guests(_guests):
-    _guests.restore()
-    yield Guests(_guests)
-    _guests.restore()
 
 
 @pytest.fixture(autouse=True)

@@ -20,26 +20,11 @@ from media_pipeline.messaging import fetching
 from media_pipeline.messaging.events import add_rows
 from media_pipeline.messaging.pending import UPLOADS, pending_files
 from media_pipeline.sandbox.messaging.samples import pdf, png
-from media_pipeline.sandbox.options import SandboxOptions
-from media_pipeline.sandbox.running import running
-from media_pipeline_tests.harness import DAY, variables_for
-from media_pipeline_tests.messaging_org import QUIET, Guests, Listener, today
+from media_pipeline_tests.harness import variables_for
+from media_pipeline_tests.messaging_org import QUIET, Listener, today
 
 DIALECTS = ["guide", "platform"]
 CHECK = "guest_files_before_expiry"
-
-
-@pytest.fixture(scope="module")
-def _guests():
-    with running(SandboxOptions(port=0, bodies="tiny", per_day=3, days=2, messages_per_day=0, end=DAY)) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def guests(_guests):
-    _guests.restore()
-    yield Guests(_guests)
-    _guests.restore()
 
 
 @pytest.fixture(autouse=True)

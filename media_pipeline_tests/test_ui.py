@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -19,7 +17,6 @@ from media_pipeline_tests.pages import (
     CLOSED_GROUPS,
     GROUPS,
     MARTS,
-    browser,
     metadata_row,
     new_page,
     show_check,
@@ -81,18 +78,6 @@ class Visit:
         assert self.complaints == []
         content = self.page.content()
         assert [secret for secret in SECRETS if secret in content] == []
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        sentence = "chromium is not installed: apt-get install chromium to test the pages."
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    with browser(executable) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

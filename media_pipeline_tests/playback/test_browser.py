@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +13,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from media_pipeline.listening import PAGE, signed_link
 from media_pipeline_tests.harness import DAY, Export
-from media_pipeline_tests.pages import browser
 from media_pipeline_tests.playback.conftest import Call
 from media_pipeline_tests.playback.serving import TOKEN, Served, served
 from media_pipeline_tests.playback.test_pages import HOSTILE, page_of
@@ -52,18 +49,6 @@ class Tab:
     def assert_harmless(self) -> None:
         assert self.complaints == []
         assert self.hosts == {urlsplit(self.url).netloc}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        sentence = "chromium is not installed: apt-get install chromium to test the pages."
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    with browser(executable) as started:
-        yield started
 
 
 def opened(chromium: Browser, player: Served, **options: Any) -> Iterator[Tab]:

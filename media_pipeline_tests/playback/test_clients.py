@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +13,9 @@ from media_pipeline_tests.pages import browser
 from media_pipeline_tests.playback.conftest import Call
 from media_pipeline_tests.playback.serving import TOKEN, Served, served
 from media_pipeline_tests.playback.test_archive import CONTENT, Archive
+from media_pipeline_tests.programs import program
 
 KEPT = 123_457
-
-
-def program(name: str) -> str:
-    """Where it is; without it the test is skipped by name, or fails where CI is to have it."""
-    found = shutil.which(name)
-    if found is None:
-        sentence = f"{name} is not installed: apt-get install {'aria2' if name == 'aria2c' else name}."
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return found
 
 
 @pytest.fixture(params=["archived", "elsewhere"])
@@ -63,14 +51,14 @@ def test_aria2_puts_four_parts_together(tmp_path: Path):
     archive.table(archive.row("long", content))
     with served(archive.settings()) as player:
         url = player.url + player.link("long")
-        run(program("aria2c"), "-q", "-x4", "-s4", "-k1M", "-d", tmp_path, "-o", "call.wav", url)
+        run(program("aria2c", "aria2"), "-q", "-x4", "-s4", "-k1M", "-d", tmp_path, "-o", "call.wav", url)
     assert (tmp_path / "call.wav").read_bytes() == content
     assert player.lines.of("play_ended")[0]["requests"] >= 4
 
 
 def test_aria2_takes_a_recording_from_its_source(player: Served, elsewhere: Call, tmp_path: Path):
     url = player.url + player.link(elsewhere.recording_id)
-    run(program("aria2c"), "-q", "-x4", "-d", tmp_path, "-o", "call.wav", url)
+    run(program("aria2c", "aria2"), "-q", "-x4", "-d", tmp_path, "-o", "call.wav", url)
     assert (tmp_path / "call.wav").read_bytes() == elsewhere.content
 
 

@@ -2,17 +2,15 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from media_pipeline.messaging.inbox import Inbox, Pair
 from media_pipeline.service.limits import Limits
 from media_pipeline.service.tokens import SCOPES
+from media_pipeline_tests.programs import program
 from media_pipeline_tests.service.running import environment
 from media_pipeline_tests.test_docs import ROOT
 from media_pipeline_tests.voices import wav
@@ -21,9 +19,7 @@ SECTION = (ROOT / "docs/operators.md").read_text().split("\n## Service\n")[1].sp
 
 
 def test_the_commands_take_a_message_into_the_inbox(tmp_path):
-    if shutil.which("curl") is None:
-        sentence = "curl is not installed: apt-get install curl to run the documentation's commands."
-        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
+    program("curl")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     (tmp_path / "voice.wav").write_bytes(wav())

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import threading
 import time
 
@@ -12,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from media_pipeline.service.health import Readiness
 from media_pipeline.service.limits import HEADERS
 from media_pipeline_tests.pages import browser
+from media_pipeline_tests.programs import program
 from media_pipeline_tests.service.running import serving
 from media_pipeline_tests.voices import wav
 
@@ -125,11 +125,7 @@ def test_every_refusal_of_a_route_is_documented(service):
 
 @pytest.mark.parametrize(("width", "dark"), [(360, False), (1200, True)])
 def test_a_browser_shows_the_page_after_a_login_with_the_token(service, tmp_path, width, dark):
-    executable = shutil.which("chromium")
-    if executable is None:
-        sentence = "chromium is not installed: apt-get install chromium to test the pages."
-        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
-    with browser(executable) as chromium:
+    with browser(program("chromium")) as chromium:
         context = chromium.new_context(
             http_credentials={"username": "me", "password": service.tokens["docs"]},
             viewport={"width": width, "height": 900},

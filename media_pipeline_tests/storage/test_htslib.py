@@ -1,8 +1,6 @@
 """Other people's tools read our objects: gunzip all of them, htslib's bgzip any range of them with our index."""
 
-import os
 import random
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 from media_pipeline.storage.bgzf import BLOCK_BYTES
 from media_pipeline.storage.gzi import INDEX_SUFFIX, BlockIndex
 from media_pipeline.storage.ranges import rebuilt_index, source_range
+from media_pipeline_tests.programs import program
 from media_pipeline_tests.storage.blocks import NOISE, blocked, reader, source_of
 
 SIZES = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * BLOCK_BYTES, 400_000]
@@ -23,11 +22,8 @@ Run = Callable[..., bytes]
 @pytest.fixture(scope="module")
 def htslib() -> Run:
     """Run one of Debian's tabix package's programs; returns what it prints."""
-    if shutil.which("bgzip") is None or shutil.which("htsfile") is None:
-        sentence = "bgzip is not installed: apt-get install tabix to test what htslib reads."
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+    for name in ("bgzip", "htsfile"):
+        program(name, "tabix")
     return lambda *command: subprocess.run([*map(str, command)], check=True, capture_output=True).stdout
 
 
