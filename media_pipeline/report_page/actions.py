@@ -57,12 +57,13 @@ def actions_for(day: dt.date, verdict: Verdict, outcomes: Iterable[Kind], transc
 def _mending(day: dt.date, verdict: Verdict, outcomes: list[Kind]) -> Iterable[Action]:
     opened = [kind for kind in outcomes if kind.is_open]
     for kind in opened[:MAX_EXPLAINED]:
-        recording_id = kind.examples[0][0]
-        words = ["--date", str(day), *(["--"] if recording_id.startswith("-") else []), recording_id]
-        yield Action(
-            f"{kind.files:,} {kind.status}, {kind.reason}: {kind.advice} The story of one of them:",
-            f"media-pipeline explain {shlex.join(words)}",
-        )
+        what = f"{kind.files:,} {kind.status}, {kind.reason}: {kind.advice}"
+        typable = [recording_id for recording_id, _ in kind.examples if recording_id.isprintable()]
+        if typable:
+            words = ["--date", str(day), *(["--"] if typable[0].startswith("-") else []), typable[0]]
+            yield Action(f"{what} The story of one of them:", f"media-pipeline explain {shlex.join(words)}")
+        else:
+            yield Action(what)
     left = len(opened) - MAX_EXPLAINED
     if left > 0:
         yield Action(f"{f'{left} more reasons stand' if left > 1 else 'One more reason stands'} in the table below.")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from media_pipeline.tables.partition import Row, Tables
@@ -204,6 +205,7 @@ def outcomes_of(tables: Tables, day: dt.date, recording_ids: Iterable[str]) -> O
     found: Outcomes = {}
     columns = ["recording_id", "file_index", "status", "reason"]
     audio = tables.read("recording_audio", day, columns)
-    for row in audio.filter(pc.field("recording_id").isin(sorted(recording_ids))).to_pylist():
+    wanted = pa.array(sorted(recording_ids), pa.string())
+    for row in audio.filter(pc.is_in(audio["recording_id"], value_set=wanted)).to_pylist():
         found[row["recording_id"], row["file_index"]] = (row["status"], row["reason"])
     return found

@@ -6,11 +6,13 @@ import datetime as dt
 import hashlib
 import json
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from media_pipeline.report_page.page import write_page
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import audit_key, object_key, safe_name
@@ -203,20 +205,15 @@ def _write_run(
     tables.store.put(audit_key(day, run_id), (json.dumps(line) + "\n").encode())
 
 
-def main() -> None:
-    """`python -m media_pipeline_tests.report_page.history FOLDER DAYS PER_DAY`: an archive with pages to look at."""
-    import sys
-
-    from media_pipeline.report_page.page import write_page
-
-    folder, days, per_day = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    tables = Tables(LocalStore(Path(folder)))
+def with_pages(tables: Tables, days: int, per_day: int) -> None:
+    """A history in which each day has its page, to look at."""
     history(tables, days, per_day=per_day)
+    start = LAST - dt.timedelta(days=days - 1)
     for back in range(days - 1, -1, -1):
         day = LAST - dt.timedelta(days=back)
         if tables.exists("recording_inventory", day):
-            write_page(tables, day, start=LAST - dt.timedelta(days=days - 1), lookback_days=7)
+            write_page(tables, day, start=start, lookback_days=7)
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # python -m media_pipeline_tests.report_page.history FOLDER DAYS PER_DAY
+    with_pages(Tables(LocalStore(Path(sys.argv[1]))), int(sys.argv[2]), int(sys.argv[3]))
