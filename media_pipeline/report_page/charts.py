@@ -135,22 +135,19 @@ def calls(figures: Figures) -> str:
         places = [(bar.from_second + wide / 2) / unit for bar in bars]
         broad = 0.86 * wide / unit
         drawn = axes.bar(places, [bar.calls for bar in bars], broad, color=COLOURS["accent"], label="calls")
-        refused = axes.bar(
-            places, [bar.refused for bar in bars], broad, color=COLOURS["bad"], hatch="////", label="429"
-        )
         for number, bar in enumerate(bars):
             drawn[number].set_gid(f"{MARK}calls.{number}={bar.calls}")
-            refused[number].set_gid(f"{MARK}refused.{number}={bar.refused}")
-        (line,) = axes.plot(
-            places,
-            [bar.retries for bar in bars],
-            color=COLOURS["warn"],
-            marker="o",
-            markersize=3.5 if any(bar.retries for bar in bars) else 0,
-            linewidth=1.6 if any(bar.retries for bar in bars) else 0,
-            label="retries",
-        )
-        line.set_gid(f"{MARK}retries={totals[2]}")
+        if totals[1]:
+            refused = [bar.refused for bar in bars]
+            drawn = axes.bar(places, refused, broad, color=COLOURS["bad"], hatch="////", label="429")
+            for number, bar in enumerate(bars):
+                drawn[number].set_gid(f"{MARK}refused.{number}={bar.refused}")
+        if totals[2]:
+            retries = [bar.retries for bar in bars]
+            (line,) = axes.plot(
+                places, retries, color=COLOURS["warn"], marker="o", markersize=3.5, linewidth=1.6, label="retries"
+            )
+            line.set_gid(f"{MARK}retries={totals[2]}")
         axes.set_xlim(0, wide * len(bars) / unit)
         axes.set_ylim(0, max(1, max(bar.calls for bar in bars)) * 1.05)
         axes.set_xlabel(f"{name} from the run's first step on", size=_SMALL)
@@ -279,6 +276,7 @@ def _few_ticks(axes: Axes, *, only_y: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.grid(visible=True, axis="y")
+    axes.tick_params(axis="x", pad=6)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     if not only_y:

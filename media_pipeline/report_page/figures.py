@@ -147,7 +147,7 @@ def figures_of(tables: Tables, day: dt.date, *, start: dt.date, lookback_days: i
         runs=runs,
         slow_outcomes=outcomes_of(tables, day, {each.recording_id for each in runs.slowest}),
         comparisons=list(_comparisons(totals, found.get(day - DAY), found.get(day - WEEK))),
-        trend=[(each, found[each]) for each in wanted[-TREND_DAYS:] if each in found],
+        trend=_trend(found, wanted[-TREND_DAYS:]),
         freshness=_freshness(found, verdict, lookback_days),
     )
     figures.actions = actions_for(day, verdict, figures.outcomes, figures.transcripts)
@@ -234,6 +234,12 @@ def _comparisons(now: Totals, before: Totals | None, week_ago: Totals | None) ->
     ):
         values = [None if each is None else getattr(each, name) for each in (now, before, week_ago)]
         yield Comparison(name, label, unit, values[0], values[1], values[2], less_is_better)
+
+
+def _trend(found: dict[dt.date, Totals | None], days: list[dt.date]) -> list[tuple[dt.date, Totals | None]]:
+    """From the first of these days that was exported on."""
+    first = next(each for each in days if found.get(each) is not None)
+    return [(each, found[each]) for each in days if each >= first]
 
 
 def _freshness(found: dict[dt.date, Totals | None], verdict: Verdict, lookback_days: int) -> Freshness:
