@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Witness
 
 from media_pipeline.assets import reports
+from media_pipeline.notify.completed_days import begin_check
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import RunningSandbox, running
 from media_pipeline.sensors.archive_callbacks import BROKEN_OFF_SECONDS, NAME
@@ -199,6 +200,23 @@ def test_a_day_whose_run_was_killed_before_it_was_announced_is_announced_by_the_
     daily()
     sensor.tick()
     assert len(receiver.posts) == 1
+
+
+def test_a_day_that_cannot_be_judged_holds_up_no_delivery(daily, sensor, receiver, tmp_path):
+    daily()
+    store = LocalStore(tmp_path / "media")
+    table = f"tables/recording_audio/date={DAY}/part-0.parquet"
+    whole = store.get_small(table).data
+    store.put(table, b"torn")
+    begin_check(store, DAY, "killed")
+    note = tmp_path / "media" / checking_key(DAY)
+    os.utime(note, (time.time(), time.time() - BROKEN_OFF_SECONDS - 1))
+    sensor.tick()
+    assert len(receiver.of_type("day_completed")) == 1
+    assert note.exists(), "it is made up for once the table is well again"
+    store.put(table, whole)
+    sensor.tick()
+    assert not note.exists()
 
 
 def test_without_webhooks_nothing_is_kept_and_the_sensor_says_why(org, tmp_path, instance):
