@@ -72,8 +72,8 @@ def build_definitions(
 ) -> dg.Definitions:
     """Definitions for the given settings (default: the environment's), with resources replaced by name.
 
-    `callbacks`: by type of event (metadata_parsed, day_completed, recording_quarantined) who is called with it, in the
-    run's process. Raises ConfigurationError for another type.
+    `callbacks`: by type of event (metadata_parsed, metadata_annotated, day_completed, recording_quarantined) who is
+    called with it, in the run's process. Raises ConfigurationError for another type.
     """
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)

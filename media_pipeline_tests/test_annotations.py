@@ -75,6 +75,11 @@ def metadata_of(done: Export) -> dict[str, Any]:
     return done.result.asset_materializations_for_node("metadata_annotations")[0].metadata
 
 
+def check_of(done: Export) -> Any:
+    (found,) = (c for c in done.result.get_asset_check_evaluations() if c.check_name == "annotations_settled")
+    return found
+
+
 def seen_of(done: Export, org: Org) -> str:
     """Everything that was written anywhere, but for what was handed in."""
     inbox = [path.read_text(errors="replace") for path in Path(done.settings.root).glob("inbox/**/*.jsonl")]
@@ -224,8 +229,16 @@ def test_a_refusal_costs_one_interaction_and_heals(org, export, annotate, dialec
     assert metadata_of(done)["interactions_conflict"].value == 2
     assert metadata_of(done)["interactions_failed"].value == len(FAULTS) - 2
     assert "conflict" in str(metadata_of(done)["to_do"].value)
+    check = check_of(done)
+    assert not check.passed
+    said = check.description
+    assert f"The annotations of {len(FAULTS)} of {len(interactions_of(done))} interactions did not arrive" in said
+    assert "2 conflict, 1 failed (bad_reply), 1 failed (forbidden), 1 failed (no_interaction)" in said
+    assert [victim in said for victim in victims] == [True] * 5 + [False] * 2, "the first ids in the table's order"
+    assert check.metadata["interactions_unsettled"].value == len(FAULTS)
     org.break_with()
     healed = annotate(org, dialect=dialect)
+    assert check_of(healed).passed
     outcomes = {row["interaction_id"]: row["outcome"] for row in healed.rows("metadata_annotations")}
     assert {i for i, outcome in outcomes.items() if outcome == "sent"} == set(victims)
     assert effective(org) == table_says(healed)
@@ -256,6 +269,7 @@ def test_what_the_org_refuses_is_rejected_with_its_words(org, export, annotate, 
     of_target = [row for row in done.rows("metadata_annotations") if row["interaction_id"] == target]
     assert {(row["outcome"], row["reason"]) for row in of_target} == {("rejected", "refused")}
     assert "HTTP 400" in of_target[0]["detail"]
+    assert "1 rejected (refused)" in check_of(done).description
     assert "note.000" not in effective(org)[target]
 
 
@@ -279,6 +293,7 @@ def test_what_participant_attributes_cannot_take_is_rejected_alone(org, export, 
     for key, outcome in wanted.items():
         assert (rows[target, key]["outcome"], rows[target, key]["reason"]) == outcome
     assert effective(org) == table_says(done)
+    assert check_of(done).passed, "what was never sent is no failure of the org's"
 
 
 def test_every_line_is_taken_or_refused_with_its_place(org, export, annotate, hand_in):

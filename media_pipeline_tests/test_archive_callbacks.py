@@ -151,6 +151,39 @@ def test_each_interaction_is_announced_in_few_messages_and_not_again(daily, inte
     assert len(receiver.of_type("metadata_parsed")) == 1
 
 
+def test_annotations_are_announced_once_the_org_holds_them_and_again_when_they_change(
+    daily, interactions, sensor, receiver, tmp_path, org
+):
+    daily()
+    interactions()
+    sensor.tick()
+    assert receiver.of_type("metadata_annotated") == [], "nothing was written back"
+    done = interactions(allow_write_back=True)
+    sensor.tick()
+    rows = done.rows("metadata_annotations")
+    (post,) = receiver.of_type("metadata_annotated")
+    entries = {entry["interaction_id"]: entry for entry in post.message["data"]["interactions"]}
+    assert set(entries) == {row["interaction_id"] for row in rows}
+    lines = {line["interaction_id"]: line for line in audited(done) if line["event"] == "annotations_submitted"}
+    for interaction_id, entry in entries.items():
+        assert entry["annotations"] == sum(row["interaction_id"] == interaction_id for row in rows)
+        assert entry["annotations_rejected"] == 0
+        assert entry["payload_sha256"] == lines[interaction_id]["payload_sha256"]
+        assert entry["correlation_id"] == lines[interaction_id]["correlation_id"]
+    voice = next(row["interaction_id"] for row in done.rows("interaction_media") if row["media_type"] == "voice")
+    inbox = tmp_path / "media/inbox/annotations"
+    inbox.mkdir(parents=True)
+    line = {"interaction_id": voice, "mediaType": "voice", "format": "wav", "key": "crm.case", "value": "7"}
+    too_long = line | {"key": "crm.note", "value": "x" * 2_001}
+    (inbox / "calls.jsonl").write_text(f"{json.dumps(line)}\n{json.dumps(too_long)}\n")
+    interactions(allow_write_back=True)
+    sensor.tick()
+    _, changed = receiver.of_type("metadata_annotated")
+    (entry,) = changed.message["data"]["interactions"]
+    assert entry["annotations"] == entries[voice]["annotations"] + 1
+    assert (entry["interaction_id"], entry["annotations_rejected"]) == (voice, 1)
+
+
 def test_an_interaction_that_cannot_be_seen_is_not_announced(daily, interactions, sensor, receiver, org):
     daily()
     victim = org.truth()[org.ordinary(1)[0]]["conversation_id"]

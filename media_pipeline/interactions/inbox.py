@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from pydantic import ValidationError
 
@@ -32,7 +32,7 @@ SUFFIX = ".jsonl"
 MAX_LINE_BYTES = 64 * 1024
 """2,000 characters take 24,000 bytes when each is escaped as two surrogates."""
 USER = "user"
-REJECTED = "rejected"
+REJECTED: Final = "rejected"
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ("interaction_id", "key", "value", "mediaType", "format", "category")
 

@@ -36,8 +36,9 @@ def archive_callbacks_sensor() -> dg.SensorDefinition:
         name=NAME,
         minimum_interval_seconds=30,
         description=(
-            "Delivers events of the archive (metadata_parsed, day_completed, recording_quarantined) to MEDIA_WEBHOOKS: "
-            "signed, retried for three days, at least once. media-pipeline callbacks lists what is pending or dead."
+            "Delivers events of the archive (metadata_parsed, metadata_annotated, day_completed, "
+            "recording_quarantined) to MEDIA_WEBHOOKS: signed, retried for three days, at least once. "
+            "media-pipeline callbacks lists what is pending or dead."
         ),
     )
     def archive_callbacks(
