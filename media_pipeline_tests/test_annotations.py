@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from media_pipeline.interactions.inbox import MAX_LINE_BYTES, Inbox, shown_name
+from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline_tests.harness import DAY, Export, Org
 
@@ -392,6 +394,28 @@ def test_a_key_with_personal_data_is_not_told_either(org, export, annotate, hand
     done = annotate(org)
     assert rows_of(done)[target, "calls.jsonl:1"]["reason"] == "pii"
     assert "415-555-0132" not in seen_of(done, org)
+
+
+@pytest.mark.parametrize("name", ["calls_415-555-0132.jsonl", "ann.lee@example.com.jsonl", "x_4111111111111111.jsonl"])
+def test_a_files_name_with_personal_data_is_not_told(name):
+    assert shown_name(name) == "(a file whose name holds personal data)"
+    assert shown_name("calls_2026-11-20_part-0001.jsonl") == "calls_2026-11-20_part-0001.jsonl"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_a_line_may_have_all_its_bytes_and_not_one_more(tmp_path, end):
+    store = LocalStore(tmp_path)
+    empty = json.dumps(line("c", value="")).encode()
+    whole = empty.replace(b'"value": ""', b'"value": "' + b"x" * (MAX_LINE_BYTES - len(empty)) + b'"')
+    assert len(whole) == MAX_LINE_BYTES
+    refused: list[tuple[Any, ...]] = []
+    for content, reasons in ((whole, ["too_long"]), (whole + b" ", [])):
+        store.put("a/calls.jsonl", content + end)
+        inbox = Inbox(store, "a/", lambda *what: refused.append(what))
+        assert [row["reason"] for row in inbox.rows({"c"})] == reasons
+    ((name, number, why),) = refused
+    assert (name, number) == ("calls.jsonl", 1)
+    assert "more than 65,536 bytes" in why
 
 
 def test_the_inbox_may_lie_elsewhere(org, export, annotate, hand_in, tmp_path):
