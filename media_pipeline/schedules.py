@@ -44,67 +44,48 @@ HOUR_UTC, MINUTE = 2, 15
 
 def daily_export_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
     """One run for the day that ended last, at 02:15 UTC."""
-    return dg.build_schedule_from_partitioned_job(
-        job,
-        name="daily_export_schedule",
-        hour_of_day=HOUR_UTC,
-        minute_of_hour=MINUTE,
-        description="Exports the day that ended at midnight UTC.",
-    )
+    return _after_midnight(job, HOUR_UTC, "Exports the day that ended at midnight UTC.")
 
 
 def interactions_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
     """One run for the day that ended last, at 03:15 UTC, an hour after its export began; off unless switched on."""
-    return dg.build_schedule_from_partitioned_job(
-        job,
-        name="interactions_daily_schedule",
-        hour_of_day=INTERACTIONS_HOUR_UTC,
-        minute_of_hour=MINUTE,
-        description="Looks at the media of the interactions of the day that ended at midnight UTC.",
-    )
+    what = "Looks at the media of the interactions of the day that ended at midnight UTC."
+    return _after_midnight(job, INTERACTIONS_HOUR_UTC, what)
 
 
 def playback_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
     """One run for the day that ended last, at 04:15 UTC; off unless switched on."""
-    return dg.build_schedule_from_partitioned_job(
-        job,
-        name="playback_daily_schedule",
-        hour_of_day=PLAYBACK_HOUR_UTC,
-        minute_of_hour=MINUTE,
-        description="Draws and indexes the calls of the day that ended at midnight UTC, for `media-pipeline serve`.",
-    )
+    what = "Draws and indexes the calls of the day that ended at midnight UTC, for `media-pipeline serve`."
+    return _after_midnight(job, PLAYBACK_HOUR_UTC, what)
 
 
 def relist_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """One run every three hours."""
-    return dg.ScheduleDefinition(
-        name="relist_recent_days_schedule",
-        job=job,
-        cron_schedule=RELIST_CRON,
-        execution_timezone="UTC",
-        description="Lists the finished days of the look-back again; the sensor late_recordings does the rest.",
-    )
+    what = "Lists the finished days of the look-back again; the sensor late_recordings does the rest."
+    return _at(job, RELIST_CRON, what)
 
 
 def verify_sample_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """One run a day, at 05:10 UTC."""
-    return dg.ScheduleDefinition(
-        name="verify_sample_schedule",
-        job=job,
-        cron_schedule=VERIFY_CRON,
-        execution_timezone="UTC",
-        description="Re-reads a random sample of the archive; the check archive_sample_verified says what it found.",
-    )
+    what = "Re-reads a random sample of the archive; the check archive_sample_verified says what it found."
+    return _at(job, VERIFY_CRON, what)
 
 
 def sweep_retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """One run a week, on Sunday at 07:25 UTC."""
+    what = "Asks until when the source keeps its recordings; the check exported_before_deletion judges."
+    return _at(job, SWEEP_CRON, what)
+
+
+def _after_midnight(job: UnresolvedAssetJobDefinition, hour_utc: int, what: str) -> Schedule:
+    return dg.build_schedule_from_partitioned_job(
+        job, name=f"{job.name}_schedule", hour_of_day=hour_utc, minute_of_hour=MINUTE, description=what
+    )
+
+
+def _at(job: UnresolvedAssetJobDefinition, cron_utc: str, what: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
-        name="sweep_retention_schedule",
-        job=job,
-        cron_schedule=SWEEP_CRON,
-        execution_timezone="UTC",
-        description="Asks until when the source keeps its recordings; the check exported_before_deletion judges.",
+        name=f"{job.name}_schedule", job=job, cron_schedule=cron_utc, execution_timezone="UTC", description=what
     )
 
 
