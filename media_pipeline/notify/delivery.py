@@ -18,7 +18,7 @@ import httpx
 
 from media_pipeline.notify.events import Message
 from media_pipeline.notify.queue import Delivery, Queue
-from media_pipeline.notify.webhooks import TIMEOUT_SECONDS, Answer, Webhook, client, post
+from media_pipeline.notify.webhooks import TIMEOUT_SECONDS, Answer, Webhook, client, post, run
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import OUTBOX_PREFIX
 
@@ -92,7 +92,7 @@ class Deliverer:
             deadline = time.monotonic() + seconds
             self.take_in(deadline, outcome)
             outcome.dead += self._queue.expire(self._rules.longest_age_seconds)
-            asyncio.run(self._send(deadline, outcome))
+            run(self._send(deadline, outcome))
             outcome.left |= time.monotonic() > deadline and bool(self._queue.due(list(self._receivers), 1))
         return outcome
 

@@ -3,6 +3,10 @@
 import datetime as dt
 import fcntl
 import logging
+import resource
+import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -12,7 +16,7 @@ from media_pipeline.notify.delivery import FAILURES_IN_A_ROW, Deliverer, Outcome
 from media_pipeline.notify.events import METADATA_PARSED, Message
 from media_pipeline.notify.queue import DEAD, DELIVERED, DROPPED, PENDING, Queue
 from media_pipeline.notify.webhooks import Answer, Webhook
-from media_pipeline.storage.base import SMALL_BYTES
+from media_pipeline.storage.base import SMALL_BYTES, StorageError
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.opening import open_store
 from media_pipeline_tests.notify.test_announcer import DAY, announced
@@ -219,6 +223,38 @@ def test_the_address_of_a_receiver_is_in_no_log_line(deployment, receiver, caplo
     assert deployment.deliver().delivered == 1
     assert "HTTP Request: POST http://127.0.0.1:" in caplog.text
     assert SECRET_PATH not in caplog.text
+
+
+def test_a_name_server_that_hangs_holds_up_no_round(deployment, monkeypatch):
+    answers, asked = threading.Event(), threading.Event()
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        asked.set()
+        assert answers.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    deployment.receivers = [Webhook("http://hooks.example/1")]
+    deployment.announce("a")
+    assert deployment.deliver(answer_seconds=0.2).failed == 1
+    assert asked.is_set()
+    assert not answers.is_set(), "it was not waited for"
+    answers.set()
+
+
+def test_a_queue_that_cannot_be_written_says_where_and_what_to_do(deployment):
+    deployment.announce("a")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+    try:
+        with pytest.raises(StorageError, match="queue of callbacks cannot be kept in"):
+            deployment.deliver()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert len(deployment.store.sizes("outbox/")) == 1
+    assert deployment.deliver().delivered == 1
 
 
 def test_what_is_over_is_forgotten_after_a_month_and_dead_letters_after_three(deployment, receiver):
