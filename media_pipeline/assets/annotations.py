@@ -22,6 +22,7 @@ from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata,
 from media_pipeline.notify.announcer import Announcer
 from media_pipeline.notify.callbacks import Callbacks
 from media_pipeline.notify.events import METADATA_ANNOTATED
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
@@ -78,6 +79,7 @@ def metadata_annotations_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
                 description="The org holds what it was to be told of the day's interactions; names those it does not.",
             )
         ],
+        pool=GENESYS_POOL,
     )
     def metadata_annotations(
         context: dg.AssetExecutionContext,
