@@ -229,7 +229,7 @@ class VoiceRun:
         result = delivery.run()
         if result.transcript_message_id:
             texts.add(result.transcript_message_id)
-        self._waits = self._waits + 1 if result.status == WAITING else 0
+        self._waits = self._waits + 1 if delivery.is_source_sick else 0
         return result
 
     def _save(self) -> None:

@@ -9,9 +9,9 @@ from media_pipeline.messaging.inbox import Inbox
 from media_pipeline.messaging.retention import Ledger, Subject
 from media_pipeline.messaging.voice_aside import bring_back, forget
 from media_pipeline.messaging.voice_run import Emit
-from media_pipeline.messaging.voice_sending import POLICY
 from media_pipeline.messaging.voice_state import FAILED, IN_DOUBT, REJECTED, SENT, WAITING, Progress, States
 from media_pipeline.messaging.voice_table import VoiceTable, find
+from media_pipeline.messaging.voice_way import POLICY
 from media_pipeline.tables.partition import Row, Tables
 
 

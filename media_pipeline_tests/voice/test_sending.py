@@ -85,14 +85,14 @@ def test_what_can_be_looked_up_is_looked_up(platform, fault):
 
 
 def test_a_send_without_an_answer_is_given_time_to_appear(platform, monkeypatch):
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta(minutes=1))
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta(minutes=1))
     platform.sandbox.break_with({"fault": "server_error", "on": ["message_create"], "times": 1})
     key = platform.put()
     row = platform.sent()[key]
     assert (row["status"], row["reason"]) == ("waiting", "unconfirmed")
     assert platform.sent()[key]["status"] == "waiting"
     assert platform.heard == []
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta())
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta())
     assert platform.sent()[key]["status"] == "sent"
     assert len(platform.heard) == 2
 
@@ -263,13 +263,13 @@ def test_five_messages_that_wait_leave_the_source_alone(guide, monkeypatch):
 
 
 def test_a_pair_that_was_taken_away_while_it_was_sent_is_looked_up(platform, monkeypatch):
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta(minutes=1))
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta(minutes=1))
     platform.sandbox.break_with({"fault": "server_error", "on": ["message_create"], "times": 1})
     key = platform.put()
     assert platform.sent()[key]["status"] == "waiting"
     for path in platform.inbox.folder.glob(f"{key}.*"):
         path.unlink()
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta())
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta())
     row = platform.sent()[key]
     assert (row["status"], row["reason"]) == ("failed", "pair_gone")
     assert platform.tables.store.sizes("voice/") == {}
