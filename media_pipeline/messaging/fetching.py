@@ -102,7 +102,7 @@ class Fetcher:
                     unsatisfied(reply.headers, offset=0, expected=None)
                 except Ending:
                     return 0, hashlib.sha256().hexdigest()
-            announced = judged(reply.status, reply.headers, offset=0, expected=None).end
+            announced = judged(reply.status, reply.headers, offset=0, expected=None).total
             size, sha256 = self._taken(file, GuestReply(reply.headers, map(bytes, reply.pieces())), until)
             if size <= MAX_BYTES and announced not in (None, size):
                 raise TryAgain(Ending("short_body"))

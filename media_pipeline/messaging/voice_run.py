@@ -179,6 +179,8 @@ class VoiceRun:
     def _work_pair(self, task: _Task, pair: Pair) -> None:
         found = judged(pair, self._day, self._table.rows, self._spool)
         if found is None:
+            with self._lock:
+                self.tally.incomplete += 1
             return
         ready, progress = (found, found.progress) if isinstance(found, Ready) else (None, found)
         with self._lock:
