@@ -46,7 +46,6 @@ class Drained:
     duplicates: int = 0
     differing: int = 0
     renamed: int = 0
-    flushes: int = 0
     cursor: EventCursor = field(default_factory=EventCursor)
 
     @property
@@ -121,7 +120,6 @@ class _Keeper:
         self._drained.cursor = cursor
         self._events.clear()
         self._flushed_at = time.monotonic()
-        self._drained.flushes += 1
 
     def _with_gaps(self, now: dt.datetime) -> EventCursor:
         """The cursor with what this run knows to be missing, for people who look later: a sentence for each kind."""

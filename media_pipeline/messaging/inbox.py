@@ -169,11 +169,6 @@ class Inbox:
         sync_folder(self.folder)
         return name
 
-    def discard(self, pair: Pair) -> None:
-        """Remove a pair that was dealt with; the JSON file first, so that half a removal is no pair."""
-        pair.metadata.unlink(missing_ok=True)
-        pair.audio.unlink(missing_ok=True)
-
     def depth(self) -> int:
         """Pairs that wait, complete or not, by their JSON files; 0 where there is no inbox yet."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:

@@ -30,10 +30,9 @@ def settle_as_sent(
             kind="attachment", id=row["media_id"], conversation_id=row["conversation_id"], day=day, sha256=row["sha256"]
         )
         Ledger(tables.store).schedule(subject, POLICY, now=now, routed_at=now)
-    after = _changed(tables, day, row, status=SENT, reason="settled_by_person", detail=None)
     if inbox is not None:
-        forget(inbox, message_key, row["status"])
-    return after
+        forget(inbox, message_key, row["status"])  # before its row: after a kill, who says it again finds it in doubt
+    return _changed(tables, day, row, status=SENT, reason="settled_by_person", detail=None)
 
 
 def send_again(tables: Tables, inbox: Inbox | None, message_key: str, *, who: str, emit: Emit, now: dt.datetime) -> Row:

@@ -49,7 +49,8 @@ def test_a_published_pair_is_complete_at_once(inbox):
     with pair.open() as audio:
         assert audio.read() == wav()
     assert inbox.depth() == 1
-    inbox.discard(pair)
+    pair.metadata.unlink()
+    pair.audio.unlink()
     assert list(inbox.scan()) == []
     assert inbox.depth() == 0
 
