@@ -124,7 +124,7 @@ def build_definitions(
             run_failures_sensor(*watched),
             archive_drift_sensor(),
             archive_callbacks_sensor(),
-            guest_upload_requests_sensor(messaging),
+            guest_upload_requests_sensor(messaging, settings.start_date),
         ],
         resources={**default_resources(settings), "callbacks": Callbacks(callbacks), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.
