@@ -126,7 +126,7 @@ def figures_of(tables: Tables, day: dt.date, *, start: dt.date, lookback_days: i
     `start` is the first day that can have been exported, `lookback_days` how far repairs look.
     """
     for needed in _NEEDED:
-        tables.read(needed, day, ["recording_id"])  # says what to materialize when missing
+        tables.note(needed, day)  # says what to materialize when missing
     verdict = judge_day(tables, day, _NEEDED)
     wanted = [day - DAY * n for n in reversed(range(max(TREND_DAYS, lookback_days + 1)))]
     found = totals_of_days(tables, [each for each in wanted if each >= start or each == day], threads)
@@ -150,6 +150,7 @@ def figures_of(tables: Tables, day: dt.date, *, start: dt.date, lookback_days: i
         trend=_trend(found, wanted[-TREND_DAYS:]),
         freshness=_freshness(found, verdict, lookback_days),
     )
+    pa.default_memory_pool().release_unused()  # Arrow would keep it for the run's life
     figures.actions = actions_for(day, verdict, figures.outcomes, figures.transcripts)
     return figures
 
