@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -22,6 +24,7 @@ TREND_DAYS = 28
 EXAMPLES = 2
 MAX_REASONS, MAX_FORMATS = 40, 20
 """Both are few unless something is badly wrong; what is left out is counted."""
+_Kind = tuple[str, str | None]
 _NEEDED = ("recording_inventory", "recording_audio")
 _UNKNOWN = "This reason is not in the operators' table; see the column detail."
 _TRANSCRIPTS = {
@@ -167,49 +170,65 @@ def _funnel(tables: Tables, day: dt.date, totals: Totals) -> list[Stage]:
 
 def _with_transcript(tables: Tables, day: dt.date) -> int:
     """Stored files whose recording has a transcript."""
-    try:
-        known = tables.read("transcript_status", day, ["recording_id", "status"])
-    except TableMissing:
+    known: list[pa.ChunkedArray] = []
+    with suppress(TableMissing):
+        for batch in tables.batches("transcript_status", day, ["recording_id", "status"]):
+            known.append(batch.filter(pc.equal(batch["status"], "available"))["recording_id"])
+    if not known:
         return 0
-    audio = tables.read("recording_audio", day, ["recording_id", "status"])
-    stored = audio.filter(pc.equal(audio["status"], STORED))
-    available = known.filter(pc.equal(known["status"], "available"))
-    spoken = available["recording_id"].combine_chunks()
-    return int(pc.sum(pc.is_in(stored["recording_id"], value_set=spoken)).as_py() or 0)
+    spoken = pa.chunked_array([chunk for each in known for chunk in each.chunks], pa.string())
+    found = 0
+    for batch in tables.batches("recording_audio", day, ["recording_id", "status"]):
+        stored = batch.filter(pc.equal(batch["status"], STORED))
+        found += pc.sum(pc.is_in(stored["recording_id"], value_set=spoken)).as_py() or 0
+    return found
 
 
 def _outcomes(tables: Tables, day: dt.date) -> Iterator[Outcome]:
     """Those that keep the day open first, then by number."""
-    audio = tables.read("recording_audio", day, ["recording_id", "file_index", "status", "reason"])
-    groups = _grouped(audio)
-    groups.sort(key=lambda group: (group[0] not in INCOMPLETE_STATUSES, -group[2], group[0], group[1] or ""))
-    for status, reason, files in groups:
-        if status == STORED and reason is None:
-            yield Outcome(status, reason, files, "Nothing: the object is there and its hashes are known.", [])
-            continue
-        advice = REASONS[reason][1] if reason in REASONS else _UNKNOWN
-        yield Outcome(status, reason, files, advice, _examples(audio, status, reason))
+    files = Counter[_Kind]()
+    examples: dict[_Kind, list[tuple[str, int]]] = {}
+    for batch in tables.batches("recording_audio", day, ["recording_id", "file_index", "status", "reason"]):
+        found = _grouped(batch)
+        files += found
+        for kind in found:
+            left = EXAMPLES - len(examples.setdefault(kind, []))
+            if left and kind != (STORED, None):
+                examples[kind] += _examples(batch, kind, left)
+    for status, reason in sorted(
+        files, key=lambda kind: (kind[0] not in INCOMPLETE_STATUSES, *_most_first(files, kind))
+    ):
+        if (status, reason) == (STORED, None):
+            advice = "Nothing: the object is there and its hashes are known."
+        else:
+            advice = REASONS[reason][1] if reason in REASONS else _UNKNOWN
+        yield Outcome(status, reason, files[status, reason], advice, examples[status, reason])
 
 
-def _grouped(table: pa.Table) -> list[tuple[str, str | None, int]]:
+def _grouped(table: pa.Table) -> Counter[_Kind]:
     counted = table.group_by(["status", "reason"], use_threads=False).aggregate([([], "count_all")])
-    return [(row["status"], row["reason"], row["count_all"]) for row in counted.to_pylist()]
+    return Counter({(row["status"], row["reason"]): row["count_all"] for row in counted.to_pylist()})
 
 
-def _examples(audio: pa.Table, status: str, reason: str | None) -> list[tuple[str, int]]:
+def _most_first(files: Counter[_Kind], kind: _Kind) -> tuple[int, str, str]:
+    return (-files[kind], kind[0], kind[1] or "")
+
+
+def _examples(audio: pa.Table, kind: _Kind, most: int) -> list[tuple[str, int]]:
     """The first by key."""
+    status, reason = kind
     same = pc.is_null(audio["reason"]) if reason is None else pc.equal(audio["reason"], reason)
-    rows = audio.filter(pc.and_kleene(pc.equal(audio["status"], status), same)).slice(0, EXAMPLES).to_pylist()
+    rows = audio.filter(pc.and_kleene(pc.equal(audio["status"], status), same)).slice(0, most).to_pylist()
     return [(row["recording_id"], row["file_index"]) for row in rows]
 
 
 def _transcripts(tables: Tables, day: dt.date) -> Iterator[Outcome]:
-    try:
-        known = tables.read("transcript_status", day, ["status", "reason"])
-    except TableMissing:
-        return
-    for status, reason, recordings in sorted(_grouped(known), key=lambda group: (-group[2], group[0], group[1] or "")):
-        yield Outcome(status, reason, recordings, _TRANSCRIPTS.get(status, _UNKNOWN), [])
+    recordings = Counter[_Kind]()
+    with suppress(TableMissing):
+        for batch in tables.batches("transcript_status", day, ["status", "reason"]):
+            recordings += _grouped(batch)
+    for status, reason in sorted(recordings, key=lambda kind: _most_first(recordings, kind)):
+        yield Outcome(status, reason, recordings[status, reason], _TRANSCRIPTS.get(status, _UNKNOWN), [])
 
 
 def _storage(tables: Tables, day: dt.date) -> list[Row] | None:

@@ -204,8 +204,8 @@ def outcomes_of(tables: Tables, day: dt.date, recording_ids: Iterable[str]) -> O
     """Status and reason of a few recordings, by key."""
     found: Outcomes = {}
     columns = ["recording_id", "file_index", "status", "reason"]
-    audio = tables.read("recording_audio", day, columns)
     wanted = pa.array(sorted(recording_ids), pa.string())
-    for row in audio.filter(pc.is_in(audio["recording_id"], value_set=wanted)).to_pylist():
-        found[row["recording_id"], row["file_index"]] = (row["status"], row["reason"])
+    for batch in tables.batches("recording_audio", day, columns):
+        for row in batch.filter(pc.is_in(batch["recording_id"], value_set=wanted)).to_pylist():
+            found[row["recording_id"], row["file_index"]] = (row["status"], row["reason"])
     return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,36 +74,42 @@ class Totals:
 def totals_of(tables: Tables, day: dt.date) -> Totals | None:
     """A day's totals, None for a day that was never listed; a table that is not there yet counts nothing."""
     try:
-        listed = tables.read("recording_inventory", day, ["codec_supported", "duration_seconds"])
         unlisted = malformed_entries(tables, day) + unreadable_conversations(tables, day)
     except TableMissing:
         return None
-    audio = _read(tables, "recording_audio", day, ["status", "source_size_bytes", "stored_size_bytes"])
-    transcripts = _read(tables, "transcript_status", day, ["status"])
-    stored = audio.filter(pc.equal(audio["status"], STORED)) if audio is not None else None
+    sums, statuses, spoken = Counter[str](), Counter[str](), Counter[str]()
+    seconds: list[float] = []
+    for listed in tables.batches("recording_inventory", day, ["codec_supported", "duration_seconds"]):
+        sums["listed"] += listed.num_rows
+        sums["supported"] += _sum(listed, "codec_supported")
+        known = pc.sum(listed["duration_seconds"]).as_py()
+        seconds += [] if known is None else [known]
+    with suppress(TableMissing):
+        columns = ["status", "source_size_bytes", "stored_size_bytes"]
+        for outcomes in tables.batches("recording_audio", day, columns):
+            statuses += _counted(outcomes["status"])
+            stored = outcomes.filter(pc.equal(outcomes["status"], STORED))
+            sums["source_bytes"] += _sum(stored, "source_size_bytes")
+            sums["stored_bytes"] += _sum(stored, "stored_size_bytes")
+    with suppress(TableMissing):
+        for transcripts in tables.batches("transcript_status", day, ["status"]):
+            spoken += _counted(transcripts["status"])
     return Totals(
         day,
-        listed=listed.num_rows,
-        supported=_sum(listed, "codec_supported"),
-        duration_seconds=pc.sum(listed["duration_seconds"]).as_py(),
+        listed=sums["listed"],
+        supported=sums["supported"],
+        duration_seconds=math.fsum(seconds) if seconds else None,
         unlisted=unlisted,
-        statuses=Counter() if audio is None else _counted(audio["status"]),
-        source_bytes=0 if stored is None else _sum(stored, "source_size_bytes"),
-        stored_bytes=0 if stored is None else _sum(stored, "stored_size_bytes"),
-        transcripts=0 if transcripts is None else _counted(transcripts["status"])["available"],
+        statuses=statuses,
+        source_bytes=sums["source_bytes"],
+        stored_bytes=sums["stored_bytes"],
+        transcripts=spoken["available"],
     )
 
 
 def totals_of_days(tables: Tables, days: Iterable[dt.date], threads: int) -> dict[dt.date, Totals | None]:
     """The same for many days, a few at a time."""
     return dict(ordered_map(lambda day: (day, totals_of(tables, day)), days, threads=threads))
-
-
-def _read(tables: Tables, table: str, day: dt.date, columns: list[str]) -> pa.Table | None:
-    try:
-        return tables.read(table, day, columns)
-    except TableMissing:
-        return None
 
 
 def _sum(table: pa.Table, column: str) -> int:
