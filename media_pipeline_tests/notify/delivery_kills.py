@@ -36,7 +36,7 @@ BEGUN = "begun"
 EARLY_SHARE = 0.1
 """Of the deliverers are killed while they start."""
 RUN_SECONDS = 0.6
-END_SECONDS = 240.0
+END_SECONDS = 900.0
 
 
 @dataclass
