@@ -21,9 +21,7 @@ from media_pipeline.playback.call import CallPage, call_page
 from media_pipeline.playback.catalogue import Entry
 from media_pipeline.playback.requests import MAX_ID_CHARACTERS
 from media_pipeline.playback.searching import MAX_CHARACTERS, MAX_PAGE, TooSlow, Wanted, find, opened
-from media_pipeline.service.access import Open
-from media_pipeline.service.problems import Problem
-from media_pipeline.service.rendering import ASSETS, PageProblem, assets, rendered
+from media_pipeline.service.rendering import PageProblem, rendered
 from media_pipeline.service.tokens import LISTEN, Caller
 from media_pipeline.service.visitors import ForListeners, ForPeople, Visitor, file_of
 from media_pipeline.storage.base import StorageError
@@ -42,18 +40,8 @@ def add_routes(app: FastAPI) -> None:
         ("/", get_days),
         ("/days/{date}", get_day),
         (PAGE + "{recording_id:path}", get_call),
-        (ASSETS + "{name}", get_asset),
     ):
         app.get(path, include_in_schema=False, response_class=Response)(page)
-
-
-def get_asset(name: str, rule: Annotated[None, Depends(Open())]) -> Response:
-    """A style sheet, script or icon: nothing of anybody's."""
-    if name not in assets():
-        raise Problem(404, "There is nothing at this path.")
-    data, media_type = assets()[name]
-    cached = {"Cache-Control": "public, max-age=31536000, immutable"}  # another content has another name
-    return Response(data, media_type=media_type, headers=cached)
 
 
 def get_days(request: Request, caller: Annotated[Caller, Depends(_people)]) -> Response:
