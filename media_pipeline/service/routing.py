@@ -1,4 +1,4 @@
-"""Routes that answer HEAD wherever they answer GET, which every server has to (RFC 9110, section 9.1), described once."""
+"""Routes that answer HEAD wherever they answer GET, as every server has to (RFC 9110, section 9.1)."""
 
 from __future__ import annotations
 

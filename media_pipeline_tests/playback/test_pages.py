@@ -69,7 +69,9 @@ def test_a_page_loads_nothing_but_its_recording(pages: Served, archived: Call):
     body = text_of(pages.ask(page_of(archived.recording_id)))
     assert len(_hashes("script", body)) == len(_hashes("style", body)) == 1
     loaded = set(re.findall(r'(?:src|href)="([^"#?]+)', body)) - {"/", f"/days/{DAY}"}
-    assert {each for each in loaded if not each.startswith("data:image/svg+xml;")} == {pages.path(archived.recording_id)}
+    assert {each for each in loaded if not each.startswith("data:image/svg+xml;")} == {
+        pages.path(archived.recording_id)
+    }
     assert "//" not in re.sub(r'data:image/svg[^"]+|// [^\n]*|http://www.w3.org/2000/svg', "", body)
 
 
