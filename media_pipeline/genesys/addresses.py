@@ -13,7 +13,7 @@ import httpx
 
 Admits = Callable[[str, str], bool]
 """Whether this host may be connected to at this address."""
-_Found = tuple[int, int, int, str, tuple[Any, ...]]
+_Found = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
 
 class AddressRefused(Exception):
@@ -28,8 +28,8 @@ class AddressRefused(Exception):
 
 def admitted(host: str, port: int, admits: Admits) -> list[_Found]:
     """The host's addresses that it may have, as getaddrinfo gives them; raises AddressRefused and OSError."""
-    found: list[_Found] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    fine = [each for each in found if admits(host, str(each[4][0]))]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    fine: list[_Found] = [each for each in found if admits(host, str(each[4][0]))]
     if not fine:
         raise AddressRefused(host)
     return fine

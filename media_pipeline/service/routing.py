@@ -24,4 +24,5 @@ class Route(APIRoute):
         return method in self._taken()
 
     def _taken(self) -> set[str]:
-        return {*self.methods, "HEAD"} if "GET" in self.methods else self.methods
+        methods = set(self.methods or ())
+        return methods | {"HEAD"} if "GET" in methods else methods
