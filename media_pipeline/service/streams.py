@@ -17,9 +17,9 @@ from media_pipeline.service.access import Needs
 from media_pipeline.service.context import Service
 from media_pipeline.service.problems import MEDIA_TYPE
 from media_pipeline.service.routing import Route
-from media_pipeline.service.tokens import LISTEN, Caller
+from media_pipeline.service.tokens import LISTEN, REDACTED, Caller
 
-_needs = Needs(LISTEN)
+_needs = Needs(LISTEN, REDACTED)
 """Or a signed link to this very file: playback looks at both itself."""
 CONTENT = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
 _REFUSALS = (401, 403, 404, 412, 416, 422, 429, 502, 503, 504)

@@ -14,7 +14,7 @@ import pytest
 from media_pipeline.listening import PAGE, signed_link
 from media_pipeline.service.rendering import POLICY
 from media_pipeline_tests.harness import DAY, Export
-from media_pipeline_tests.playback.conftest import Call
+from media_pipeline_tests.playback.conftest import Call, heard_of
 from media_pipeline_tests.playback.serving import DEAF, LINK_KEY, TOKEN, Answer, Served, served
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}</li>"
@@ -89,22 +89,24 @@ def test_a_page_needs_a_token_that_may_listen(pages: Served, archived: Call, tok
         assert ("Basic" in str(answer.headers.get_all("WWW-Authenticate"))) == (status == 401)
 
 
-def test_a_browsers_login_shows_the_page_and_plays_what_is_on_it(pages: Served, archived: Call):
+def test_a_browsers_login_shows_the_page_and_plays_what_is_on_it(pages: Served, drawn: Export, archived: Call):
     basic = ("Authorization", "Basic " + base64.b64encode(f"me:{TOKEN}".encode()).decode())
     answer = pages.ask(page_of(archived.recording_id), basic, token=None)
     (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', text_of(answer))
     for headers in ([basic], []):  # browsers send the login along, or not
-        assert pages.ask(unescape(source), *headers, token=None).body == archived.content
+        assert pages.ask(unescape(source), *headers, token=None).body == heard_of(drawn, archived)
     begun = {(line["subject"], line["recording_id"]) for line in pages.lines.of("play_begun")}
     assert ("ward", archived.recording_id) in begun
 
 
-def test_a_link_opens_its_page_and_plays_on_it_and_opens_no_other(pages: Served, archived: Call, elsewhere: Call):
+def test_a_link_opens_its_page_and_plays_on_it_and_opens_no_other(
+    pages: Served, drawn: Export, archived: Call, elsewhere: Call
+):
     link = page_link(pages, archived.recording_id)
     answer = pages.ask(link, token=None)
     assert answer.status == 200
     (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', text_of(answer))
-    assert pages.ask(unescape(source), token=None).body == archived.content
+    assert pages.ask(unescape(source), token=None).body == heard_of(drawn, archived)
     assert 'href="/days/' not in text_of(answer)  # leads where it may not go
     token = link.partition("?")[2]
     for path in (f"/?{token}", f"/days/{DAY}?{token}"):
@@ -152,7 +154,7 @@ def test_the_pages_play_without_a_key_for_links(exported: Export, drawn: Export,
     with served(exported.settings, link_key=SecretStr("")) as player:
         body = text_of(player.ask(page_of(archived.recording_id)))
         (source,) = re.findall(r'<audio [^>]*src="([^"]+)"', body)
-        assert player.ask(unescape(source), token=None).body == archived.content
+        assert player.ask(unescape(source), token=None).body == heard_of(drawn, archived)
         other = signed_link(
             player.settings.model_copy(update={"link_key": SecretStr(LINK_KEY)}), "x", subject="a", seconds=9
         )
