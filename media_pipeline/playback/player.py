@@ -101,11 +101,9 @@ class Player:
 
     def at_once(self, request: Request) -> Playing | None:
         """What the archive has as far as the catalogue knows; None when it takes another look. Raises Refusal."""
-        entry = self._catalogue.find(request.recording_id, request.file_index, request.day)
-        if entry is None or entry.status != STORED:
-            return None
         try:
-            return self._archive(request, entry)
+            entry = self._catalogue.find(request.recording_id, request.file_index, request.day)
+            return self._archive(request, entry) if entry is not None and entry.status == STORED else None
         except (StaleError, UnreadableError):
             return None
         except StorageError:
