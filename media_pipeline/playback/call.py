@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from media_pipeline.playback.catalogue import Entry
 from media_pipeline.playback.peaks import Waveform
-from media_pipeline.playback.redacted import joined
+from media_pipeline.playback.redacted import PLACEHOLDER, joined
 from media_pipeline.playback.waveforms import kept
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.transfer.outcome import STORED
@@ -17,7 +16,6 @@ from media_pipeline.transfer.outcome import STORED
 MAX_LINES = 20_000
 """A day-long call; what is beyond is not shown, and said so."""
 COLOURS = 6
-_REDACTED = re.compile(r"\[([A-Z][A-Z_]{2,40})\]")
 _INVENTORY = ["started_at", "duration_seconds", "media_type", "format", "agent_ids", "queue_ids", "file_index"]
 _SEGMENTS = ["start_ms", "end_ms", "speaker", "channel", "participant_purpose", "text", "confidence", "pii_redacted"]
 _SIDES = {"external": "Customer", "internal": "Agent", "unknown": "Unknown"}
@@ -150,7 +148,7 @@ def _name(speaker: str, purpose: str | None) -> str:
 
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
     at = 0
-    for found in _REDACTED.finditer(text):
+    for found in PLACEHOLDER.finditer(text):
         if found.start() > at:
             yield text[at : found.start()], None
         yield found[1].replace("_", " ").lower(), found[1]

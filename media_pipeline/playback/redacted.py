@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -19,11 +20,14 @@ from dataclasses import dataclass
 from media_pipeline.playback.archived import ArchivedMedia
 from media_pipeline.playback.catalogue import Entry
 from media_pipeline.playback.refusals import refused
+from media_pipeline.privacy.findings import TYPES
 from media_pipeline.privacy.segments import TOTAL_COLUMN
 from media_pipeline.privacy.silence import MAX_HEADER_BYTES, CannotSilence, Layout, Span, read_layout, with_silence
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.redaction import TABLE, is_redacted
 
+PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(TYPES))})\]")
+"""What stands in a transcript for something of this kind."""
 JOINED_MS = 250
 """Redacted utterances with no longer pause between them are silent in one go."""
 KNOWN_SECONDS = 15.0
