@@ -23,18 +23,20 @@ from media_pipeline.playback.refusals import refused
 from media_pipeline.privacy.findings import TYPES
 from media_pipeline.privacy.segments import TOTAL_COLUMN
 from media_pipeline.privacy.silence import MAX_HEADER_BYTES, CannotSilence, Layout, Span, read_layout, with_silence
+from media_pipeline.storage.base import Stat
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.paths import table_key
 from media_pipeline.tables.redaction import TABLE, is_redacted
 
 PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(TYPES))})\]")
 """What stands in a transcript for something of this kind."""
 JOINED_MS = 250
 """Redacted utterances with no longer pause between them are silent in one go."""
-KNOWN_SECONDS = 15.0
-"""How old a look at a transcript may be; a player seeks often."""
-KNOWN = 500
+LOOK_SECONDS = 15.0
+"""How old a look at a day's transcripts may be; a player seeks often."""
+KNOWN, KNOWN_DAYS = 1_000, 400
 _COLUMNS = ["start_ms", "end_ms", TOTAL_COLUMN]
-_Name = tuple[str, int, dt.date, str | None]
+_Name = tuple[str, int, dt.date, str | None, Stat | None]
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -83,7 +85,6 @@ class RedactedMedia:
 class _Known:
     """What is to be silent, None where nobody knows, and where the samples are (None: not looked for yet)."""
 
-    looked: float
     spans: tuple[tuple[int, int], ...] | None
     layout: Layout | None = None
 
@@ -94,21 +95,22 @@ class Redactions:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._known: OrderedDict[_Name, _Known] = OrderedDict()
+        self._versions: dict[dt.date, tuple[float, Stat | None]] = {}
         self._lock = threading.Lock()
 
     def applied(self, media: ArchivedMedia, entry: Entry) -> ArchivedMedia | RedactedMedia:
         """It with silence, itself where nothing is redacted; raises Refusal, UnreadableError, StorageError."""
-        name = (entry.recording_id, entry.file_index, entry.day, entry.sha256)
+        name = (entry.recording_id, entry.file_index, entry.day, entry.sha256, self._version(entry.day))
         with self._lock:
             known = self._known.get(name)
-        if known is None or time.monotonic() - known.looked > KNOWN_SECONDS:
-            known = self._keep(name, _Known(time.monotonic(), self._spans(entry)))
+        if known is None:
+            known = self._keep(name, _Known(self._spans(entry)))
         if known.spans is None:
             raise refused("not_redactable")
         if not known.spans:
             return media
         if known.layout is None:
-            known = self._keep(name, _Known(known.looked, known.spans, _layout(media)))
+            known = self._keep(name, _Known(known.spans, _layout(media)))
         assert known.layout is not None
         assert known.spans is not None
         return RedactedMedia(media, entry, known.layout, known.spans)
@@ -120,6 +122,19 @@ class Redactions:
             while len(self._known) > KNOWN:
                 self._known.popitem(last=False)
         return known
+
+    def _version(self, day: dt.date) -> Stat | None:
+        """Which transcripts the day has now, None where it has none; a transcript is read once for each."""
+        looked, version = self._versions.get(day, (float("-inf"), None))
+        if time.monotonic() - looked > LOOK_SECONDS:
+            key = table_key(TABLE, day)
+            found = self._tables.store.stats(key.rpartition("/")[0] + "/")
+            version = next((stat for name, stat in found if name == key), None)
+            with self._lock:
+                if len(self._versions) >= KNOWN_DAYS:
+                    self._versions.clear()
+                self._versions[day] = (time.monotonic(), version)
+        return version
 
     def _spans(self, entry: Entry) -> tuple[tuple[int, int], ...] | None:
         if not is_redacted(self._tables, entry.day):

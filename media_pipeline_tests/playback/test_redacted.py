@@ -222,7 +222,7 @@ def test_a_transcript_that_is_redacted_anew_is_heard_within_seconds(exported: Ex
 
     from media_pipeline.playback import redacted
 
-    monkeypatch.setattr(redacted, "KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(redacted, "LOOK_SECONDS", 0.0)
     row, original, heard = secret
     root = tmp_path / "archive"
     shutil.copytree(exported.settings.root, root)
@@ -241,6 +241,24 @@ def test_a_transcript_that_is_redacted_anew_is_heard_within_seconds(exported: Ex
     assert sum(a != b for a, b in zip(after.body, original, strict=True)) > sum(
         a != b for a, b in zip(heard, original, strict=True)
     )
+
+
+def test_a_transcript_is_read_once_however_often_a_player_seeks(exported: Export, secret, tmp_path, monkeypatch):
+    from media_pipeline.tables.partition import Tables
+
+    row, _, heard = secret
+    real, read = Tables.rows_about, []
+
+    def noted(tables: Tables, name: str, *rest: object, **more: object) -> object:
+        read.append(name)
+        return real(tables, name, *rest, **more)
+
+    monkeypatch.setattr(Tables, "rows_about", noted)
+    settings = exported.settings.model_copy(update={"spool": tmp_path})
+    with served(settings, tokens=SecretStr(f"trainee:listen-redacted:{QUIET}")) as player:
+        for start in range(0, 20_000, 1_000):
+            assert ask(player, row, ("Range", f"bytes={start}-{start + 9}")).body == heard[start : start + 10]
+    assert read == ["diarized_transcripts"]
 
 
 def test_spans_that_nearly_touch_are_one():

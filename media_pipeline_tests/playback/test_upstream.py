@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,6 +87,23 @@ def test_what_goes_wrong_at_the_source_is_told_in_json(rule, status, word, speak
         answer = fresh.ask(fresh.path(elsewhere.recording_id), PART)
     assert (answer.status, reason(answer)) == (status, word)
     assert_nothing_leaks(answer, speaking_org)
+
+
+def test_a_link_whose_name_leads_inside_is_not_followed(speaking_org, exported, elsewhere, tmp_path, monkeypatch):
+    host, real, asked = "bucket.s3.amazonaws.com", socket.getaddrinfo, []
+    inside = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
+
+    def looked_up(name: str, *rest: object, **more: object) -> object:
+        asked.append(name)
+        return inside if name == host else real(name, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    speaking_org.break_with({"fault": "bad_url", "on": "media", "url": f"https://{host}/x?X-Amz-Signature=s"})
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as fresh:
+        answer = fresh.ask(fresh.path(elsewhere.recording_id), PART)
+    assert (answer.status, reason(answer)) == (502, "source_refused")
+    assert asked.count(host) == 1
+    assert host not in str(answer)
 
 
 def test_a_source_without_an_answer_is_a_504(speaking_org, exported, elsewhere, tmp_path, monkeypatch):
