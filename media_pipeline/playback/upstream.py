@@ -116,7 +116,7 @@ class UpstreamMedia:
         """A fresh link to the same version."""
         before = self.known
         try:
-            self.known = self._upstream.known(self._listed, fresh=True)
+            self.known = self._upstream.known(self._listed, instead_of=before)
         except FAILURES as error:
             raise told(error) from None
         if (self.known.size, self.known.validators) != (before.size, before.validators):
@@ -161,6 +161,7 @@ class Upstream:
         self._connect, self._http, self._stats = source, http, stats
         self._source: RecordingSource | None = None
         self._known: OrderedDict[tuple[str, int], Known] = OrderedDict()
+        self._asking: dict[tuple[str, int], tuple[threading.Lock, int]] = {}
         self._lock = threading.Lock()
         self._connecting = threading.Lock()
 
@@ -182,24 +183,51 @@ class Upstream:
         with self._lock:
             self._known.pop((listed.recording_id, listed.file_index), None)
 
-    def known(self, listed: ListedRecording, *, anew: bool = False, fresh: bool = False) -> Known:
-        """A link that works and what it leads to; `fresh`: another link than before."""
+    def known(self, listed: ListedRecording, *, anew: bool = False, instead_of: Known | None = None) -> Known:
+        """A link that works and what it leads to, another one than `instead_of`; `anew` asks its host again.
+
+        Of those who want the same at the same time one asks, and the others take what it got.
+        """
         name = (listed.recording_id, listed.file_index)
+        before = self._known_of(name, instead_of)
+        if before is not None and not anew:
+            return before
+        with self._alone(name):
+            meanwhile = self._known_of(name, instead_of)
+            if meanwhile is not None and meanwhile is not before:
+                return meanwhile
+            fresh = instead_of is not None
+            if before is not None:
+                try:
+                    return self._keep(name, self._examined(before.media, before.asked))
+                except FreshLinkNeeded:
+                    fresh = True  # the one that follows is the fresh one
+            try:
+                return self._linked(name, listed)
+            except FreshLinkNeeded:
+                if fresh:
+                    raise
+                return self._linked(name, listed)
+
+    def _known_of(self, name: tuple[str, int], instead_of: Known | None) -> Known | None:
         with self._lock:
             known = self._known.get(name)
-        if known is not None and not fresh and time.monotonic() - known.asked < LINK_SECONDS:
-            if not anew:
-                return known
-            try:
-                return self._keep(name, self._examined(known.media, known.asked))
-            except FreshLinkNeeded:
-                fresh = True  # the one that follows is the fresh one
+        is_usable = known is not None and known is not instead_of and time.monotonic() - known.asked < LINK_SECONDS
+        return known if is_usable else None
+
+    @contextmanager
+    def _alone(self, name: tuple[str, int]) -> Iterator[None]:
+        with self._lock:
+            asking, waiting = self._asking.get(name, (threading.Lock(), 0))
+            self._asking[name] = asking, waiting + 1
         try:
-            return self._linked(name, listed)
-        except FreshLinkNeeded:
-            if fresh:
-                raise
-            return self._linked(name, listed)
+            with asking:
+                yield
+        finally:
+            with self._lock:
+                asking, waiting = self._asking.pop(name)
+                if waiting > 1:
+                    self._asking[name] = asking, waiting - 1
 
     def _linked(self, name: tuple[str, int], listed: ListedRecording) -> Known:
         return self._keep(name, self._examined(self._resolved(listed), time.monotonic()))

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -44,6 +45,19 @@ def test_a_seek_costs_one_request_to_the_media_host_and_none_to_the_api(player: 
         assert answer.body == elsewhere.content[start : start + 100]
     requests = speaking_org.stats()["requests"]
     assert {name: sum(counts.values()) for name, counts in requests.items()} == {"file": 3}
+
+
+def test_listeners_who_come_together_ask_the_api_once(speaking_org, exported, elsewhere, tmp_path):
+    def asked(operation: str) -> int:
+        return sum(speaking_org.stats()["requests"].get(operation, {}).values())
+
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as fresh, ThreadPoolExecutor(12) as pool:
+        before = asked("media")
+        path = fresh.path(elsewhere.recording_id)
+        speaking_org.break_with({"fault": "stall", "on": "media", "seconds": 0.5, "times": 1})
+        answers = list(pool.map(lambda _: fresh.ask(path, PART), range(12)))
+        assert [answer.status for answer in answers] == [206] * 12
+        assert asked("media") - before == 1
 
 
 def test_an_expired_link_is_renewed_once_and_without_a_word(player: Served, speaking_org, elsewhere: Call):
