@@ -73,8 +73,8 @@ def build_definitions(
 ) -> dg.Definitions:
     """Definitions for the given settings (default: the environment's), with resources replaced by name.
 
-    `callbacks`: by type of event (metadata_parsed, day_completed, recording_quarantined) who is called with it, in the
-    run's process. Raises ConfigurationError for another type.
+    `callbacks`: by type of event (metadata_parsed, metadata_annotated, day_completed, recording_quarantined) who is
+    called with it, in the run's process. Raises ConfigurationError for another type.
     """
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
@@ -124,7 +124,7 @@ def build_definitions(
             run_failures_sensor(*watched),
             archive_drift_sensor(),
             archive_callbacks_sensor(),
-            guest_upload_requests_sensor(messaging),
+            guest_upload_requests_sensor(messaging, settings.start_date),
         ],
         resources={**default_resources(settings), "callbacks": Callbacks(callbacks), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.

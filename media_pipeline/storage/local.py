@@ -164,7 +164,8 @@ class LocalStore:
                     else:
                         with suppress(FileNotFoundError):  # gone since, or a link to nowhere
                             facts = entry.stat()
-                            yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
+                            if S_ISREG(facts.st_mode):  # opening a pipe would wait for who writes to it
+                                yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
 
     def remove(self, key: str) -> None:
         with explained(self.root):
