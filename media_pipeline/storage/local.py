@@ -48,6 +48,8 @@ from media_pipeline.storage.lock import locked
 STAGING = ".staging"
 """Unfinished objects lie in this folder of the root, on the same file system as their final place."""
 STALE_STAGING_SECONDS = 24 * 3600
+CLOCK_TICK_NS = 50_000_000
+"""File systems tell times by the kernel's tick, at most 10 ms, some by more."""
 LOCK = ".lock"
 """Held while an object is compared and swapped."""
 
@@ -161,6 +163,17 @@ class LocalStore:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
 
     def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        for key, facts in self._walked(prefix):
+            yield key, Stat(facts.st_size, facts.st_mtime)
+
+    def tags(self, prefix: str) -> Iterator[tuple[str, str]]:
+        for key, facts in self._walked(prefix):
+            tag = f"{facts.st_size}-{facts.st_mtime_ns}"
+            if facts.st_mtime_ns > time.time_ns() - CLOCK_TICK_NS:
+                tag += f"-{secrets.token_hex(4)}"  # what replaces it in this tick may look the same
+            yield key, tag
+
+    def _walked(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
         pending = [(self.root / checked_key(prefix.rstrip("/")), prefix)]
         while pending:
             folder, key = pending.pop()
@@ -170,8 +183,7 @@ class LocalStore:
                         pending.append((folder / entry.name, f"{key}{entry.name}/"))
                     else:
                         with suppress(FileNotFoundError):  # gone since, or a link to nowhere
-                            facts = entry.stat()
-                            yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
+                            yield key + entry.name, entry.stat()
 
     def remove(self, key: str) -> None:
         with _explained(self.root):
