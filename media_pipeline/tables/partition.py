@@ -54,8 +54,10 @@ class TableWriter:
         """Append rows that are Arrow already; whole batches of them give the same file as one by one."""
         self._to_arrow()
         for batch in rows.cast(self._schema).combine_chunks().to_batches(BATCH_ROWS):
-            # a copy has no bitmap of nulls where the batch has none: row groups end where those of single rows do
-            own = [pa.concat_arrays([column]) for column in batch.columns]
+            # as small as single rows make it, so that row groups end where theirs do: no bytes that nulls hide, and
+            # no bitmap of nulls where there are none
+            whole = batch.take(pa.array(range(batch.num_rows)))
+            own = [pa.concat_arrays([column]) for column in whole.columns]
             self._take(pa.RecordBatch.from_arrays(own, schema=self._schema))
         self.count += rows.num_rows
 
