@@ -22,3 +22,8 @@
         {{ relation }}
     {%- endif -%}
 {% endmacro %}
+
+{% macro of_due_days(relation=none) %}
+    {#- For tests that compare: staging holds the due days only. -#}
+    {{ (relation ~ '.') if relation }}date in (select date from raw.due_days)
+{%- endmacro %}

@@ -16,17 +16,20 @@
             {%- endfor -%}
             {%- set models = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model') | list -%}
             {%- if built | length == models | length -%}
-                {{ note_as_built(models | selectattr('config.materialized', 'equalto', 'incremental') | map(attribute='name')) }}
+                {%- do note_as_built(models | selectattr('config.materialized', 'equalto', 'incremental') | map(attribute='name') | list) -%}
             {%- endif -%}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 
 {% macro note_as_built(keeping_days) %}
-    begin transaction;
-    delete from builds.days where date in (select date from raw.due_days);
-    insert into builds.days select date, fingerprint from raw.days where is_due and fingerprint is not null;
-    delete from builds.models;
-    insert into builds.models values {% for name in keeping_days %}('{{ name }}'){{ '' if loop.last else ', ' }}{% endfor %};
-    commit;
+    {%- call statement('note_as_built') -%}
+        delete from builds.days where date in (select date from raw.due_days);
+        insert into builds.days select date, fingerprint from raw.days where is_due and fingerprint is not null;
+        delete from builds.models;
+        {% for name in keeping_days -%}
+        insert into builds.models values ('{{ name }}');
+        {% endfor -%}
+    {%- endcall -%}
+    {%- do adapter.commit() -%}
 {% endmacro %}

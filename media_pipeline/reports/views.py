@@ -50,7 +50,7 @@ def _select(connection: DuckDBPyConnection, table: str, paths: str) -> str:
 def _notes(paths: str) -> str:
     """What the inventory's files say beside their rows."""
     counts = ", ".join(
-        f"coalesce(max(decode(value)::bigint) filter (where decode(key) = '{note}'), 0) as {note}"
+        f"coalesce(max(case when decode(key) = '{note}' then try_cast(decode(value) as bigint) end), 0) as {note}"
         for note in (MALFORMED_NOTE, UNREADABLE_NOTE)
     )
     if not paths:

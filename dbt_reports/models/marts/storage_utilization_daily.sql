@@ -1,3 +1,4 @@
+{#- Sums of doubles depend on the order in which threads add them: seconds are added as decimals. -#}
 with grown as (
     select
         *,
@@ -6,7 +7,7 @@ with grown as (
         (sum(source_bytes) over to_date)::bigint as source_bytes_to_date,
         (sum(stored_bytes) over to_date)::bigint as stored_bytes_to_date,
         (sum(source_bytes - stored_bytes) over to_date)::bigint as saved_bytes_to_date,
-        sum(duration_seconds) over to_date as duration_seconds_to_date,
+        (sum(duration_seconds::decimal(38, 9)) over to_date)::double as duration_seconds_to_date,
         (sum(stored_bytes) over last_7_days)::bigint as stored_bytes_7_days
     from {{ ref('int_storage_by_day') }}
     window
