@@ -42,7 +42,10 @@ def main() -> None:
         _build("a day in the middle, exported again", folder)
         _build("nothing new", folder)
         _build("all days anew (--full-refresh)", folder, "--full-refresh")
-        print(f"tables {_size(root / 'tables'):,.0f} MB, marts as Parquet {_size(root / 'marts', '*.parquet'):,.0f} MB, ", end="")
+        print(
+            f"tables {_size(root / 'tables'):,.0f} MB, marts as Parquet {_size(root / 'marts', '*.parquet'):,.0f} MB, ",
+            end="",
+        )
         print(f"media.duckdb {_size(root / 'marts', '*.duckdb'):,.0f} MB")
     finally:
         if not options.keep:
@@ -74,9 +77,10 @@ def _build(what: str, folder: Path, *arguments: str) -> None:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("MEDIA_", "DBT_"))}
     before = _published(folder)
     began = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603  our own dbt
+    process = subprocess.Popen(
         command,
-        env=ours | {"MEDIA_ROOT": str(folder / "media"), "MEDIA_SPOOL": str(folder / "spool"), "DBT_LOG_PATH": str(folder)},
+        env=ours
+        | {"MEDIA_ROOT": str(folder / "media"), "MEDIA_SPOOL": str(folder / "spool"), "DBT_LOG_PATH": str(folder)},
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began

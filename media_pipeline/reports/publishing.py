@@ -96,9 +96,7 @@ class MartDays:
         """See to it that the day's file is right; its SHA-256, and whether it was written."""
         key = mart_key(self.mart, day)
         untouched = (
-            known is not None
-            and tag is not None
-            and (known.tag == tag or _sha256(self.store, key) == known.sha256)
+            known is not None and tag is not None and (known.tag == tag or _sha256(self.store, key) == known.sha256)
         )
         if known is not None and untouched and same_rows:
             return known.sha256, False

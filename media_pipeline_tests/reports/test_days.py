@@ -103,7 +103,10 @@ def test_other_sql_and_a_lost_table_make_all_days_due(database, store):
     due(database, store)
     database.execute("create table old_mart (date date)")
     assert due(database, store, logic="changed") == {FIRST, SECOND}
-    assert database.execute("select table_name from information_schema.tables where table_schema = 'main'").fetchall() == []
+    assert (
+        database.execute("select table_name from information_schema.tables where table_schema = 'main'").fetchall()
+        == []
+    )
     database.execute("create table recording_facts (date date)")
     database.execute("insert into builds.models values ('recording_facts')")
     assert due(database, store, logic="changed") == set()

@@ -11,7 +11,6 @@ from media_pipeline.genesys.pacing import NO_API_CALLS
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.partition import Tables
-
 from media_pipeline_tests.reports.conftest import DAYS, EMPTY_DAY, MARTS, Root
 
 KEY = ["date", "recording_id", "file_index"]
@@ -87,8 +86,8 @@ def _of_last_week(table: pd.DataFrame, row: dict) -> int:
 
 def facts(root: Root) -> list[dict]:
     listed = root.table("recording_inventory")[
-        [*KEY, "conversation_id", "media_type", "format", "started_at", "duration_seconds", "file_state"]
-        + ["agent_ids", "queue_ids"]
+        [*KEY, "conversation_id", "media_type", "format", "started_at", "duration_seconds"]
+        + ["file_state", "agent_ids", "queue_ids"]
     ]
     audio = root.table("recording_audio").rename(
         columns={"source_size_bytes": "source_bytes", "stored_size_bytes": "stored_bytes"}
