@@ -1,8 +1,8 @@
 """How long dbt takes over a year of days, and over one more: `make bench-marts`.
 
-Writes a made-up archive, builds all marts by hand as `dbt build` does, tests included, and then again after a day came,
-after a day in the middle was exported again, after nothing happened, and with all days taken in anew. Memory is the most
-that dbt's process held; the database's own limit stands in dbt_reports/profiles.yml.
+Writes a made-up archive, builds all marts by hand as `dbt build` does, tests included, and then again after a day
+came, after a day in the middle was exported again, after nothing happened, and with all days taken in anew. Memory is
+the most that dbt's process held; the database's own limit stands in dbt_reports/profiles.yml.
 """
 
 from __future__ import annotations

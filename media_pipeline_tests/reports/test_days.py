@@ -138,5 +138,5 @@ def test_other_models_and_macros_are_another_logic_and_other_descriptions_are_no
 
 def test_staging_reads_the_tables_whose_files_are_watched():
     text = "".join(path.read_text() for path in PROJECT.glob("models/*/*.sql"))
-    read = {name for name in re.findall(r"source\('media', '(\w+)'\)", text)}
+    read = set(re.findall(r"source\('media', '(\w+)'\)", text))
     assert read == {*READ_TABLES, "days", "inventory_notes"}
