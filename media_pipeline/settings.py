@@ -82,6 +82,7 @@ class Settings(BaseSettings):
 
     service_tokens: SecretStr = Field(SecretStr(""), alias="MEDIA_SERVICE_TOKENS")
     link_key: SecretStr = Field(SecretStr(""), alias="MEDIA_LINK_KEY")
+    service_url: str = Field("", alias="MEDIA_SERVICE_URL")
     listener_requests_per_minute: int = Field(6000, alias="MEDIA_LISTENER_REQUESTS_PER_MINUTE", ge=1)
     listener_streams: int = Field(256, alias="MEDIA_LISTENER_STREAMS", ge=1)
 

@@ -16,7 +16,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from media_pipeline.genesys.errors import ConfigurationError
-from media_pipeline.service import cleanup, health, metrics, page, pages, problems, streams, voice_messages
+from media_pipeline.service import (
+    cleanup,
+    health,
+    metrics,
+    page,
+    pages,
+    problems,
+    report_pages,
+    streams,
+    voice_messages,
+)
 from media_pipeline.service.access import check_routes
 from media_pipeline.service.context import Service
 from media_pipeline.service.health import Readiness
@@ -38,6 +48,7 @@ ROUTES: tuple[AddRoutes, ...] = (
     page.add_routes,
     streams.add_routes,
     pages.add_routes,
+    report_pages.add_routes,
 )
 TITLE = "Media Pipeline service"
 DESCRIPTION = """Recordings to listen to, voice messages in, local leftovers out, and how the service itself is doing.
