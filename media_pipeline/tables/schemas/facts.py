@@ -48,7 +48,10 @@ FACTS: dict[str, Facts] = {
     "availability_report": Facts("listed recording file, as the day's report has it", _FILE, "availability_report"),
     "storage_utilization": Facts("media type and format of the day", ("media_type", "format"), "storage_utilization"),
     "storage_quota": Facts(
-        "newest finished day: what the source has left", (), "storage_quota", day="the newest finished UTC day"
+        "day, the newest finished one: what room the source has left",
+        (),
+        "storage_quota",
+        day="the newest finished UTC day",
     ),
     "export_runs": Facts(
         "recording file or kind of call that a run spent time on; one file a run",
