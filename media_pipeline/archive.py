@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from media_pipeline.settings import Settings
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.upload_check import upload_days
 from media_pipeline.tables.verification import Verification, Watcher, all_days, verify_days
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Archive:
         self, span: Span | None, *, sample: int | None = None, seed: int | None = None, progress: Watcher | None = None
     ) -> Verification:
         """Verify the days of a span, both included, or all; see verify_days. Raises ValueError without any day."""
-        known = all_days(self._store)
+        recorded = all_days(self._store)
+        known = sorted({*recorded, *upload_days(self._store)})
         days = known if span is None else days_of(*span)
         if not known:
             raise ValueError(
@@ -44,6 +46,7 @@ class Archive:
             seed=seed,
             threads=self._settings.concurrency,
             watcher=progress,
+            uploads_only=set(known) - set(recorded) if span is None else (),
         )
 
     def story(self, recording_id: str, day: dt.date | None = None) -> Story:

@@ -1,5 +1,6 @@
 """conversation_events: what guests do, noticed in both dialects, each event once whatever stream and process do."""
 
+import base64
 import datetime as dt
 import json
 
@@ -15,6 +16,7 @@ from media_pipeline.messaging.events import TABLE
 from media_pipeline.schedules import drain_schedule
 from media_pipeline.storage.lease import Holder, Lease
 from media_pipeline.tables.paths import cursor_key, work_lease_key
+from media_pipeline_tests.genesys.raw_server import RawServer, status, stream
 from media_pipeline_tests.harness import settings_for
 from media_pipeline_tests.messaging_org import JOB, Listener, today
 
@@ -101,19 +103,66 @@ def test_a_file_that_comes_again_under_a_new_event_id_is_two_events_of_one_file(
 
 
 def test_the_same_event_again_is_no_row_and_one_with_another_content_is_said(guests, listener):
-    sent = guests.send(2)
+    guests.send(2)
     event, _ = guests.stream
-    changed = {**event["document"], "data": {"file": {"id": "other", "name": "x", "contentType": "y", "size": 1}}}
     listener.heard()
     guests.post("events", events=[{"id": event["id"], "document": event["document"]}])
     heard = listener.heard()
     assert (heard["received"], heard["rows_added"], heard["same_id_other_content"]) == (1, 0, 0)
     guests.send(1)
     listener.heard()
-    guests.post("events", events=[{"id": event["id"], "document": changed}])
+    file = {**event["document"]["data"]["file"], "name": "x"}
+    guests.post("events", events=[{"id": event["id"], "document": {**event["document"], "data": {"file": file}}}])
     heard = listener.heard()
     assert (heard["received"], heard["rows_added"], heard["same_id_other_content"]) == (1, 0, 1)
-    assert {each["file_id"] for each in sent} < set(files(listener.rows()))
+
+
+def test_a_server_that_counts_its_events_anew_costs_no_file(guests, listener):
+    guests.send(2)
+    listener.heard()
+    yesterday = today() - dt.timedelta(days=1)
+    listener.tables.write(TABLE, yesterday, listener.rows(today()))
+    listener.tables.write(TABLE, today(), [])
+    before = guests.stream
+    names = {}
+    for event in before:
+        names[event["id"]] = f"other-{event['id']}"
+        document = {
+            **event["document"],
+            "data": {"file": {**event["document"]["data"]["file"], "id": names[event["id"]]}},
+        }
+        guests.post("events", events=[{"id": event["id"], "document": document}])
+    listener.tables.store.remove(cursor_key(f"{TABLE}.guide"))
+    heard = listener.heard()
+    assert (heard["received"], heard["rows_added"], heard["same_id_other_file"]) == (4, 2, 2)
+    assert set(files(listener.rows(today()))) == set(names.values())
+    assert all(row["event_id"].partition("#")[0] in names for row in listener.rows(today()))
+    listener.tables.store.remove(cursor_key(f"{TABLE}.guide"))
+    assert listener.heard()["rows_added"] == 0, "delivered once more, both are known"
+
+
+def test_events_without_ids_are_kept_although_they_move_no_position(guests, listener):
+    def say(name):
+        document = {"id": "c", "type": "conversation", "data": {"file": {"id": name, "name": "n", "size": 5}}}
+        raw = base64.b64encode(f"data: {json.dumps(document)}\n\n".encode()).decode()
+        guests.post("events", events=[{"raw_base64": raw}])
+
+    guests.send(1)
+    listener.heard()
+    for name in ("f-1", "f-2"):
+        say(name)
+        assert listener.heard()["rows_added"] == 1
+    assert {"f-1", "f-2"} < set(files(listener.rows()))
+
+
+def test_what_could_not_be_read_is_said_although_the_stream_fails_later(tmp_path, instance):
+    event = b"id: 1\ndata: {\n\n"
+    with RawServer([stream(event), status(403)]) as server:
+        listener = Listener.of(server.url, tmp_path, instance, "guide")
+        assert not listener.drain().success
+    assert json.loads(listener.cursor.position) == ["", "1"], "it is not read again"
+    (gap,) = listener.cursor.gaps
+    assert "1 events could not be read" in gap.what
 
 
 @pytest.mark.parametrize(
