@@ -141,6 +141,33 @@ def test_it_is_asked_in_sql_beside_a_day_of_today(tables):
             reader.read_all()
 
 
+def test_other_tools_read_it_beside_a_day_of_today_as_the_docs_say(tables):
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    today = EARLIER + dt.timedelta(days=1)
+    newer = next(iter(tables.rows("recording_inventory", EARLIER))) | {"agent_ids": ["a1"]}
+    tables.write("recording_inventory", today, [newer])
+    folder = f"{tables.store.url}/tables/recording_inventory"
+    newest = f"{folder}/date={today}/part-0.parquet"
+    frame = pl.scan_parquet(
+        f"{folder}/*/*.parquet",
+        hive_partitioning=True,
+        schema=pl.read_parquet_schema(newest),
+        missing_columns="insert",
+    )
+    assert frame.select(pl.len(), pl.col("agent_ids").count()).collect().row(0) == (25, 1)
+    assert frame.filter(pl.col("date") == EARLIER).select(pl.len()).collect().item() == 24
+    schema = pq.read_schema(newest).append(pa.field("date", pa.string()))
+    assert pd.read_parquet(folder, schema=schema)["agent_ids"].notna().sum() == 1
+    files = f"'{folder}/*/*.parquet', hive_partitioning = true, union_by_name = true"
+    with duckdb.connect() as connection:
+        counted = connection.sql(f"select count(*), count(agent_ids), min(date) from read_parquet({files})").fetchall()  # noqa: S608
+    assert counted == [(25, 1, EARLIER)]
+
+
 def test_the_marts_are_built_of_it(settings, tmp_path):
     from media_pipeline.reports.places import PROJECT
 
