@@ -6,7 +6,6 @@ dbt loads it by name from profiles.yml, in Dagster's runs and by hand. No SQL of
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
@@ -16,6 +15,7 @@ from media_pipeline.reports.places import absolute_root, database_path, working_
 from media_pipeline.reports.publishing import THREADS, MartDays
 from media_pipeline.reports.views import make_views
 from media_pipeline.settings import Settings, started_from
+from media_pipeline.storage.arrow_s3 import s3_filesystem
 
 if TYPE_CHECKING:
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
@@ -49,7 +49,7 @@ class Plugin(BasePlugin):
         self._connection = conn
         store = self._store()
         if "://" in self._root:
-            conn.register_filesystem(_s3_filesystem())
+            conn.register_filesystem(s3_filesystem())
         flags = get_flags()
         due = note_days(
             conn,
@@ -76,29 +76,3 @@ class Plugin(BasePlugin):
         from media_pipeline.storage.opening import open_store
 
         return open_store(self._root, self._working, THREADS)
-
-
-def _s3_filesystem() -> Any:
-    """Arrow's S3 as fsspec's, with boto's endpoint, region and credentials.
-
-    DuckDB's own extension is a download, and s3fs pins boto's version.
-    """
-    import boto3
-    from fsspec.implementations.arrow import ArrowFSWrapper
-    from pyarrow.fs import S3FileSystem
-
-    class S3(ArrowFSWrapper):
-        protocol = "s3"
-        cachable = False
-
-    session = boto3.Session()
-    client = session.client("s3")
-    options = {"region": client.meta.region_name}
-    endpoint = urlsplit(client.meta.endpoint_url)
-    if not (endpoint.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    credentials = session.get_credentials()
-    if credentials is not None:
-        frozen = credentials.get_frozen_credentials()
-        options |= {"access_key": frozen.access_key, "secret_key": frozen.secret_key, "session_token": frozen.token}
-    return S3(S3FileSystem(**options))
