@@ -57,7 +57,7 @@ def main(manifest: str, base_url: str, out: str, slots: str, count: str, before:
     downloader = Downloader(http, store, spool, Patience(), stats)
     source = LinkSource(items, base_url, int(before))
     exporter = Exporter(source, store, downloader, lambda _: None)  # type: ignore[arg-type]
-    tasks = (Task(_listed(item), True, item.stored_as, None) for item in items)
+    tasks = [Task(_listed(item), True, item.stored_as, None) for item in items]
     with measured():
         for result in ordered_map(exporter.export, tasks, threads=int(slots), abandon=downloader.abandon):
             if result.row["status"] != STORED:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from media_pipeline.messaging.inbox import INCOMING, METADATA_SUFFIX, RECEIPTS
 from media_pipeline.messaging.receipts import KEEP_SECONDS
-from media_pipeline.storage.local import STAGING, STALE_STAGING_SECONDS
 from media_pipeline.storage.lock import removed_unless_locked
+from media_pipeline.storage.staging import STAGING, STALE_STAGING_SECONDS
 from media_pipeline.transfer.spool import IDENTITY, MAX_AGE_SECONDS, PART
 
 MIN_AGE_SECONDS = 3600.0

@@ -88,8 +88,8 @@ class BlockCompressor:
     def __init__(self, resumed: Checkpoint = NOTHING_YET) -> None:
         self._ends = array("Q", [*resumed.block_offsets, resumed.object_offset])
         """Where each block begins, and the end of the last."""
-        self._waiting = memoryview(bytearray(BLOCK_BYTES))
-        self._filled = 0
+        self._waiting = bytearray()
+        """Of a block that is not full yet."""
 
     def compress(self, data: bytes | bytearray | memoryview) -> list[bytes]:
         """Take the next source bytes; returns the blocks that are full now, which may be none, as pieces to write one
@@ -97,16 +97,18 @@ class BlockCompressor:
         """
         rest = memoryview(data).cast("B")
         pieces: list[bytes] = []
-        if self._filled:
-            rest = self._fill(rest)
-            if self._filled < BLOCK_BYTES:
+        if self._waiting:
+            missing = BLOCK_BYTES - len(self._waiting)
+            self._waiting += rest[:missing]
+            rest = rest[missing:]
+            if len(self._waiting) < BLOCK_BYTES:
                 return pieces
             pieces += self._block(self._waiting)
-            self._filled = 0
+            self._waiting = bytearray()
         full = len(rest) - len(rest) % BLOCK_BYTES
         for start in range(0, full, BLOCK_BYTES):
             pieces += self._block(rest[start : start + BLOCK_BYTES])
-        self._fill(rest[full:])
+        self._waiting += rest[full:]
         return pieces
 
     def checkpoint(self) -> Checkpoint:
@@ -118,19 +120,12 @@ class BlockCompressor:
 
     def finish(self) -> tuple[bytes, BlockIndex]:
         """The rest of the object, EOF block included, and the index; nothing may be written afterwards."""
-        rest = b"".join(self._block(self._waiting[: self._filled])) if self._filled else b""
-        self._filled = 0
+        rest = b"".join(self._block(self._waiting)) if self._waiting else b""
+        self._waiting = bytearray()
         starts = self._ends[:-1] or array("Q", [0])  # an empty source's only block is the one that ends it
         return rest + EOF_BLOCK, BlockIndex(starts, _source_offsets(len(starts)))
 
-    def _fill(self, data: memoryview) -> memoryview:
-        """Keep what the waiting block has room for; returns the rest."""
-        size = min(len(data), BLOCK_BYTES - self._filled)
-        self._waiting[self._filled : self._filled + size] = data[:size]
-        self._filled += size
-        return data[size:]
-
-    def _block(self, content: memoryview) -> list[bytes]:
+    def _block(self, content: bytearray | memoryview) -> list[bytes]:
         pieces = (_deflated(content) if self._worthwhile() else None) or _stored(content)
         self._ends.append(self._ends[-1] + sum(map(len, pieces)))
         return pieces
@@ -147,7 +142,7 @@ class BlockCompressor:
         return (self._ends[sampled] - self._ends[group]) * 100 < SAMPLE_BLOCKS * BLOCK_BYTES * WORTHWHILE_PERCENT
 
 
-def _deflated(content: memoryview) -> list[bytes] | None:
+def _deflated(content: bytearray | memoryview) -> list[bytes] | None:
     """The block; None when stored takes no more."""
     # With the trailer: ISA-L computes the CRC on the way.
     body = igzip_lib.compress(content, GZIP_LEVEL, igzip_lib.COMP_GZIP_NO_HDR)
@@ -156,7 +151,7 @@ def _deflated(content: memoryview) -> list[bytes] | None:
     return [_header(len(body)), body]  # not joined: that copy took 2 % of the throughput
 
 
-def _stored(content: memoryview) -> list[bytes]:
+def _stored(content: bytearray | memoryview) -> list[bytes]:
     head = _STORED.pack(1, len(content), len(content) ^ 0xFFFF)
     trailer = TRAILER.pack(isal_zlib.crc32(content), len(content))
     return [b"".join((_header(len(head) + len(content) + len(trailer)), head, content, trailer))]

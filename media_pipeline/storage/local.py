@@ -8,14 +8,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import itertools
 import os
-import re
-import secrets
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +22,6 @@ from media_pipeline.storage.base import (
     Small,
     Stat,
     StorageError,
-    StorageUnavailable,
     Version,
     checked_key,
     checked_range,
@@ -43,11 +37,10 @@ from media_pipeline.storage.files import (
     sync_file,
     write_all,
 )
+from media_pipeline.storage.local_errors import explained, unreadable
 from media_pipeline.storage.lock import locked
+from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, staged
 
-STAGING = ".staging"
-"""Unfinished objects lie in this folder of the root, on the same file system as their final place."""
-STALE_STAGING_SECONDS = 24 * 3600
 LOCK = ".lock"
 """Held while an object is compared and swapped."""
 
@@ -60,10 +53,10 @@ class LocalStore:
         self.url = str(self.root)
         self._folders = Folders()
 
-    def writer(self, key: str) -> _FileWriter:
+    def writer(self, key: str) -> FileWriter:
         target = f"{self.url}/{checked_key(key)}"
-        with _explained(self.root):
-            return _FileWriter(self.root, self._staged(), target, self._folders)
+        with explained(self.root):
+            return FileWriter(self.root, staged(self.root), target, self._folders)
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         if not durable:
@@ -76,7 +69,7 @@ class LocalStore:
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         target = f"{self.url}/{checked_key(key)}"
         size = _synced(path)
-        with _explained(self.root):
+        with explained(self.root):
             try:
                 place(str(path), target, self._folders, soon=soon)
             except OSError as error:
@@ -88,13 +81,13 @@ class LocalStore:
         return size
 
     def flush(self) -> None:
-        with _explained(self.root):
+        with explained(self.root):
             self._folders.flush()
 
     def publish_new(self, path: Path, key: str, *, sha256: str | None = None) -> bool:
         target = self.root / checked_key(key)
         _synced(path)
-        with _explained(self.root):
+        with explained(self.root):
             try:
                 return self._moved_new(path, target)
             except OSError as error:
@@ -116,7 +109,7 @@ class LocalStore:
 
     def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
         target = self.root / checked_key(key)
-        with _explained(self.root), self._staged() as file, removed_after(Path(file.name)) as temporary:
+        with explained(self.root), staged(self.root) as file, removed_after(Path(file.name)) as temporary:
             file.write(data)
             os.fsync(file.fileno())
             if tag is None:
@@ -142,7 +135,7 @@ class LocalStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(self.root, error) from error
+            raise unreadable(self.root, error) from error
 
     def version(self, key: str) -> Version | None:
         try:
@@ -150,7 +143,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(self.root, error) from error
+            raise unreadable(self.root, error) from error
         facts = os.fstat(handle)
         if not S_ISREG(facts.st_mode):
             os.close(handle)
@@ -174,25 +167,25 @@ class LocalStore:
                             yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
 
     def remove(self, key: str) -> None:
-        with _explained(self.root):
+        with explained(self.root):
             (self.root / checked_key(key)).unlink(missing_ok=True)
 
     def check_writable(self) -> None:
-        with _explained(self.root):
+        with explained(self.root):
             staging = self.root / STAGING
             staging.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=staging):
                 pass
-            self._remove_stale(staging)
+            remove_stale(staging)
 
     def free_bytes(self) -> int | None:
-        with _explained(self.root):
+        with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             return shutil.disk_usage(self.root).free
 
     def _put_in_place(self, target: str, data: bytes) -> None:
         """No staging: renames out of another folder wait for each other, those of the objects too."""
-        with _explained(self.root):
+        with explained(self.root):
             try:
                 file = io.FileIO(target, "w")
             except FileNotFoundError:
@@ -201,25 +194,16 @@ class LocalStore:
             with file:
                 write_all(file, data)
 
-    def _staged(self) -> io.FileIO:
-        """A new file to write, on the same file system as the objects."""
-        name = f"{self.url}/{STAGING}/{_HOST}.{os.getpid()}.{_STARTED}.{next(_NUMBERS)}"
-        try:
-            return io.FileIO(name, "x")
-        except FileNotFoundError:
-            (self.root / STAGING).mkdir(parents=True, exist_ok=True)
-            return io.FileIO(name, "x")
-
     @contextmanager
     def _copied(self, path: Path) -> Iterator[Path]:
         """A synced copy of a file of another file system."""
-        with self._staged() as file, removed_after(Path(file.name)) as temporary:
+        with staged(self.root) as file, removed_after(Path(file.name)) as temporary:
             copy_synced(path, file)
             yield temporary
 
     def _moved_new(self, path: Path, target: Path) -> bool:
         """Through staging: a crash must not leave the spool's file as a second name of the object, to be written on."""
-        with self._staged() as file:
+        with staged(self.root) as file:
             temporary = Path(file.name)
         with removed_after(temporary):
             path.replace(temporary)
@@ -241,14 +225,6 @@ class LocalStore:
                 place(str(temporary), str(target), self._folders)
                 return True
 
-    def _remove_stale(self, staging: Path) -> None:
-        """Remove what killed runs left: of dead processes of this host, and of other hosts what is old."""
-        limit = time.time() - STALE_STAGING_SECONDS
-        for leftover in staging.iterdir():
-            with suppress(FileNotFoundError):
-                if _writer_is_dead(leftover.name) or leftover.stat().st_mtime < limit:
-                    leftover.unlink()
-
 
 class _OpenFile:
     """A version as an open file, which keeps its bytes when its name is given to another one."""
@@ -265,7 +241,7 @@ class _OpenFile:
         try:
             return _read_at(self._handle, start, length)
         except OSError as error:
-            raise _unreadable(self._root, error) from error
+            raise unreadable(self._root, error) from error
 
     def close(self) -> None:
         handle, self._handle = self._handle, None
@@ -274,41 +250,6 @@ class _OpenFile:
 
     def __del__(self) -> None:
         self.close()
-
-
-class _FileWriter:
-    """Few system calls, as each lets go of the interpreter's lock and may have to wait for it afterwards; and paths as
-    text, as pathlib took a twentieth of the CPU of a short call's export."""
-
-    def __init__(self, root: Path, file: io.FileIO, target: str, folders: Folders) -> None:
-        self._root = root
-        self._file = file
-        self._name = str(file.name)
-        self._target = target
-        self._folders = folders
-        self._size = 0
-        self._committed = False
-
-    def __enter__(self) -> _FileWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        if not self._committed:
-            Path(self._name).unlink(missing_ok=True)
-
-    def write(self, data: bytes) -> int:
-        with _explained(self._root):
-            write_all(self._file, data)
-        self._size += len(data)
-        return len(data)
-
-    def commit(self, *, sha256: str | None = None, soon: bool = False) -> int:
-        with _explained(self._root):
-            os.fsync(self._file.fileno())
-            place(self._name, self._target, self._folders, soon=soon)
-        self._committed = True
-        return self._size
 
 
 def _synced(path: Path) -> int:
@@ -333,61 +274,3 @@ def _read_at(handle: int, start: int, length: int) -> bytes:
         start += len(piece)
         length -= len(piece)
     return b"".join(pieces)
-
-
-def _writer_is_dead(name: str) -> bool:
-    host, _, rest = name.partition(".")
-    pid = rest.partition(".")[0]
-    if host != _HOST or not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-_STARTED = secrets.token_hex(8)
-"""An earlier process with this one's id may have left files."""
-_NUMBERS = itertools.count()
-
-
-class _explained:  # used as a function; a generator's context costs four times as much
-    """Turns what the disk says into a StorageError that says what to do."""
-
-    __slots__ = ("_root",)
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, OSError):
-            raise _sentence(self._root, error) from error
-
-
-def _unreadable(root: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"MEDIA_ROOT={root} cannot be read ({error.strerror}): correct its permissions or check its disk."
-    )
-
-
-def _sentence(root: Path, error: OSError) -> StorageError:
-    if isinstance(error, TimeoutError):
-        return StorageUnavailable(
-            f"MEDIA_ROOT={root} is locked by another process ({error}): end the process that hangs, then run again."
-        )
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"No space is left at MEDIA_ROOT={root}: free space or choose another place, then run the day again; "
-            "what was stored stays."
-        )
-    return StorageError(
-        f"MEDIA_ROOT={root} cannot be written ({error.strerror}): correct its permissions or set MEDIA_ROOT to a "
-        "folder this user may write."
-    )

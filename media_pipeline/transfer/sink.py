@@ -58,7 +58,8 @@ class GzipSink:
         """Throw away all that was written and begin again."""
         if self._partial is not None:
             self._partial.cut(0)
-        self._begin(NOTHING_YET)
+        if self.size:
+            self._begin(NOTHING_YET)
 
     def identify(self, identity: Identity) -> None:
         """Remember whose bytes these are, before the first is written."""

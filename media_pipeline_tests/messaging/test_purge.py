@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.messaging.purge import MIN_AGE_SECONDS, purge
-from media_pipeline.storage.local import STAGING, LocalStore
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.storage.staging import STAGING
 from media_pipeline.transfer.spool import Identity, Partial, Spool
 
 OLD = 30 * 24 * 3600.0
