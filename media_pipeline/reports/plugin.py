@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from media_pipeline.reports.places import EMPTY_TABLES, absolute_root, database_path, working_folder
 from media_pipeline.reports.publishing import publish
 from media_pipeline.settings import Settings, started_from
+from media_pipeline.storage.arrow_s3 import s3_filesystem
 from media_pipeline.tables.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Plugin(BasePlugin):
         self._connection = conn
         store = self._store()
         if "://" in self._root:
-            conn.register_filesystem(_s3_filesystem())
+            conn.register_filesystem(s3_filesystem())
         conn.execute(f"create schema if not exists {RAW}")
         for table in TABLES:
             files = _files(store, table)
@@ -112,32 +112,6 @@ def _select(conn: DuckDBPyConnection, table: str, url: str, files: Iterable[str]
         f"select * from read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': date}}, "
         "union_by_name = true))"
     )
-
-
-def _s3_filesystem() -> Any:
-    """Arrow's S3 as fsspec's, with boto's endpoint, region and credentials.
-
-    DuckDB's own extension is a download, and s3fs pins boto's version.
-    """
-    import boto3
-    from fsspec.implementations.arrow import ArrowFSWrapper
-    from pyarrow.fs import S3FileSystem
-
-    class S3(ArrowFSWrapper):
-        protocol = "s3"
-        cachable = False
-
-    session = boto3.Session()
-    client = session.client("s3")
-    options = {"region": client.meta.region_name}
-    endpoint = urlsplit(client.meta.endpoint_url)
-    if not (endpoint.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    credentials = session.get_credentials()
-    if credentials is not None:
-        frozen = credentials.get_frozen_credentials()
-        options |= {"access_key": frozen.access_key, "secret_key": frozen.secret_key, "session_token": frozen.token}
-    return S3(S3FileSystem(**options))
 
 
 def _quoted(text: str) -> str:

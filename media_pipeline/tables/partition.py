@@ -9,17 +9,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from media_pipeline.storage.base import ObjectStore, ObjectWriter
+from media_pipeline.tables.contract import VERSION_NOTE, version_of
 from media_pipeline.tables.paths import TABLES_FOLDER, table_key
 from media_pipeline.tables.schemas import TABLES
 
 Row = dict[str, Any]
+Arrow = TypeVar("Arrow", pa.Table, pa.RecordBatch)
 
 BATCH_ROWS = 1_000
 """Rows held as Python objects before they become Arrow."""
@@ -38,8 +40,7 @@ class TableWriter:
 
     def __init__(self, schema: pa.Schema, sink: ObjectWriter, note: dict[str, str]) -> None:
         self._schema = schema
-        described = schema.with_metadata(note) if note else schema
-        self._parquet = pq.ParquetWriter(_AsFile(sink), described, compression="zstd")
+        self._parquet = pq.ParquetWriter(_AsFile(sink), schema.with_metadata(note), compression="zstd")
         self._rows: list[Row] = []
         self._batches: list[pa.RecordBatch] = []
         self.count = 0
@@ -115,7 +116,7 @@ class Tables:
     ) -> Iterator[TableWriter]:
         """Replace a day when the context is left without an error; `note` goes into the file's metadata."""
         with self.store.writer(table_key(table, day, part, self.folder)) as sink:
-            writer = TableWriter(TABLES[table], sink, note or {})
+            writer = TableWriter(TABLES[table], sink, {VERSION_NOTE: version_of(table)} | (note or {}))
             try:
                 yield writer
                 writer.close()
@@ -144,7 +145,7 @@ class Tables:
     def read(self, table: str, day: dt.date, columns: list[str] | None = None) -> pa.Table:
         """A day as one Arrow table; raises TableMissing."""
         with self._opened(table, day) as parquet:
-            return parquet.read(columns=columns)
+            return _whole(parquet.read(columns=_there(parquet, columns)), TABLES[table], columns)
 
     def note(self, table: str, day: dt.date) -> dict[str, str]:
         """The note a day was written with; raises TableMissing."""
@@ -157,8 +158,8 @@ class Tables:
         """A day row by row in bounded memory; nothing when it was never written."""
         try:
             with self._opened(table, day, part) as parquet:
-                for batch in parquet.iter_batches(BATCH_ROWS, columns=columns):
-                    yield from batch.to_pylist()
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=_there(parquet, columns)):
+                    yield from _whole(batch, TABLES[table], columns).to_pylist()
         except TableMissing:
             return
 
@@ -173,11 +174,9 @@ class Tables:
                     ids = parquet.read_row_group(group, columns=["recording_id"], use_threads=False)
                     matches = pc.equal(ids["recording_id"], recording_id)
                     if pc.any(matches).as_py():
-                        found += (
-                            parquet.read_row_group(group, columns=columns, use_threads=False)
-                            .filter(matches)
-                            .to_pylist()
-                        )
+                        there = _there(parquet, columns)
+                        rows = parquet.read_row_group(group, columns=there, use_threads=False).filter(matches)
+                        found += _whole(rows, TABLES[table], columns).to_pylist()
         except TableMissing:
             pass
         return found
@@ -203,6 +202,25 @@ def _groups_with(parquet: pq.ParquetFile, recording_id: str) -> list[int]:
         for group, limits in enumerate(stated)
         if limits is None or not limits.has_min_max or limits.min <= recording_id <= limits.max
     ]
+
+
+def _there(parquet: pq.ParquetFile, columns: list[str] | None) -> list[str] | None:
+    """Of the columns that are asked for, those that the file has; one at least, which tells how many rows there are."""
+    if columns is None:
+        return None
+    names = parquet.schema_arrow.names
+    return [name for name in columns if name in names] or names[:1]
+
+
+def _whole(found: Arrow, schema: pa.Schema, columns: list[str] | None) -> Arrow:
+    """What an older file gave, with the columns that came later: null in every row."""
+    names = schema.names if columns is None else columns
+    if found.schema.names == list(names):
+        return found
+    there = set(found.schema.names)
+    fields = [schema.field(name) for name in names]
+    arrays = [found[field.name] if field.name in there else pa.nulls(found.num_rows, field.type) for field in fields]
+    return type(found).from_arrays(arrays, schema=pa.schema(fields, found.schema.metadata))
 
 
 def rows_of(table: pa.Table) -> Iterator[Row]:
