@@ -13,7 +13,15 @@ from media_pipeline_tests.dagster_dev import DagsterDev
 
 GROUPS = ("recordings", "reports", "marts")
 CLOSED_GROUPS = ("staging", "watch", "interactions", "messaging", "playback")
-MARTS = ("availability_daily", "recording_facts", "storage_utilization_daily")
+MARTS = (
+    "availability_daily",
+    "export_throughput_daily",
+    "failure_ageing",
+    "freshness_daily",
+    "recording_facts",
+    "speaker_talk_time",
+    "storage_utilization_daily",
+)
 ASSETS = (
     "recording_inventory",
     "storage_quota",

@@ -147,7 +147,7 @@ def _sink(output: Path | None) -> Iterator[IO[bytes]]:
         yield ForTerminal(sys.stdout)  # type: ignore[misc]
     else:
         # not sys.stdout.buffer: with PYTHONUNBUFFERED it has no buffer, and writes a part of what it is given
-        with open(sys.stdout.fileno(), "wb", closefd=False) as file:  # noqa: PTH123  a descriptor, no path
+        with open(sys.stdout.fileno(), "wb", closefd=False) as file:
             yield file
 
 

@@ -2,6 +2,8 @@ select
     date,
     recording_id,
     segment_index,
+    start_ms,
+    greatest(start_ms, end_ms) as end_ms,
     greatest(end_ms - start_ms, 0) as length_ms,
     speaker,
     case
