@@ -40,7 +40,14 @@ class TableWriter:
 
     def __init__(self, schema: pa.Schema, sink: ObjectWriter, note: dict[str, str]) -> None:
         self._schema = schema
-        self._parquet = pq.ParquetWriter(_AsFile(sink), schema.with_metadata(note), compression="zstd")
+        whole = [field.name for field in schema if _is_whole_number(field.type)]
+        self._parquet = pq.ParquetWriter(
+            _AsFile(sink),
+            schema.with_metadata(note),
+            compression="zstd",
+            use_dictionary=[_path(field) for field in schema if field.name not in whole],
+            column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+        )
         self._rows: list[Row] = []
         self._batches: list[pa.RecordBatch] = []
         self.count = 0
@@ -88,6 +95,16 @@ class TableWriter:
         if self._batches:
             self._parquet.write_table(pa.Table.from_batches(self._batches))
             self._batches = []
+
+
+def _is_whole_number(kind: pa.DataType) -> bool:
+    """Sizes, offsets and moments: as differences they take half the time to read that they take as a dictionary."""
+    return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
+
+
+def _path(field: pa.Field) -> str:
+    """A column as Parquet names it; lists are the only nested ones."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 class _AsFile(io.RawIOBase):
