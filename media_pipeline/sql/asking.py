@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from media_pipeline.sql.views import FOLDERS, Views, quoted
+from media_pipeline.sql.views import FOLDERS, Views, as_pattern, quoted
 from media_pipeline.storage.base import ObjectStore
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ def asker(
 
 def _lock(connection: DuckDBPyConnection, url: str) -> None:
     """From here on no file but those below the folders is opened, no extension loaded, and no setting changed."""
-    folders = ", ".join(quoted(f"{url}/{folder}/") for folder in FOLDERS)
+    roots = dict.fromkeys((url, as_pattern(url)))  # compared as the views spell it, then as it is
+    folders = ", ".join(quoted(f"{root}/{folder}/") for root in roots for folder in FOLDERS)
     connection.execute(f"set allowed_directories = [{folders}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

@@ -175,8 +175,13 @@ def _nothing(columns: Typed) -> str:
     return f"select {', '.join(f'cast(null as {kind}) as {named(name)}' for name, kind in columns)} where false"
 
 
+def as_pattern(url: str) -> str:
+    """A path as DuckDB takes it for that path, whatever is in it, and for no pattern."""
+    return _PATTERN_CHARACTERS.sub(r"[\g<0>]", url)
+
+
 def _list(urls: Iterable[str]) -> str:
-    return "[" + ", ".join(quoted(_PATTERN_CHARACTERS.sub(r"[\g<0>]", url)) for url in urls) + "]"
+    return "[" + ", ".join(quoted(as_pattern(url)) for url in urls) + "]"
 
 
 def days_in(keys: Iterable[str]) -> Iterator[str]:
