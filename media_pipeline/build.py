@@ -36,6 +36,7 @@ from media_pipeline.jobs import (
     verify_sample_job,
 )
 from media_pipeline.notify.callbacks import Callback, Callbacks
+from media_pipeline.ownership import owned
 from media_pipeline.partitions import daily_partitions, messaging_partitions
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -82,23 +83,28 @@ def build_definitions(
     drain, messaging, playback = drain_job(), messaging_job(), playback_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
-        assets=[
-            *inventory_assets(partitions, retry),
-            audio_asset(partitions, retry),
-            transcript_assets(partitions, retry),
-            *report_assets(partitions),
-            interaction_media_asset(partitions, retry),
-            recording_thumbnails_asset(partitions, retry),
-            metadata_annotations_asset(partitions, retry),
-            *playback_assets(partitions),
-            recent_listings_asset(*watched, retry),
-            archive_sample_asset(retry),
-            retention_sweep_asset(settings.start_date, retry),
-            conversation_events_asset(),
-            guest_uploads_asset(messaging_partitions(settings.start_date), retry),
-            media_retention_asset(),
-            voice_messages_asset(settings.start_date),
-        ],
+        assets=list(
+            map(
+                owned,
+                [
+                    *inventory_assets(partitions, retry),
+                    audio_asset(partitions, retry),
+                    transcript_assets(partitions, retry),
+                    *report_assets(partitions),
+                    interaction_media_asset(partitions, retry),
+                    recording_thumbnails_asset(partitions, retry),
+                    metadata_annotations_asset(partitions, retry),
+                    *playback_assets(partitions),
+                    recent_listings_asset(*watched, retry),
+                    archive_sample_asset(retry),
+                    retention_sweep_asset(settings.start_date, retry),
+                    conversation_events_asset(),
+                    guest_uploads_asset(messaging_partitions(settings.start_date), retry),
+                    media_retention_asset(),
+                    voice_messages_asset(settings.start_date),
+                ],
+            )
+        ),
         asset_checks=[guest_files_before_expiry_check()],
         jobs=[job, interactions, playback, relist, verify, sweep, drain, messaging, retention],
         schedules=[

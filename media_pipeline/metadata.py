@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from media_pipeline.genesys.latency import latencies
 from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.lineage import column_lineage
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import table_key
 from media_pipeline.tables.schemas import TABLES
@@ -55,8 +56,12 @@ def _values(field: pa.Field) -> list[str]:
 
 
 def written(tables: Tables, table: str, day: dt.date, rows: int) -> dict[str, Any]:
-    """Row count and place of a written day."""
-    return {"dagster/row_count": rows, "path": dg.MetadataValue.path(f"{tables.store.url}/{table_key(table, day)}")}
+    """Row count and place of a written day, and what its columns are made of."""
+    lineage = column_lineage(table)
+    return {
+        "dagster/row_count": rows,
+        "path": dg.MetadataValue.path(f"{tables.store.url}/{table_key(table, day)}"),
+    } | ({"dagster/column_lineage": lineage} if lineage else {})
 
 
 def sample(rows: Iterable[Row], columns: list[str]) -> dg.TableMetadataValue:

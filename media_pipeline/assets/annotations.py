@@ -18,6 +18,7 @@ from media_pipeline.interactions.media import by_interaction
 from media_pipeline.interactions.sound import measured_object
 from media_pipeline.interactions.write_back import SECONDS_BETWEEN, Outcome, WriteBack
 from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata, written
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.tables.interactions import COVERED, Following, day_of_interactions
@@ -86,6 +87,7 @@ def metadata_annotations_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata(TABLE),
+        pool=GENESYS_POOL,
     )
     def metadata_annotations(
         context: dg.AssetExecutionContext, config: AnnotationsConfig, genesys: GenesysResource, media: MediaResource

@@ -29,6 +29,7 @@ from media_pipeline.metadata import (
 from media_pipeline.notify.announcer import Announcer
 from media_pipeline.notify.callbacks import Callbacks
 from media_pipeline.notify.events import RECORDING_QUARANTINED
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
@@ -102,6 +103,7 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
         kinds={"parquet", "python", "gzip"},
         retry_policy=retry,
         metadata=schema_metadata("recording_audio"),
+        pool=GENESYS_POOL,
         check_specs=[
             dg.AssetCheckSpec(
                 ARCHIVE_INTACT,

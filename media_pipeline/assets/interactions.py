@@ -20,6 +20,7 @@ from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata,
 from media_pipeline.notify.announcer import Announcer
 from media_pipeline.notify.callbacks import Callbacks
 from media_pipeline.notify.events import METADATA_PARSED
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
@@ -83,6 +84,7 @@ def interaction_media_asset(partitions: dg.PartitionsDefinition, retry: dg.Retry
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata("interaction_media"),
+        pool=GENESYS_POOL,
     )
     def interaction_media(
         context: dg.AssetExecutionContext,

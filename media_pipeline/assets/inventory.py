@@ -5,6 +5,7 @@ import dagster as dg
 from media_pipeline.assets.step import working
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.metadata import calls, calls_per_1000, schema_metadata, written
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -20,6 +21,7 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata("recording_inventory"),
+        pool=GENESYS_POOL,
     )
     def recording_inventory(
         context: dg.AssetExecutionContext, genesys: GenesysResource, media: MediaResource

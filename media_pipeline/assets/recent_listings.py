@@ -9,6 +9,7 @@ from media_pipeline.assets.step import working
 from media_pipeline.checks.finished_days_complete import FINISHED_DAYS_COMPLETE, finished_days_complete_result
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.metadata import calls, sample, schema_metadata
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.partitions import recent_days
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
@@ -26,6 +27,7 @@ def recent_listings_asset(start_date: dt.date, lookback_days: int, retry: dg.Ret
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata("recent_listings"),
+        pool=GENESYS_POOL,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FAIL_WINDOW),
         check_specs=[
             dg.AssetCheckSpec(

@@ -16,6 +16,7 @@ from media_pipeline.checks.exported_before_deletion import (
 )
 from media_pipeline.genesys.source import RetentionTally
 from media_pipeline.metadata import calls, schema_metadata
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.tables.deadlines import TABLE, spread_out, write_deadlines
@@ -44,6 +45,7 @@ def retention_sweep_asset(start_date: dt.date, retry: dg.RetryPolicy) -> dg.Asse
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata(TABLE),
+        pool=GENESYS_POOL,
         check_specs=[
             dg.AssetCheckSpec(
                 EXPORTED_BEFORE_DELETION,

@@ -20,6 +20,7 @@ from media_pipeline.interactions.film import Films
 from media_pipeline.interactions.media import Row, merged
 from media_pipeline.interactions.thumbnail import HEIGHT, LIMITS, WIDTH, NoThumbnail, decoder_missing, thumbnail_of
 from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata, written
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.base import StorageError
@@ -68,6 +69,7 @@ def recording_thumbnails_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata("recording_thumbnails"),
+        pool=GENESYS_POOL,
     )
     def recording_thumbnails(
         context: dg.AssetExecutionContext, config: ThumbnailsConfig, genesys: GenesysResource, media: MediaResource

@@ -12,6 +12,7 @@ from media_pipeline.assets.step import Step, working
 from media_pipeline.checks.transcripts_redacted import TRANSCRIPTS_REDACTED, transcripts_redacted_result
 from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.metadata import calls, schema_metadata, written
+from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.tables.inventory import conversations_with_several, listed
@@ -51,6 +52,7 @@ def transcript_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy
 
     @dg.multi_asset(
         name="transcripts",
+        pool=GENESYS_POOL,
         specs=[
             spec(
                 "diarized_transcripts",

@@ -146,8 +146,8 @@ def _nobody_writes(store: ObjectStore) -> Iterator[None]:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
         raise dg.Failure(
-            f"{path} cannot be opened ({str(error).splitlines()[0]}): wait for whoever builds the marts by hand; a file "
-            "that is broken may be removed, then all days are built anew."
+            f"{path} cannot be opened ({str(error).splitlines()[0]}): wait for whoever builds the marts by hand; "
+            "a broken file may be removed, then all days are built anew."
         ) from error
     with connection:
         yield

@@ -74,34 +74,40 @@ class MartDays:
                 self.store.remove(key)
         with tempfile.TemporaryDirectory(dir=working) as folder, ThreadPoolExecutor(THREADS) as pool:
 
-            def settle(day: dt.date) -> str:
+            def settle(day: dt.date) -> tuple[str, bool]:
                 before, tag = known.get(day), tags.get(mart_key(self.mart, day))
                 same_rows = before is not None and before.content == wanted[day] and day not in due
                 return self._settle(day, before, tag, same_rows, Path(folder))
 
-            hashes = dict(zip(wanted, pool.map(settle, wanted), strict=True))
+            settled = dict(zip(wanted, pool.map(settle, wanted), strict=True))
         self.store.flush()
-        written = self._tags()
-        now = {day: Published(wanted[day], hashes[day], written.get(mart_key(self.mart, day))) for day in wanted}
-        self._note(now)
-        return sum(tags.get(mart_key(self.mart, day)) != published.tag for day, published in now.items())
+        tags = self._tags()
+        self._note(
+            {
+                day: Published(wanted[day], sha256, tags.get(mart_key(self.mart, day)))
+                for day, (sha256, _) in settled.items()
+            }
+        )
+        return sum(written for _, written in settled.values())
 
-    def _settle(self, day: dt.date, known: Published | None, tag: str | None, same_rows: bool, folder: Path) -> str:
-        """See to it that the day's file is right; returns its SHA-256."""
+    def _settle(
+        self, day: dt.date, known: Published | None, tag: str | None, same_rows: bool, folder: Path
+    ) -> tuple[str, bool]:
+        """See to it that the day's file is right; its SHA-256, and whether it was written."""
         key = mart_key(self.mart, day)
         untouched = (
             known is not None and tag is not None and (known.tag == tag or _sha256(self.store, key) == known.sha256)
         )
         if known is not None and untouched and same_rows:
-            return known.sha256
+            return known.sha256, False
         file = folder / f"{day}.parquet"
         with self.connection.cursor() as cursor:
             sha256 = self._write(cursor, day, file)
-        if known is None or not untouched or known.sha256 != sha256:
-            self.store.publish(file, key, soon=True)
-        else:
+        if known is not None and untouched and known.sha256 == sha256:
             file.unlink()
-        return sha256
+            return sha256, False
+        self.store.publish(file, key, soon=True)
+        return sha256, True
 
     def _write(self, cursor: DuckDBPyConnection, day: dt.date, path: Path) -> str:
         """One day as Parquet, ordered by key, in row groups of fixed length: equal rows give equal bytes."""

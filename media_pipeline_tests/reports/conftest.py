@@ -108,9 +108,9 @@ def dbt(
     )
 
 
-def built(root: Root, **options: Any) -> Root:
+def built(root: Root, *, arguments: tuple[str, ...] = ()) -> Root:
     """The root after a dbt build that passed."""
-    done = dbt(root.path, root.folder, **options)
+    done = dbt(root.path, root.folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARN=0 ERROR=0 SKIP=0" in done.stdout
     return root

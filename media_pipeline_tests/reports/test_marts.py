@@ -86,8 +86,10 @@ def _of_last_week(table: pd.DataFrame, row: dict) -> int:
 
 def facts(root: Root) -> list[dict]:
     listed = root.table("recording_inventory")[
-        [*KEY, "conversation_id", "media_type", "format", "started_at", "duration_seconds", "file_state"]
-        + ["agent_ids", "queue_ids"]
+        [
+            *(*KEY, "conversation_id", "media_type", "format", "started_at", "duration_seconds", "file_state"),
+            *("agent_ids", "queue_ids"),
+        ]
     ]
     audio = root.table("recording_audio").rename(
         columns={"source_size_bytes": "source_bytes", "stored_size_bytes": "stored_bytes"}
