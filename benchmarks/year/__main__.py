@@ -28,11 +28,11 @@ RESULTS = Path("benchmarks/results/year.md")
 def main() -> int:
     """Measure and print; 1 when dbt fails."""
     options = _options()
-    with _folder(options.folder) as home:
+    with _folder(options.folder, keep=options.keep) as home:
         root = _year(options, home)
         sections = [[f"# A year of tables\n\n{machine()}; {_size(root)}; {options.rounds} rounds.\n"]]
         try:
-            if not options.without_marts:
+            if not (options.without_marts or options.built):
                 sections.append(table.of_builds(*_builds(root, home)))
             for section in _questions(root, home, options):
                 sections.append(section)
@@ -53,6 +53,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--year", type=Path, help="a year that was generated before; it is only read")
+    parser.add_argument("--built", action="store_true", help="that year has its marts: only ask")
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--per-day", type=int, default=10_000)
     parser.add_argument("--segments", type=float, default=8.0)
@@ -60,17 +61,26 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="of DuckDB; all cores by default")
     parser.add_argument("--without-marts", action="store_true")
     parser.add_argument("--folder", type=Path, help="where all is written, 10 GB; the system's temporary one")
+    parser.add_argument("--keep", action="store_true", help="leave it there: the folder's root is a year that is built")
     return parser.parse_args()
 
 
 @contextlib.contextmanager
-def _folder(parent: Path | None) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="year-", dir=parent) as folder:
-        yield Path(folder)
+def _folder(parent: Path | None, *, keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="year-", dir=parent))
+    try:
+        yield folder
+    finally:
+        if keep:
+            _told(f"Left in {folder}")
+        else:
+            shutil.rmtree(folder)
 
 
 def _year(options: argparse.Namespace, home: Path) -> Path:
     """A root of our own: generated, or with links to the files of one that was."""
+    if options.built:
+        return Path(options.year)
     root = home / "root"
     if options.year is None:
         _told(f"Making {options.days} days of {options.per_day} ...")
