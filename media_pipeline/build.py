@@ -148,6 +148,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
+            download_networks=list(settings.download_networks),
             allow_write_back=settings.allow_write_back,
             allow_remote_delete=settings.allow_remote_delete,
         ),

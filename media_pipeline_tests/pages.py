@@ -13,7 +13,15 @@ from media_pipeline_tests.dagster_dev import DagsterDev
 
 GROUPS = ("recordings", "reports", "marts")
 CLOSED_GROUPS = ("staging", "watch", "interactions", "messaging", "playback")
-MARTS = ("availability_daily", "recording_facts", "storage_utilization_daily")
+MARTS = (
+    "availability_daily",
+    "export_throughput_daily",
+    "failure_ageing",
+    "freshness_daily",
+    "recording_facts",
+    "speaker_talk_time",
+    "storage_utilization_daily",
+)
 WITH_TABLES = (
     "recording_inventory",
     "storage_quota",
@@ -35,7 +43,7 @@ CHROMIUM_FLAGS = (
 )
 PAGE_SECONDS = 20.0
 VIEWPORT = (1600, 1000)
-LINEAGE_VIEWPORT = (3400, 2060)
+LINEAGE_VIEWPORT = (3900, 2500)
 """Large enough for Dagster to write out the assets' names."""
 CANVAS = (68, 112, LINEAGE_VIEWPORT[0] - 54, LINEAGE_VIEWPORT[1])
 """Left, top, right and bottom of the lineage's canvas in that viewport, without its tools."""

@@ -33,6 +33,7 @@ from media_pipeline.service.health import Readiness
 from media_pipeline.service.limits import Guard, Limits
 from media_pipeline.service.metrics import Metrics
 from media_pipeline.service.problems import Problem, ProblemDetails
+from media_pipeline.service.routing import Route
 from media_pipeline.service.tokens import Tokens
 from media_pipeline.settings import Settings
 from media_pipeline.storage.base import StorageError
@@ -69,6 +70,7 @@ def create_app(settings: Settings, limits: Limits = Limits(), routes: Sequence[A
         lifespan=_lifespan,
         separate_input_output_schemas=False,
     )
+    app.router.route_class = Route
     app.state.service = service
     app.state.tokens = Tokens.parse(settings.service_tokens.get_secret_value())
     app.state.metrics = Metrics(service.inbox)
