@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-playback bench-rate bench-throughput kills retention-kills storm voice-storm format seeds contract dictionary lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-marts bench-playback bench-rate bench-throughput kills retention-kills storm voice-storm format seeds contract dictionary lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share o
 
 bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
 	@$(BIN)/python -m benchmarks.platform_listing
+
+bench-marts: $(VENV)/.installed-dev ## dbt's marts over 365 days of 10,000 recordings, and over one more (QUICK=1: 60 days; half an hour)
+	@$(BIN)/python -m benchmarks.marts $(if $(QUICK),--days 60)
 
 # Needs Debian's nginx-light.
 bench-playback: $(VENV)/.installed-dev ## play a recording of 500 MB: first byte beside nginx, 200 listeners who seek (two minutes)

@@ -396,6 +396,41 @@ def test_details_of_a_message_are_asked_for_once(guests, poller):
     assert requests["message_details"] == {"200": 1}, "known, though still within the overlap"
 
 
+def test_a_conversation_that_the_source_fails_on_holds_up_no_other_and_is_looked_into_again(guests, poller):
+    sent = guests.send(4)
+    poison = min(each["conversation_id"] for each in sent)
+    guests.sandbox.break_with({"fault": "server_error", "on": ["message_conversation"], "ids": [poison], "times": 0})
+    for added in (3, 0):
+        heard = poller.heard()
+        assert (heard["rows_added"], heard["conversations_unreadable"], heard["caught_up"]) == (added, 1, True)
+    guests.sandbox.break_with()
+    assert poller.heard()["rows_added"] == 1
+    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
+
+
+def test_a_source_that_fails_on_every_conversation_fails_the_run_and_costs_no_file(guests, poller):
+    sent = guests.send(8)
+    guests.sandbox.break_with({"fault": "server_error", "on": ["message_conversation"], "times": 0})
+    for _ in range(3):
+        assert not poller.drain().success
+    assert len(json.loads(poller.cursor.position)[4]) == platform_messages.SICK - 1, "it does not grow with each run"
+    guests.sandbox.break_with()
+    assert poller.heard()["rows_added"] == 8
+    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
+
+
+def test_a_conversation_that_is_owed_for_a_day_is_given_up_and_said(guests, poller, monkeypatch):
+    (sent,) = guests.send(1)
+    fault = {"fault": "server_error", "on": ["message_conversation"], "ids": [sent["conversation_id"]], "times": 0}
+    guests.sandbox.break_with(fault)
+    poller.heard()
+    monkeypatch.setattr(platform_messages, "OWED_FOR", dt.timedelta(seconds=-1))
+    monkeypatch.setattr(platform_messages, "OVERLAP", dt.timedelta())
+    check = gapless(poller.drain())
+    assert not check.passed
+    assert sent["conversation_id"] in check.description
+
+
 def test_no_link_no_token_and_no_text_is_kept(guests, poller, listener, tmp_path):
     (made,) = guests.send(1)
     guests.post("texts", conversation_id=made["conversation_id"], text="my card is 4111")

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import httpx
 
+from media_pipeline.genesys.addresses import AddressRefused, guarded
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import MalformedReply, Refused, ServerError, StillPreparing
 from media_pipeline.genesys.guide_voice import NO_EFFECT
@@ -81,7 +82,10 @@ class PlatformVoices:
         if refusal := self._hosts.refusal(link):
             raise MalformedReply(f"The link to upload a voice message to was not followed: {refusal}.")
         named = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
-        self._api.patience.run(lambda: self._put(link, named, audio), PUT, self._stats)
+        try:
+            self._api.patience.run(lambda: self._put(link, named, audio), PUT, self._stats)
+        except AddressRefused as refused:
+            raise MalformedReply(f"The link to upload a voice message to was not followed: {refused}.") from None
         self._await_valid(f"{path}/media/{path_segment(media_id)}")
         return UploadedVoice(media_id=media_id)
 
@@ -162,12 +166,13 @@ class PlatformVoices:
         """Made with the first upload: most runs have none."""
         with self._lock:
             if self._http is None:
-                self._http = httpx.Client(
+                client = httpx.Client(
                     timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
                     limits=httpx.Limits(max_connections=self._connections),
                     headers={"User-Agent": "media-pipeline"},
                     follow_redirects=False,
                 )
+                self._http = guarded(client, self._hosts.admits)
             return self._http
 
 

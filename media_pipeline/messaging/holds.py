@@ -86,6 +86,7 @@ class Holds:
         """Keep something from now on; durable when this returns. Raises ValueError for what keeps nothing."""
         if kind not in HOLD_KINDS or not value.strip() or not who.strip() or not why.strip():
             raise ValueError("A hold names what it keeps, who asks for it and why.")
+        value = value.strip()  # with a space that was pasted along it would keep nothing
         if kind == "day":
             value = str(dt.date.fromisoformat(value))
         if until is not None and until <= now:

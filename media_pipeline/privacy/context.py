@@ -19,7 +19,7 @@ _PHONE = (
     r"|caller(?:[ _-]?id)?|reach(?:ed)?|contact|hotline|helpline|landline|voice ?mail|ring|toll[- ]?free|area code|ph"
     r"|(?:my|his|her|their|our|your|best|good|direct|work|home|office|emergency) (?:\w+ )?(?:number|line)"
 )
-_SSN = r"ssn|s\.s\.n|ss ?#|socials?|soc\.? ?sec\.?"
+_SSN = r"ssn|s s n|s\.s\.n|ss ?#|socials?|soc\.? ?sec\.?"
 _CARD = (
     r"(?:credit|debit|payment|bank) ?cards?|card|visa|master ?card|amex|american express|diners|maestro|jcb|pan"
     r"|cc(?= ?#)"

@@ -50,8 +50,17 @@ class TableWriter:
         self.count += 1
         if len(self._rows) >= BATCH_ROWS:
             self._to_arrow()
-            if sum(batch.nbytes for batch in self._batches) >= ROW_GROUP_BYTES:
-                self._to_parquet()
+
+    def add_table(self, rows: pa.Table) -> None:
+        """Append rows that are Arrow already; whole batches of them give the same file as one by one."""
+        self._to_arrow()
+        for batch in rows.cast(self._schema).combine_chunks().to_batches(BATCH_ROWS):
+            # as small as single rows make it, so that row groups end where theirs do: no bytes that nulls hide, and
+            # no bitmap of nulls where there are none
+            whole = batch.take(pa.array(range(batch.num_rows)))
+            own = [pa.concat_arrays([column]) for column in whole.columns]
+            self._take(pa.RecordBatch.from_arrays(own, schema=self._schema))
+        self.count += rows.num_rows
 
     def close(self) -> None:
         """Write what is left and the footer."""
@@ -66,8 +75,13 @@ class TableWriter:
 
     def _to_arrow(self) -> None:
         if self._rows:
-            self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+            self._take(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
             self._rows = []
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(batch)
+        if sum(held.nbytes for held in self._batches) >= ROW_GROUP_BYTES:
+            self._to_parquet()
 
     def _to_parquet(self) -> None:
         if self._batches:
@@ -131,6 +145,12 @@ class Tables:
         """A day as one Arrow table; raises TableMissing."""
         with self._opened(table, day) as parquet:
             return _whole(parquet.read(columns=_there(parquet, columns)), TABLES[table], columns)
+
+    def batches(self, table: str, day: dt.date, columns: list[str]) -> Iterator[pa.Table]:
+        """A day in Arrow tables of at most 10,000 rows, a row group in memory at a time; raises TableMissing."""
+        with self._opened(table, day) as parquet:
+            for batch in parquet.iter_batches(10 * BATCH_ROWS, columns=columns, use_threads=False):
+                yield pa.Table.from_batches([batch])
 
     def note(self, table: str, day: dt.date) -> dict[str, str]:
         """The note a day was written with; raises TableMissing."""

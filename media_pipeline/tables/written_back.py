@@ -78,11 +78,13 @@ class WrittenBack:
             self._path.unlink(missing_ok=True)
 
     def _append(self, line: dict[str, str]) -> None:
-        data = f"\n{json.dumps(line)}".encode()  # the line break first: what a full disk tore costs no line behind it
+        data = f"{json.dumps(line)}\n".encode()
         with self._lock:
+            whole = self._file.tell()
             try:
                 write_all(self._file, data)
             except OSError as error:
+                self._file.truncate(self._file.seek(whole))  # a torn line would take the next one with it
                 raise _unusable(self._path.parent, error) from error
 
     def _publish(self) -> None:

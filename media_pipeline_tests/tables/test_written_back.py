@@ -79,29 +79,26 @@ def test_a_torn_last_line_is_left_out(tmp_path):
         assert not ledger.is_confirmed("b", ONE)
 
 
-def test_a_line_torn_by_a_full_disk_takes_no_other_with_it(tmp_path):
+def test_a_disk_that_takes_only_a_part_of_a_line_fails_and_takes_no_other_line_with_it(tmp_path):
     with opened(tmp_path) as ledger:
         sent(ledger, "a")
     ledger = opened(tmp_path)
-    ledger._file.write(b'\n{"id": "b", "confir')
-    ledger.intend("a", OTHER)
-    killed(ledger)
-    with opened(tmp_path) as ledger:
-        assert not ledger.is_confirmed("a", ONE)
-
-
-def test_a_disk_that_takes_only_a_part_ends_the_run_before_anything_is_sent(tmp_path):
-    ledger = opened(tmp_path)
+    sent(ledger, "b")
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50, limit[1]))
+    (path,) = spooled(tmp_path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, limit[1]))
     try:
         with pytest.raises(StorageError, match="MEDIA_SPOOL cannot be written"):
-            ledger.intend("a", ONE)
+            ledger.intend("c", ONE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, before)
-        killed(ledger)
+    ledger.intend("a", OTHER)  # by another thread, once there was room again
+    killed(ledger)
+    with opened(tmp_path) as ledger:
+        assert ledger.is_confirmed("b", ONE)
+        assert not ledger.is_confirmed("a", ONE)
 
 
 def test_a_spool_counts_no_more_once_another_machine_had_its_turn(tmp_path):
