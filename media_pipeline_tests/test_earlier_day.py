@@ -39,7 +39,7 @@ LACKING = {
         *("from_second", "calls_then", "refused_then", "retries_then"),
     ],
 }
-"""Columns that came later (add what comes); those of the transcripts before the contract, which lets no such column be required."""
+"""Columns that came later; those of the transcripts before the contract, which lets no such column be required."""
 
 
 @pytest.fixture
