@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-marts bench-playback bench-rate bench-throughput kills retention-kills storm voice-storm format seeds contract dictionary lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-marts bench-playback bench-rate bench-throughput bench-year kills retention-kills storm voice-storm format seeds contract dictionary lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings throug
 
 bench-marts: $(VENV)/.installed-dev ## dbt's marts over 365 days of 10,000 recordings, and over one more (QUICK=1: 60 days; half an hour)
 	@$(BIN)/python -m benchmarks.marts $(if $(QUICK),--days 60)
+
+bench-year: $(VENV)/.installed-dev ## ten questions to 365 days of 10,000 recordings beside merged files, and the marts' builds (QUICK=1: 60 days; an hour)
+	@$(BIN)/python -m benchmarks.year $(if $(QUICK),--days 60)
 
 # Needs Debian's nginx-light.
 bench-playback: $(VENV)/.installed-dev ## play a recording of 500 MB: first byte beside nginx, 200 listeners who seek (two minutes)

@@ -62,7 +62,7 @@ def test_its_statuses_go_with_their_reasons_and_its_segments_with_their_recordin
 
 
 def test_rows_that_are_arrow_already_give_the_file_that_single_rows_give(tmp_path):
-    (day,) = write_year(tmp_path / "arrow", FIRST, 1, 4_000, 4.0)
+    (day,) = write_year(tmp_path / "arrow", FIRST, 1, 4_000, 12.0)
     arrow, rows = Tables(LocalStore(tmp_path / "arrow")), Tables(LocalStore(tmp_path / "rows"))
     written = sorted(path.parts[-3] for path in (tmp_path / "arrow").glob("tables/*/*/part-0.parquet"))
     groups = []

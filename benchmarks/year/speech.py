@@ -21,9 +21,10 @@ REDACTED = (
     "The last four digits of [US_SSN], please.",
 )
 KINDS_OF_PII = ("pii_credit_card", "pii_email_address", "pii_phone_number", "pii_us_ssn")
-PAIRS = 6_000
-"""Different texts of two sentences, beside those of one."""
-REDACTED_SHARE, UNKNOWN_SPEAKER, CUSTOMER_SHARE, NO_CONFIDENCE = 0.03, 0.05, 0.47, 0.01
+TEXTS = 150_000
+"""Different ones: more than a day says, as people seldom say the same twice."""
+REDACTED_SHARE, SHORT_SHARE = 0.03, 0.3
+UNKNOWN_SPEAKER, CUSTOMER_SHARE, NO_CONFIDENCE = 0.05, 0.47, 0.01
 LONG_PAUSE, OVERLAP = 0.02, 0.06
 MOST_SEGMENTS = 60
 FORBIDDEN, FAILED, FAILED_IN_OUTAGE = 0.008, 0.0005, 0.05
@@ -63,10 +64,11 @@ def transcripts(rng: Rng, files: Files, org: Org, status: pa.Table) -> pa.Table:
     late = (files.parties[files.first][owner] == 2) & (index * 2 > number_of[owner])
     agent = np.where(late, files.agents[files.first][owner, 1], files.agents[files.first][owner, 0])
     texts, counts = _texts()
-    said = np.where(
-        rng.random(count) < REDACTED_SHARE,
-        rng.integers(0, len(REDACTED), count),
-        rng.integers(len(REDACTED), len(texts), count),
+    chance, kinds = rng.random(count), len(REDACTED)
+    said = np.select(
+        [chance < REDACTED_SHARE, chance < SHORT_SHARE],
+        [rng.integers(0, kinds, count), rng.integers(kinds, len(texts) - TEXTS, count)],
+        rng.integers(len(texts) - TEXTS, len(texts), count),
     )
     columns = {
         "recording_id": status["recording_id"].combine_chunks().take(pa.array(owner)),
@@ -112,7 +114,10 @@ def _texts() -> tuple[pa.StringArray, Numbers]:
     plain = sorted(
         {text for turn in turns for text in turn.wordings if not any(map(str.isdigit, text)) and "@" not in text}
     )
-    pairs = [f"{plain[n % len(plain)]} {plain[n * 7 // len(plain) % len(plain)]}" for n in range(PAIRS)]
-    texts = [*REDACTED, *plain, *pairs]
+    k = len(plain)
+    several = [
+        f"{plain[n % k]} {plain[n // k % k]}" + (f" {plain[n // k**2 % k]}" if n >= k**2 else "") for n in range(TEXTS)
+    ]
+    texts = [*REDACTED, *plain, *several]
     counts = np.array([[text.count(f"[{name[4:].upper()}]") for name in KINDS_OF_PII] for text in texts])
     return pa.array(texts), counts
