@@ -19,7 +19,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help demo dev test check bench bench-listing bench-playback bench-rate bench-throughput kills retention-kills storm voice-storm format seeds lock screenshots clean
+.PHONY: help demo dev test check bench bench-listing bench-marts bench-playback bench-rate bench-throughput bench-year kills retention-kills storm voice-storm format seeds contract dictionary lock screenshots clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -78,6 +78,12 @@ bench-rate: $(VENV)/.installed-dev ## four processes on one rate budget: share o
 bench-listing: $(VENV)/.installed-dev ## list a day of 100,000 recordings through the published API: calls, seconds, memory (three minutes)
 	@$(BIN)/python -m benchmarks.platform_listing
 
+bench-marts: $(VENV)/.installed-dev ## dbt's marts over 365 days of 10,000 recordings, and over one more (QUICK=1: 60 days; half an hour)
+	@$(BIN)/python -m benchmarks.marts $(if $(QUICK),--days 60)
+
+bench-year: $(VENV)/.installed-dev ## ten questions to 365 days of 10,000 recordings beside merged files, and the marts' builds (QUICK=1: 60 days; an hour)
+	@$(BIN)/python -m benchmarks.year $(if $(QUICK),--days 60)
+
 # Needs Debian's nginx-light.
 bench-playback: $(VENV)/.installed-dev ## play a recording of 500 MB: first byte beside nginx, 200 listeners who seek (two minutes)
 	@$(BIN)/python -m benchmarks.playback
@@ -107,9 +113,15 @@ screenshots: $(VENV)/.installed-dev ## take the README's pictures from a running
 seeds: $(VENV)/.installed ## write the dbt project's typed empty tables anew from the schemas
 	@$(BIN)/python -m media_pipeline.reports.empty_tables
 
+contract: $(VENV)/.installed ## record what changed in the tables' schemas; refuses what breaks readers and has no note
+	@$(BIN)/python -m media_pipeline.tables.contract
+
+dictionary: $(VENV)/.installed ## write docs/dictionary.md anew from the schemas and the marts' pages
+	@$(BIN)/python -m media_pipeline.sql.dictionary
+
 lock: ## compile both requirement locks anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra interactions --extra messaging --extra serve --extra reports --extra build \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --extra sandbox --extra interactions --extra messaging --extra serve --extra reports --extra sql --extra build \
 	  --output-file requirements.lock pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --all-extras --constraint requirements.lock \

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from media_pipeline.genesys.latency import latencies
 from media_pipeline.genesys.pacing import CallStats
@@ -16,6 +17,7 @@ from media_pipeline.lineage import column_lineage
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import table_key
 from media_pipeline.tables.schemas import TABLES
+from media_pipeline.tables.schemas.columns import fact
 
 SAMPLE_ROWS = 20
 SHOWN_INLINE_CHARACTERS = 1000
@@ -39,12 +41,18 @@ def schema_metadata(table: str) -> dict[str, Any]:
         dg.TableColumn(
             name=field.name,
             type=str(field.type),
-            description=field.metadata[b"description"].decode(),
-            constraints=dg.TableColumnConstraints(nullable=field.nullable),
+            description=fact(field, "description"),
+            constraints=dg.TableColumnConstraints(nullable=field.nullable, other=_values(field)),
+            tags={"unit": unit} if (unit := fact(field, "unit")) else {},
         )
         for field in TABLES[table]
     ]
     return {"dagster/column_schema": dg.TableSchema(columns=columns), "dagster/table_name": table}
+
+
+def _values(field: pa.Field) -> list[str]:
+    values = fact(field, "values").split()
+    return [f"one of {', '.join(values)}"] if values else []
 
 
 def written(tables: Tables, table: str, day: dt.date, rows: int) -> dict[str, Any]:

@@ -12,17 +12,13 @@ from rich.text import Text
 
 from media_pipeline.audit.attempts import ONLY_COSTS, SETTLED, Attempt
 from media_pipeline.audit.story import DayStory, FileStory, Story
+from media_pipeline.escaping import printable
 from media_pipeline.redaction import Outcome, Silenced
 from media_pipeline.tables.partition import Row
 from media_pipeline.tables.verification import Verification
 from media_pipeline.transfer.outcome import STORED
 
 SHOWN_FINDINGS = 20
-
-
-def printable(value: object) -> str:
-    r"""Text with all that a terminal would act on, or show in disguise, as \x1b, \u202e and the like."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
 def as_json(facts: dict[str, Any]) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS, MESSAGING
+from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS, MESSAGING, RETENTION
 from media_pipeline.messaging.voice_waiting import waiting_days
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.run_history import forget_old_runs
 
 if TYPE_CHECKING:
     from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
@@ -90,7 +91,10 @@ def _at(job: UnresolvedAssetJobDefinition, cron_utc: str, what: str) -> dg.Sched
 
 
 def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
-    """One run a minute, unless one is waiting or at work; one that died at work holds nobody up for long."""
+    """One run a minute, unless one is waiting or at work; one that died at work holds nobody up for long.
+
+    Runs that succeeded are forgotten after a day.
+    """
 
     @dg.schedule(
         name="drain_conversation_events_schedule",
@@ -100,6 +104,7 @@ def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
         description="Reads conversation events every minute; the sensor guest_upload_requests does the rest.",
     )
     def drain_conversation_events_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        _forget(context, DRAIN_CONVERSATION_EVENTS)
         since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=MAX_DRAIN_SECONDS)
         waiting = dg.RunsFilter(job_name=DRAIN_CONVERSATION_EVENTS, statuses=_WAITING)
         at_work = dg.RunsFilter(job_name=DRAIN_CONVERSATION_EVENTS, statuses=_AT_WORK, created_after=since)
@@ -111,7 +116,10 @@ def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
 
 
 def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
-    """A look a minute, and a run when a deadline has come, something was scheduled, or holds have changed."""
+    """A look a minute, and a run when a deadline has come, something was scheduled, or holds have changed.
+
+    Runs that succeeded are forgotten after a day: certificates are in the table and the audit log.
+    """
 
     @dg.schedule(
         name="retention_schedule",
@@ -120,7 +128,10 @@ def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefiniti
         execution_timezone="UTC",
         description="Deletes what is due and not held; see the table media_retention.",
     )
-    def retention_schedule_(media: MediaResource, genesys: GenesysResource) -> dg.RunRequest | dg.SkipReason:
+    def retention_schedule_(
+        context: dg.ScheduleEvaluationContext, media: MediaResource, genesys: GenesysResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        _forget(context, RETENTION)
         if media.has_deletions(allowed=genesys.allow_remote_delete):
             return dg.RunRequest()
         return dg.SkipReason("Nothing is due, nothing was scheduled, and no hold has changed.")
@@ -161,3 +172,11 @@ def voice_messages_schedule(job: UnresolvedAssetJobDefinition, start_date: dt.da
         return requests or dg.SkipReason("No voice message waits, or a run is under way.")
 
     return voice_messages_schedule_
+
+
+def _forget(context: dg.ScheduleEvaluationContext, job_name: str) -> None:
+    """What cannot be forgotten now is forgotten later: no reason to leave a run out."""
+    try:
+        forget_old_runs(context.instance, job_name)
+    except Exception as error:
+        context.log.warning(f"Old runs of {job_name} were not deleted ({type(error).__name__}); the next minute tries.")

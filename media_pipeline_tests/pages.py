@@ -13,8 +13,16 @@ from media_pipeline_tests.dagster_dev import DagsterDev
 
 GROUPS = ("recordings", "reports", "marts")
 CLOSED_GROUPS = ("staging", "watch", "interactions", "messaging", "playback")
-MARTS = ("availability_daily", "recording_facts", "storage_utilization_daily")
-ASSETS = (
+MARTS = (
+    "availability_daily",
+    "export_throughput_daily",
+    "failure_ageing",
+    "freshness_daily",
+    "recording_facts",
+    "speaker_talk_time",
+    "storage_utilization_daily",
+)
+WITH_TABLES = (
     "recording_inventory",
     "storage_quota",
     "recording_audio",
@@ -23,6 +31,7 @@ ASSETS = (
     "availability_report",
     "storage_utilization",
 )
+ASSETS = (*WITH_TABLES, "report_page")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -16,6 +16,7 @@ PLAIN_ROOMS = [
     "interactions",
     "tables",
     "audit",
+    "report_page",
     "notify",
     "messaging",
     "playback",
@@ -26,9 +27,9 @@ DAGSTER_ROOMS = ["resources", "checks", "assets", "sensors"]
 """Each may import the plain rooms, the modules beside the rooms, and the rooms before it."""
 REPORTS_MAY_IMPORT = {"reports", "resources", "settings", "storage", "tables", "genesys"}
 """The second code location: the same tables and store, none of the first one's assets; of genesys only the errors."""
-COMMANDS = ["doctor", "plan", "service"]
+COMMANDS = ["doctor", "plan", "service", "sql"]
 """What single commands do: plain Python on top of all plain rooms, for the command line only."""
-COMMANDS_MAY_IMPORT = {*PLAIN_ROOMS, "connection", "listening", "settings"} - {"sandbox"}
+COMMANDS_MAY_IMPORT = {*PLAIN_ROOMS, "connection", "escaping", "listening", "settings"} - {"sandbox"}
 IMPORT_BUDGET_SECONDS = 1.5
 
 

@@ -1,5 +1,5 @@
 {{ config(meta={
-    'description': 'The sums of availability_daily over all days are those of availability_report.',
+    'description': 'The sums of availability_daily over the days just built are those of availability_report.',
     'dagster': {'ref': {'name': 'availability_daily'}},
 }) }}
 
@@ -17,6 +17,7 @@ mart as (
         coalesce(sum(available), 0)::bigint as available,
         coalesce(sum(listed_bytes), 0)::bigint as listed_bytes
     from {{ ref('availability_daily') }}
+    where {{ of_due_days() }}
 )
 
 select

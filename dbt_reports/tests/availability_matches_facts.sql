@@ -11,6 +11,7 @@ with facts as (
         count(*) filter (where is_stored) as stored,
         coalesce(sum(source_bytes) filter (where is_stored), 0)::bigint as stored_source_bytes
     from {{ ref('recording_facts') }}
+    where {{ of_due_days() }}
     group by date
 )
 
@@ -25,6 +26,9 @@ select
 from {{ ref('availability_daily') }} as availability
 left join facts on availability.date = facts.date
 where
-    availability.listed != coalesce(facts.listed, 0)
-    or availability.available != coalesce(facts.stored, 0)
-    or availability.available_bytes != coalesce(facts.stored_source_bytes, 0)
+    {{ of_due_days('availability') }}
+    and (
+        availability.listed != coalesce(facts.listed, 0)
+        or availability.available != coalesce(facts.stored, 0)
+        or availability.available_bytes != coalesce(facts.stored_source_bytes, 0)
+    )

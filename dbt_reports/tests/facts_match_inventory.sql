@@ -12,6 +12,7 @@ with listed as (
 facts as (
     select date, count(*) as files
     from {{ ref('recording_facts') }}
+    where {{ of_due_days() }}
     group by date
 )
 

@@ -1,5 +1,5 @@
 {{ config(meta={
-    'description': 'The sums of storage_utilization_daily over all rows are those of storage_utilization.',
+    'description': 'The sums of storage_utilization_daily over the days just built are those of storage_utilization.',
     'dagster': {'ref': {'name': 'storage_utilization_daily'}},
 }) }}
 
@@ -18,6 +18,7 @@ mart as (
         coalesce(sum(stored_bytes), 0)::bigint as stored_bytes,
         coalesce(sum(saved_bytes), 0)::bigint as saved_bytes
     from {{ ref('storage_utilization_daily') }}
+    where {{ of_due_days() }}
 )
 
 select

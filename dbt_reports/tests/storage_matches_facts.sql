@@ -13,6 +13,7 @@ with facts as (
         coalesce(sum(source_bytes) filter (where is_stored), 0)::bigint as source_bytes,
         coalesce(sum(stored_bytes), 0)::bigint as stored_bytes
     from {{ ref('recording_facts') }}
+    where {{ of_due_days() }}
     group by date, media_type, format
 )
 
@@ -33,6 +34,9 @@ left join facts
         and storage.media_type is not distinct from facts.media_type
         and storage.format is not distinct from facts.format
 where
-    storage.recordings is distinct from facts.recordings
-    or storage.source_bytes is distinct from facts.source_bytes
-    or storage.stored_bytes is distinct from facts.stored_bytes
+    {{ of_due_days('storage') }}
+    and (
+        storage.recordings is distinct from facts.recordings
+        or storage.source_bytes is distinct from facts.source_bytes
+        or storage.stored_bytes is distinct from facts.stored_bytes
+    )

@@ -35,7 +35,7 @@ def build_reports(
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.groups("staging", "marts"),
-        description="Build all marts anew from the tables of all days, test them, publish them.",
+        description="Take the days that changed since into all marts, test them, publish them.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
     )
     own = {

@@ -19,6 +19,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 from packaging.version import Version
+from pydantic import Field
 
 from media_pipeline.reports.places import DATABASE, DATABASE_KEY
 from media_pipeline.reports.publishing import publish
@@ -40,8 +41,14 @@ class Dbt(DbtCliResource):
         return Version(importlib.metadata.version("dbt-core"))
 
 
+class Build(dg.Config):
+    """How the marts are built."""
+
+    full_refresh: bool = Field(False, description="Take in all days anew, not only those that changed since.")
+
+
 class Translator(DagsterDbtTranslator):
-    """Groups by folder, staging and marts; marts are Parquet files too."""
+    """Groups marts and what they are made of, staging; marts are Parquet files too."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
@@ -49,31 +56,45 @@ class Translator(DagsterDbtTranslator):
             return spec
         folder = self.get_resource_props(manifest, unique_id)["fqn"][1]
         kinds = {"dbt", "duckdb"} | ({"parquet"} if folder == "marts" else set())
-        return spec.replace_attributes(group_name=folder, kinds=kinds)
+        return spec.replace_attributes(group_name="marts" if folder == "marts" else "staging", kinds=kinds)
 
 
 def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefinition:
     """All models of the project as one step."""
 
-    # exported_days and availability_report are two views of one asset's files
+    # raw.days and availability_report are two views of one asset's files, as are the inventory and its notes
     translator = Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_reports", retry_policy=retry)
-    def dbt_reports(context: dg.AssetExecutionContext, dbt: Dbt, media: MediaResource) -> Iterator[Any]:
-        """dbt builds into a file of its own, which is published when every test has passed.
+    def dbt_reports(context: dg.AssetExecutionContext, config: Build, dbt: Dbt, media: MediaResource) -> Iterator[Any]:
+        """dbt builds into a copy of the database, which is published when every test has passed.
 
         DuckDB lets one process write a file and none while another reads it: an analyst who has the published file open
         would stop the build.
         """
-        with explained(), working_folder(Path(media.spool), context.run.run_id) as folder:
+        run_id = context.run.run_id
+        with explained(), working_folder(Path(media.spool), run_id) as folder:
+            lease = media.working_alone("marts", "The marts", run_id)
             database = folder / DATABASE
-            if context.is_subset:  # the models that are not built now are taken from the last build
-                _fetch(media.store, database)
+            if not _fetch(media.store, database) and context.is_subset:
+                raise dg.Failure(
+                    f"There is no {media.store.url}/{DATABASE_KEY} yet to take the other models from: materialize all "
+                    "of staging and marts once, with the job dbt_reports_build.",
+                    allow_retries=False,
+                )
+            # a unit test looks at SQL, not at data: it can say nothing here that it did not say in CI
+            command = ["build", "--exclude-resource-type", "unit_test"]
             with environment_of_children(
                 MEDIA_ROOT=media.root, MEDIA_SPOOL=media.spool, MEDIA_REPORTS_DB=str(database)
             ):
-                build = dbt.cli(["build"], context=context, target_path=folder / "target")
+                build = dbt.cli(
+                    [*command, *(["--full-refresh"] if config.full_refresh else [])],
+                    context=context,
+                    target_path=folder / "target",
+                )
             yield from build.stream()
+            lease.check()
+            media.store.remove(f"{DATABASE_KEY}.wal")  # of a build by hand that was killed
             size = publish(media.store, database, DATABASE_KEY)
             context.log.info(f"Published {media.store.url}/{DATABASE_KEY}, {size:,} bytes.")
 
@@ -101,13 +122,32 @@ def working_folder(spool: Path, run_id: str) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _fetch(store: ObjectStore, database: Path) -> None:
-    published = store.open(DATABASE_KEY)
-    if published is None:
+def _fetch(store: ObjectStore, database: Path) -> bool:
+    """Copy the published database, which knows the days that were built; False when there is none."""
+    with _nobody_writes(store):
+        published = store.open(DATABASE_KEY)
+        if published is None:
+            return False
+        with published, database.open("wb") as file:
+            shutil.copyfileobj(published, file, 1024 * 1024)
+    return True
+
+
+@contextmanager
+def _nobody_writes(store: ObjectStore) -> Iterator[None]:
+    """Keep a build by hand, which writes the published file itself, from doing so."""
+    path = Path(store.url) / DATABASE_KEY
+    if "://" in store.url or not path.exists():
+        yield
+        return
+    import duckdb
+
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
         raise dg.Failure(
-            f"There is no {store.url}/{DATABASE_KEY} yet to take the other models from: materialize all of staging and "
-            "marts once, with the job dbt_reports_build.",
-            allow_retries=False,
-        )
-    with published, database.open("wb") as file:
-        shutil.copyfileobj(published, file, 1024 * 1024)
+            f"{path} cannot be opened ({str(error).splitlines()[0]}): wait for whoever builds the marts by hand; "
+            "a broken file may be removed, then all days are built anew."
+        ) from error
+    with connection:
+        yield

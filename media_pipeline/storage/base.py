@@ -120,6 +120,12 @@ class ObjectStore(Protocol):
     def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
         """Keys below a prefix that ends in `/`, in any order, with their size and time."""
 
+    def tags(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Keys below a prefix that ends in `/`, in any order, with a tag that other bytes under the key do not have.
+
+        Equal bytes may have different tags. Nothing is read for it.
+        """
+
     def remove(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""
 

@@ -9,8 +9,10 @@ import errno
 import hashlib
 import io
 import os
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +43,8 @@ from media_pipeline.storage.local_errors import explained, unreadable
 from media_pipeline.storage.lock import locked
 from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, staged
 
+CLOCK_TICK_NS = 50_000_000
+"""File systems tell times by the kernel's tick, at most 10 ms, some by more."""
 LOCK = ".lock"
 """Held while an object is compared and swapped."""
 
@@ -154,6 +158,17 @@ class LocalStore:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
 
     def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        for key, facts in self._walked(prefix):
+            yield key, Stat(facts.st_size, facts.st_mtime)
+
+    def tags(self, prefix: str) -> Iterator[tuple[str, str]]:
+        for key, facts in self._walked(prefix):
+            tag = f"{facts.st_size}-{facts.st_mtime_ns}"
+            if facts.st_mtime_ns > time.time_ns() - CLOCK_TICK_NS:
+                tag += f"-{secrets.token_hex(4)}"  # what replaces it in this tick may look the same
+            yield key, tag
+
+    def _walked(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
         pending = [(self.root / checked_key(prefix.rstrip("/")), prefix)]
         while pending:
             folder, key = pending.pop()
@@ -165,7 +180,7 @@ class LocalStore:
                         with suppress(FileNotFoundError):  # gone since, or a link to nowhere
                             facts = entry.stat()
                             if S_ISREG(facts.st_mode):  # opening a pipe would wait for who writes to it
-                                yield key + entry.name, Stat(facts.st_size, facts.st_mtime)
+                                yield key + entry.name, facts
 
     def remove(self, key: str) -> None:
         with explained(self.root):

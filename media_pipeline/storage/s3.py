@@ -161,14 +161,21 @@ class S3Store:
         return {key: stat.size for key, stat in self.stats(prefix) if key.endswith(suffix)}
 
     def stats(self, prefix: str) -> Iterator[tuple[str, Stat]]:
+        for key, entry in self._listed(prefix):
+            yield key, Stat(entry["Size"], entry["LastModified"].timestamp())
+
+    def tags(self, prefix: str) -> Iterator[tuple[str, str]]:
+        for key, entry in self._listed(prefix):
+            yield key, entry["ETag"]
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, Any]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix
         )
         with self._explained():
             for page in pages:
                 for entry in page.get("Contents", ()):
-                    stat = Stat(entry["Size"], entry["LastModified"].timestamp())
-                    yield entry["Key"][len(self._prefix) :], stat
+                    yield entry["Key"][len(self._prefix) :], entry
 
     def link(self, key: str, seconds: int, *, content_type: str, disposition: str) -> str:
         """A presigned GET of one object that lives so long (at most 7 days), with a type and a name that are fixed.

@@ -22,7 +22,15 @@ from media_pipeline_tests.harness import DAY, Export, Org
 EMPTY_DAY = DAY - dt.timedelta(days=10)
 """Before the org's first day: complete without recordings."""
 DAYS = [DAY, DAY - dt.timedelta(days=1), DAY - dt.timedelta(days=2), EMPTY_DAY]
-MARTS = ["availability_daily", "storage_utilization_daily", "recording_facts"]
+MARTS = [
+    "availability_daily",
+    "storage_utilization_daily",
+    "recording_facts",
+    "speaker_talk_time",
+    "export_throughput_daily",
+    "failure_ageing",
+    "freshness_daily",
+]
 _FOREIGN = ("GENESYS_", "MEDIA_", "DAGSTER_", "AWS_", "DBT_")
 
 
@@ -40,8 +48,9 @@ class Root:
     def database(self) -> Path:
         return self.path / "marts/media.duckdb"
 
-    def part(self, mart: str) -> Path:
-        return self.path / f"marts/{mart}/part-0.parquet"
+    def parts(self, *marts: str) -> list[Path]:
+        """The Parquet files of the marts, by mart and day."""
+        return [path for mart in marts for path in sorted(self.path.glob(f"marts/{mart}/*/*.parquet"))]
 
     def table(self, name: str) -> Any:
         """All days of a table, as pandas reads them."""
@@ -54,10 +63,10 @@ class Root:
         return pd.concat(frames, ignore_index=True)
 
     def mart(self, name: str) -> Any:
-        """A mart's Parquet file as pandas reads it."""
+        """A mart's Parquet files as pandas reads them, one after the other, with their day first."""
         import pandas as pd
 
-        return pd.read_parquet(self.part(name))
+        return pd.concat([day_of_mart(path) for path in self.parts(name)], ignore_index=True)
 
     def query(self, sql: str) -> Any:
         """What the DuckDB file answers."""
@@ -70,6 +79,16 @@ class Root:
         """Its tables in another folder, without marts."""
         shutil.copytree(self.path / "tables", folder / "media/tables")
         return Root(folder)
+
+
+def day_of_mart(path: Path, file: Any = None) -> Any:
+    """One Parquet file of a mart, with its day from the path first."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file or path).read()
+    day = dt.date.fromisoformat(path.parent.name.removeprefix("date="))
+    return table.add_column(0, "date", pa.array([day] * len(table), pa.date32())).to_pandas()
 
 
 def dbt(
@@ -85,13 +104,13 @@ def dbt(
         env=ours | {"PWD": str(cwd), "MEDIA_ROOT": str(root), "MEDIA_SPOOL": str(folder / "spool")} | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
-def built(root: Root, **options: Any) -> Root:
+def built(root: Root, *, arguments: tuple[str, ...] = ()) -> Root:
     """The root after a dbt build that passed."""
-    done = dbt(root.path, root.folder, **options)
+    done = dbt(root.path, root.folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARN=0 ERROR=0 SKIP=0" in done.stdout
     return root

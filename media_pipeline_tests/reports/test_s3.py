@@ -8,7 +8,7 @@ import pytest
 
 from media_pipeline.reports.build import JOB, build_reports
 from media_pipeline.settings import Settings
-from media_pipeline_tests.reports.conftest import MARTS
+from media_pipeline_tests.reports.conftest import MARTS, day_of_mart
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_the_job_builds_the_same_marts_in_s3(client, s3_root, red_day, tmp_path)
     )
     assert all(check.passed for check in result.get_asset_check_evaluations())
     for mart in MARTS:
-        body = client.get_object(Bucket=bucket, Key=f"{prefix}/marts/{mart}/part-0.parquet")["Body"].read()
-        pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(body)), red_day.mart(mart))
+        (part,) = red_day.parts(mart)
+        body = client.get_object(Bucket=bucket, Key=f"{prefix}/{part.relative_to(red_day.path)}")["Body"].read()
+        pd.testing.assert_frame_equal(day_of_mart(part, io.BytesIO(body)), red_day.mart(mart))
     database = client.get_object(Bucket=bucket, Key=f"{prefix}/marts/media.duckdb")["Body"].read()
     assert database[8:12] == b"DUCK"

@@ -1,6 +1,7 @@
 """The same promises hold on a local disk and in S3."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -34,6 +35,23 @@ def test_an_abandoned_object_leaves_the_old_one(store):
 
 def test_sizes_of_an_empty_prefix_are_none(store):
     assert store.sizes("audio/date=2026-01-01/") == {}
+
+
+def test_other_bytes_have_another_tag_though_written_at_once_and_as_long(store):
+    tags = set()
+    for number in range(20):
+        store.put("audio/x.gz", b"%04d" % number)
+        tags.add(dict(store.tags("audio/"))["audio/x.gz"])
+    assert len(tags) == 20
+    assert dict(store.tags("video/")) == {}
+
+
+def test_an_object_that_rests_keeps_its_tag(store):
+    store.put("audio/x.gz", b"12")
+    time.sleep(0.1)
+    tags = dict(store.tags("audio/"))
+    store.put("audio/y.gz", b"34")
+    assert dict(store.tags("audio/"))["audio/x.gz"] == tags["audio/x.gz"]
 
 
 def test_a_range_of_an_object_ends_where_the_object_does(store):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import pyarrow.parquet as pq
 import pytest
 
 from media_pipeline.storage.local import LocalStore
@@ -59,3 +60,19 @@ def test_every_column_is_described():
     for schema in TABLES.values():
         for field in schema:
             assert field.metadata[b"description"].decode().endswith(".")
+
+
+def test_a_recordings_rows_are_found_in_whichever_row_groups_they_are(tmp_path):
+    def segment(recording, index):
+        numbers = {name: 0 for name in TABLES["diarized_transcripts"].names if name.startswith("pii_")}
+        said = {"segment_index": index, "start_ms": index, "end_ms": index, "speaker": "unknown", "text": "x" * 400}
+        return {"recording_id": f"{recording:04d}-ü"} | said | numbers
+
+    tables = Tables(LocalStore(tmp_path))
+    tables.write("diarized_transcripts", DAY, (segment(r, i) for r in range(9) for i in range(3_000)))
+    file = pq.ParquetFile(tmp_path / f"tables/diarized_transcripts/date={DAY}/part-0.parquet")
+    assert file.num_row_groups > 2
+    for recording in range(9):
+        found = tables.rows_about("diarized_transcripts", DAY, f"{recording:04d}-ü")
+        assert [row["segment_index"] for row in found] == list(range(3_000))
+    assert tables.rows_about("diarized_transcripts", DAY, "0004") == []

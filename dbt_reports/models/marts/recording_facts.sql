@@ -1,3 +1,4 @@
+{{ config(materialized='incremental') }}
 {#- Sums of doubles depend on the order in which threads add them: seconds are added as decimals. -#}
 with talk as (
     select
@@ -37,6 +38,8 @@ select
     listed.started_at,
     listed.duration_seconds,
     listed.file_state,
+    listed.agent_ids,
+    listed.queue_ids,
     coalesce(audio.status, 'pending') as status,
     case when audio.status is null then 'not_requested' else audio.reason end as reason,
     coalesce(audio.is_stored, false) as is_stored,
@@ -73,4 +76,3 @@ left join effort
         listed.date = effort.date
         and listed.recording_id = effort.recording_id
         and listed.file_index = effort.file_index
-order by listed.date, listed.recording_id, listed.file_index

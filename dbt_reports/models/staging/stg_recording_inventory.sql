@@ -8,6 +8,8 @@ select
     codec_supported,
     started_at,
     duration_seconds,
-    file_state
+    file_state,
+    agent_ids,
+    queue_ids
 from {{ source('media', 'recording_inventory') }}
 where date in (select date from {{ ref('stg_exported_days') }})

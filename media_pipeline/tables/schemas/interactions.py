@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from media_pipeline.interactions.matrix import VERDICTS
 from media_pipeline.tables.schemas.columns import (
     FILE_INDEX,
     column,
@@ -36,6 +37,7 @@ INTERACTION_MEDIA = pa.schema(
             "format_verdict",
             pa.string(),
             "matches (as expected and as declared), differs, unknown, unreadable or not_checked.",
+            values=VERDICTS,
             required=True,
         ),
         column("reason", pa.string(), "Why the verdict is what it is; null when it matches."),
@@ -46,7 +48,17 @@ RECORDING_THUMBNAILS = pa.schema(
     [
         INTERACTION_ID,
         MEDIA_ID,
-        column("status", pa.string(), "made, failed or not_needed.", required=True),
+        column(
+            "status",
+            pa.string(),
+            "made, failed or not_needed.",
+            values=(
+                "made",
+                "failed",
+                "not_needed",
+            ),
+            required=True,
+        ),
         column("reason", pa.string(), "Why there is no thumbnail; null unless failed."),
         column("object_key", pa.string(), "Path of the JPEG relative to MEDIA_ROOT; null unless made."),
         column("width", pa.int32(), "Width of the JPEG in pixels, bars included."),
@@ -68,13 +80,35 @@ METADATA_ANNOTATIONS = pa.schema(
         ),
         column("value", pa.string(), "What is said; null when rejected before it was sent."),
         column("category", pa.string(), "Category; null when rejected before it was read."),
-        column("origin", pa.string(), "user (handed in) or derived (from the archive).", required=True),
+        column(
+            "origin",
+            pa.string(),
+            "user (handed in) or derived (from the archive).",
+            values=(
+                "user",
+                "derived",
+            ),
+            required=True,
+        ),
         column(
             "payload_sha256",
             pa.string(),
             "SHA-256 in hex of the payload that it is part of; null when rejected before it was sent.",
         ),
-        column("outcome", pa.string(), "sent, unchanged, would_send, rejected, conflict or failed.", required=True),
+        column(
+            "outcome",
+            pa.string(),
+            "sent, unchanged, would_send, rejected, conflict or failed.",
+            values=(
+                "sent",
+                "unchanged",
+                "would_send",
+                "rejected",
+                "conflict",
+                "failed",
+            ),
+            required=True,
+        ),
         column("reason", pa.string(), "Why the outcome is what it is; null when sent or unchanged."),
         column("detail", pa.string(), "What happened and what to do, in one sentence; null when sent or unchanged."),
     ]

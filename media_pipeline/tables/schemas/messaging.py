@@ -11,12 +11,21 @@ CONVERSATION_EVENTS = pa.schema(
         column(
             "event_id",
             pa.string(),
-            "The stream's id of the event (guide), or message and file id (platform); the same file may come again "
-            "under another one.",
+            "The stream's id of the event (guide; with # and a digest where it has none, or another file's), or "
+            "message and file id (platform); the same file may come again under another one.",
             required=True,
         ),
         column("conversation_id", pa.string(), "Id of its conversation.", required=True),
-        column("event_type", pa.string(), "conversation (guide) or message (platform).", required=True),
+        column(
+            "event_type",
+            pa.string(),
+            "conversation (guide) or message (platform).",
+            values=(
+                "conversation",
+                "message",
+            ),
+            required=True,
+        ),
         column("message_id", pa.string(), "Id of the message; null where the source names none (guide)."),
         column("sent_at", UTC_MS, "When the message was sent; null where the source does not say (guide)."),
         column("file_id", pa.string(), "Id of the guest's file; null for an event without one."),
@@ -48,7 +57,16 @@ GUEST_UPLOADS = pa.schema(
         column("sha256", pa.string(), "Our SHA-256 of its bytes in lower hex; null unless all of it was fetched."),
         column("object_key", pa.string(), "Path of the object relative to MEDIA_ROOT; null unless stored."),
         column(
-            "status", pa.string(), "stored, rejected, expired or failed; only failed is tried again.", required=True
+            "status",
+            pa.string(),
+            "stored, rejected, expired or failed; only failed is tried again.",
+            values=(
+                "stored",
+                "rejected",
+                "expired",
+                "failed",
+            ),
+            required=True,
         ),
         column("reason", pa.string(), "Why the status is what it is; null when stored."),
         column("detail", pa.string(), "One sentence: what is wrong with the file, or with telling its context."),
@@ -57,6 +75,7 @@ GUEST_UPLOADS = pa.schema(
             pa.string(),
             "What the conversation was told of it: sent, would_send (MEDIA_ALLOW_WRITE_BACK is off) or failed; null "
             "unless stored.",
+            values=("sent", "would_send", "failed"),
         ),
         column("expires_at", UTC_MS, "24 h after its message; null where the source gives no time (guide)."),
     ]
@@ -77,7 +96,20 @@ VOICE_MESSAGES = pa.schema(
         column("size_bytes", pa.int64(), "Size of the audio in bytes."),
         column("sha256", pa.string(), "SHA-256 of the audio in hex; null when it was not read."),
         column("duration_ms", pa.int64(), "How long it plays, measured; null when it was not measured."),
-        column("status", pa.string(), "sent, in_doubt, failed, rejected, would_send or waiting.", required=True),
+        column(
+            "status",
+            pa.string(),
+            "sent, in_doubt, failed, rejected, would_send or waiting.",
+            values=(
+                "sent",
+                "in_doubt",
+                "failed",
+                "rejected",
+                "would_send",
+                "waiting",
+            ),
+            required=True,
+        ),
         column("reason", pa.string(), "Why it has this status; null when it was simply sent."),
         column("detail", pa.string(), "The reason as a sentence: what is wrong and what to do."),
         column("media_id", pa.string(), "Id of the last upload at Genesys Cloud; null before the first."),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pyarrow as pa
 
+from media_pipeline.genesys.source import FileState
 from media_pipeline.tables.schemas.columns import (
     CONVERSATION_ID,
     FILE_INDEX,
@@ -17,6 +20,10 @@ from media_pipeline.tables.schemas.columns import (
     UTC_MS,
     column,
 )
+from media_pipeline.transfer.outcome import REASONS, STORED
+
+STATUSES = (STORED, *dict.fromkeys(status for status, _ in REASONS.values()))
+OUTCOME_REASON = column("reason", pa.string(), "Why the status is what it is; null when stored.", values=tuple(REASONS))
 
 RECORDING_INVENTORY = pa.schema(
     [
@@ -54,6 +61,7 @@ RECORDING_DEADLINES = pa.schema(
             pa.string(),
             "Why it is not here: not_exported (nor is its day), withheld (others of its conversation were delivered), "
             "never_listed, or the status of recording_audio.",
+            values=("not_exported", "withheld", "never_listed", *STATUSES),
             required=True,
         ),
         column("reason", pa.string(), "That of recording_audio; null without a row there."),
@@ -70,9 +78,10 @@ RECORDING_AUDIO = pa.schema(
             "status",
             pa.string(),
             "stored, unsupported, empty, unavailable, pending, quarantined or failed.",
+            values=STATUSES,
             required=True,
         ),
-        REASON,
+        OUTCOME_REASON,
         column("detail", pa.string(), "What happened and what to do, in one sentence; null when stored."),
         column("object_key", pa.string(), "Path of the gzip object relative to MEDIA_ROOT; null unless stored."),
         column("content_type", pa.string(), "Media type as the source states it."),
@@ -85,8 +94,19 @@ RECORDING_AUDIO = pa.schema(
             "integrity_basis",
             pa.string(),
             "What proves the bytes: source_md5, source_sha256 or length_and_range; null unless stored.",
+            values=(
+                "source_md5",
+                "source_sha256",
+                "length_and_range",
+            ),
         ),
-        column("listed_state", pa.string(), "file_state of the listing this outcome answers.", required=True),
+        column(
+            "listed_state",
+            pa.string(),
+            "file_state of the listing this outcome answers.",
+            values=get_args(FileState),
+            required=True,
+        ),
     ]
 )
 
@@ -116,7 +136,18 @@ TRANSCRIPT_STATUS = pa.schema(
     [
         RECORDING_ID,
         CONVERSATION_ID,
-        column("status", pa.string(), "available, unavailable, forbidden or failed.", required=True),
+        column(
+            "status",
+            pa.string(),
+            "available, unavailable, forbidden or failed.",
+            values=(
+                "available",
+                "unavailable",
+                "forbidden",
+                "failed",
+            ),
+            required=True,
+        ),
         REASON,
         column("segments", pa.int32(), "Number of segments.", required=True),
     ]
@@ -128,8 +159,14 @@ AVAILABILITY_REPORT = pa.schema(
         CONVERSATION_ID,
         FILE_INDEX,
         FILE_NAME,
-        column("status", pa.string(), "That of recording_audio, with stored as `available`.", required=True),
-        REASON,
+        column(
+            "status",
+            pa.string(),
+            "That of recording_audio, with stored as `available`.",
+            values=("available", *STATUSES[1:]),
+            required=True,
+        ),
+        OUTCOME_REASON,
         column("size_bytes", pa.int64(), "Size of the media in bytes before compression, where known."),
         column("md5", pa.string(), "MD5 in hex over the source bytes; null unless available."),
         column("sha256", pa.string(), "SHA-256 in hex over the source bytes; null unless available."),
@@ -182,5 +219,13 @@ EXPORT_RUNS = pa.schema(
         column("p50_ms", pa.float64(), "Half of the timed calls took no longer; in ms, within 1 %."),
         column("p95_ms", pa.float64(), "95 of 100 took no longer."),
         column("p99_ms", pa.float64(), "99 of 100 took no longer."),
+        column(
+            "from_second",
+            pa.int64(),
+            "Set in rows about time: seconds from the run's first step on, in tens; the row tells of these 10 s.",
+        ),
+        column("calls_then", pa.int64(), "With from_second: calls that ended in these 10 s, whatever came of them."),
+        column("refused_then", pa.int64(), "Of these, refused with 429 (too many requests)."),
+        column("retries_then", pa.int64(), "Retries that were decided on in these 10 s."),
     ]
 )

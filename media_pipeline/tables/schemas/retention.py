@@ -9,7 +9,17 @@ from media_pipeline.tables.schemas.columns import UTC_MS, column
 MEDIA_RETENTION = pa.schema(
     [
         column("entry_id", pa.string(), "Key: 32 hex digits made of kind, conversation and id.", required=True),
-        column("kind", pa.string(), "attachment, recording or local_object.", required=True),
+        column(
+            "kind",
+            pa.string(),
+            "attachment, recording or local_object.",
+            values=(
+                "attachment",
+                "recording",
+                "local_object",
+            ),
+            required=True,
+        ),
         column("subject_id", pa.string(), "Id at the source; of a local object its path in MEDIA_ROOT.", required=True),
         column("conversation_id", pa.string(), "Conversation it belongs to; null where that is not known."),
         column("subject_day", pa.date32(), "UTC day it is of, where known: the partition of a recording."),
@@ -23,11 +33,31 @@ MEDIA_RETENTION = pa.schema(
         column("copy_key", pa.string(), "Path of our copy in MEDIA_ROOT; null without one."),
         column("copy_gzip", pa.bool_(), "Whether our copy is compressed; null without one."),
         column("sha256", pa.string(), "SHA-256 in hex of its bytes as they were stored or sent; null where unknown."),
-        column("source", pa.string(), "guide, platform or local: where it is deleted; null until first worked on."),
+        column(
+            "source",
+            pa.string(),
+            "guide, platform or local: where it is deleted; null until first worked on.",
+            values=(
+                "guide",
+                "platform",
+                "local",
+            ),
+        ),
         column(
             "state",
             pa.string(),
             "scheduled, retention_set, marked, deleted, gone, held, would_delete, not_offered or failed.",
+            values=(
+                "scheduled",
+                "retention_set",
+                "marked",
+                "deleted",
+                "gone",
+                "held",
+                "would_delete",
+                "not_offered",
+                "failed",
+            ),
             required=True,
         ),
         column("reason", pa.string(), "Why the state is what it is; null where it needs none."),
@@ -44,12 +74,23 @@ MEDIA_RETENTION = pa.schema(
             "certificate",
             pa.string(),
             "deleted, deleted_by_source, gone_before, in_doubt: what is certain of the deletion; null without one.",
+            values=(
+                "deleted",
+                "deleted_by_source",
+                "gone_before",
+                "in_doubt",
+            ),
         ),
         column("destroyed_sha256", pa.string(), "SHA-256 in hex of what was destroyed; null where unknown."),
         column(
             "hash_basis",
             pa.string(),
             "How that is known: verified_copy, read_before or declared; null without a hash.",
+            values=(
+                "verified_copy",
+                "read_before",
+                "declared",
+            ),
         ),
     ]
 )

@@ -1,0 +1,65 @@
+"""From figures to Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.year.building import Build
+from benchmarks.year.questions import Measured
+
+Found = Mapping[str, Mapping[str, Measured]]
+MOST_OF_TABLES, MOST_OF_MARTS = 2.5, 1.2
+"""What a group-by over the year may take, with one merged file as 1."""
+
+
+def of_questions(queries: Mapping[str, str], found: Found) -> list[str]:
+    """Seconds of each documented question, and in brackets how many times those of merged files."""
+    lines = [
+        "| question | tables | tables, by hand | marts | marts' DuckDB file | merged files |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, ways in found.items():
+        title = queries[name].splitlines()[0].removeprefix("-- ")
+        cells = [_cell(ways, way) for way in ("tables", "hive", "marts", "database")]
+        lines.append(f"| {title} (`{name}`) | " + " | ".join(cells) + f" | {ways['merged'].seconds:.3f} s |")
+    return lines
+
+
+def of_group_bys(found: Found) -> list[str]:
+    """The same for bare group-bys, with CPU time behind the slash; how many keep what is promised of them."""
+    lines = [
+        "| group-by over all days | tables | tables, by hand | marts | marts' DuckDB file | merged file |",
+        "|---|---|---|---|---|---|",
+    ]
+    for query, ways in found.items():
+        cells = [_cell(ways, way, with_cpu=True) for way in ("tables", "hive", "marts", "database")]
+        lines.append(f"| `{query}` | " + " | ".join(cells) + f" | {ways['merged'].seconds:.3f} s |")
+    for way, most in (("tables", MOST_OF_TABLES), ("marts", MOST_OF_MARTS), ("database", MOST_OF_MARTS)):
+        ratios = [ways[way].against(ways["merged"]) for ways in found.values() if way in ways]
+        for kind, number in (("by the clock", 0), ("of CPU", 1)) if ratios else ():
+            kept = sum(ratio[number] <= most for ratio in ratios)
+            lines += ["", f"{way}: {kept} of {len(ratios)} take at most {most} times one merged file {kind}."]
+    return lines
+
+
+def of_plans(plans: Mapping[str, list[str]]) -> list[str]:
+    """How many of its tables' files each dated question reads."""
+    lines = ["| dated question | files read, table by table |", "|---|---|"]
+    return lines + [f"| `{name}` | {', '.join(read)} |" for name, read in plans.items()]
+
+
+def of_builds(whole: Build, more: Build) -> list[str]:
+    """What the marts cost: all days at once, then one more."""
+    lines = ["| model | all days but one | one more day |", "|---|---|---|"]
+    for name in sorted(whole.models, key=lambda name: -whole.models[name]):
+        lines.append(f"| {name} | {whole.models[name]:.1f} s | {more.models.get(name, 0.0):.2f} s |")
+    lines.append(f"| all of `dbt build`, tests included | {whole.seconds:.0f} s | {more.seconds:.0f} s |")
+    lines.append(f"| peak memory | {whole.peak_mb:.0f} MB | {more.peak_mb:.0f} MB |")
+    return lines
+
+
+def _cell(ways: Mapping[str, Measured], way: str, *, with_cpu: bool = False) -> str:
+    if way not in ways:
+        return "-"
+    clock, cpu = ways[way].against(ways["merged"])
+    return f"{ways[way].seconds:.3f} s ({clock:.2f}{f' / {cpu:.2f}' if with_cpu else ''})"

@@ -1,0 +1,93 @@
+"""The ways in which a question is answered: connections that know the same names, over different files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from media_pipeline.sql.views import Views, quoted
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.schemas import TABLES
+
+QUERIES = Path(__file__).parents[2] / "docs/queries"
+MARTS_DATABASE = "marts/media.duckdb"
+
+
+def queries(suffix: str = ".sql") -> dict[str, str]:
+    """The documented questions by name: of the tables, or with `.marts.sql` of the marts."""
+    files = sorted(QUERIES.glob(f"*{suffix}"))
+    return {
+        path.name.partition(".")[0]: path.read_text() for path in files if path.name.count(".") == suffix.count(".")
+    }
+
+
+def connected(threads: int | None = None, database: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection as `media-pipeline sql` makes it, with so many threads."""
+    connection = duckdb.connect(str(database or ":memory:"), read_only=database is not None)
+    connection.execute("set TimeZone = 'UTC'")
+    if threads:
+        connection.execute(f"set threads = {threads}")
+    return connection
+
+
+def over_views(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """All tables and marts as `media-pipeline sql` shows them."""
+    connection = connected(threads)
+    store = LocalStore(root)
+    Views(store).create(connection, " ".join([*TABLES, *Views(store).marts]))
+    return connection
+
+
+def over_hive(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """The tables as an analyst without our code reads them."""
+    connection = connected(threads)
+    for table in tables_below(root):
+        pattern = quoted(f"{root}/tables/{table}/*/*.parquet")
+        options = "hive_partitioning = true, hive_types = {'date': date}"
+        connection.execute(f"create view {table} as from read_parquet({pattern}, {options})")
+    return connection
+
+
+def over_merged(folder: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Each table as the one file that `merge` wrote."""
+    connection = connected(threads)
+    for path in sorted(folder.glob("*.parquet")):
+        connection.execute(f"create view {path.stem} as from read_parquet({quoted(str(path))})")
+    return connection
+
+
+def merge(root: Path, folder: Path) -> None:
+    """Write each table as one Parquet file, day by day, with DuckDB's own defaults."""
+    folder.mkdir(parents=True, exist_ok=True)
+    connection = over_hive(root)
+    connection.execute("set preserve_insertion_order = true")
+    for table in tables_below(root):
+        target = quoted(str(folder / f"{table}.parquet"))
+        connection.execute(f"copy (from {table}) to {target} (format parquet)")
+
+
+def over_marts_database(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """The marts in the DuckDB file that dbt builds."""
+    return connected(threads, root / MARTS_DATABASE)
+
+
+def tables_below(root: Path) -> list[str]:
+    """The tables that have files."""
+    return sorted(path.name for path in (root / "tables").iterdir() if path.name in TABLES)
+
+
+def files_read(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    """Of each table that a query reads, how many of its files: `7/365`, as DuckDB's plan says once it ran."""
+    plan = connection.execute(f"explain (analyze, format json) {query}").fetchall()[0][1]
+    return list(_stated(json.loads(plan), "Scanning Files"))
+
+
+def _stated(node: Any, name: str) -> Iterator[str]:
+    for value in node if isinstance(node, list) else node.values() if isinstance(node, dict) else ():
+        yield from _stated(value, name)
+    if isinstance(node, dict) and name in node:
+        yield str(node[name])

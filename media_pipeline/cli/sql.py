@@ -1,0 +1,202 @@
+"""Questions in SQL: sql."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from media_pipeline.console import ERR, OUT, explained, stop
+
+if TYPE_CHECKING:
+    from media_pipeline.sql.asking import Asker, QueryRefused
+    from media_pipeline.sql.writing import Format
+
+BROKEN_PIPE = 141
+"""128 + SIGPIPE: what a shell reports of a program that nobody reads from any more."""
+
+
+def sql(
+    query: Annotated[str | None, typer.Argument(help="The query; - reads it from standard input.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", exists=True, dir_okay=False, help="A file with the query.")
+    ] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="Show tables, marts and all their columns.")] = False,
+    format_: Annotated[
+        Literal["table", "csv", "json", "jsonl", "parquet"] | None,
+        typer.Option("--format", help="By default what --output ends in, else table."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file, whole or not at all.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows a table shows.")] = 100,
+    plan: Annotated[bool, typer.Option("--explain", help="Run it and show the plan: which files were read.")] = False,
+    memory_mb: Annotated[int, typer.Option("--memory-mb", min=64, help="Memory for the query in MB.")] = 1024,
+    ddl: Annotated[
+        Literal["athena", "spark"] | None,
+        typer.Option("--ddl", help="Print CREATE TABLE statements; QUERY then names one table."),
+    ] = None,
+) -> None:
+    """Ask the tables, marts and the audit log in SQL (DuckDB); read only. Without a query: list them.
+
+    A condition on date reads its days only. Exit code 0: answered. 1: a good query could not be answered to its end.
+    2: the query or its options are not valid.
+    """
+    _alone(query, file, tables, ddl)
+    with explained():
+        if ddl is not None:
+            _print_ddl(ddl, query)
+            return
+        _need_duckdb()
+        question = _question(query, file)
+        if tables or question is None:
+            _list(with_columns=tables)
+        else:
+            _ask(question, format_, output, rows, plan, memory_mb)
+
+
+def _alone(query: str | None, file: Path | None, tables: bool, ddl: str | None) -> None:
+    if sum([query is not None and ddl is None, file is not None, tables, ddl is not None]) > 1:
+        raise stop("Give one of them: a QUERY, --file, --tables, or --ddl.")
+
+
+def _need_duckdb() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("duckdb") is None:
+        raise stop("media-pipeline sql needs DuckDB, which is not installed: pip install 'media-pipeline[sql]'.")
+
+
+def _question(query: str | None, file: Path | None) -> str | None:
+    if file is not None:
+        return file.read_text()
+    return sys.stdin.read() if query == "-" else query
+
+
+def _ask(question: str, format_: Format | None, output: Path | None, rows: int, plan: bool, memory_mb: int) -> None:
+    from rich.text import Text
+
+    from media_pipeline.escaping import printable
+    from media_pipeline.settings import Settings
+    from media_pipeline.sql.asking import QueryFailed, QueryRefused, absolute, asker
+    from media_pipeline.sql.views import Views
+    from media_pipeline.sql.writing import SUFFIXES
+    from media_pipeline.storage.opening import open_store
+
+    kind = format_ or (SUFFIXES.get(output.suffix.lower()) if output else None) or "table"
+    settings = Settings.load()
+    store = open_store(absolute(settings.root, Path.cwd()), settings.spool, settings.concurrency)
+    views = Views(store)
+    try:
+        with asker(store, views, question, memory_mb=memory_mb) as asking:
+            if views.without_days:
+                names = ", ".join(views.without_days)
+                ERR.print(Text(f"No day yet under MEDIA_ROOT={printable(store.url)}: {names}.", style="yellow"))
+            if plan:
+                from media_pipeline.sql.screen import show_plan
+
+                show_plan(OUT, asking.plan(question))
+            else:
+                _answer(asking, question, kind, output, rows)
+    except QueryRefused as error:
+        raise _refused(error) from None
+    except QueryFailed as error:
+        stop(error)
+        raise typer.Exit(1) from None
+    except BrokenPipeError:
+        _forget_output()
+        raise typer.Exit(BROKEN_PIPE) from None
+
+
+def _answer(asking: Asker, question: str, kind: Format, output: Path | None, rows: int) -> None:
+    from rich.console import Console
+
+    from media_pipeline.sql.screen import show_answer
+    from media_pipeline.sql.writing import WRITERS
+
+    if kind == "parquet" and output is None and sys.stdout.isatty():
+        raise stop("Parquet is nothing to look at: give --output FILE, or redirect it.")
+    with asking.ask(question) as reader, _sink(output) as sink:
+        if kind != "table":
+            WRITERS[kind](reader, sink)
+        elif output is None and OUT.is_terminal:
+            show_answer(OUT, reader, rows)
+        else:
+            text = io.StringIO()
+            show_answer(Console(file=text, width=_WIDE), reader, rows, folded=False)
+            sink.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()).encode())
+
+
+_WIDE = 10_000
+"""Columns of a table that goes to a file or a program: none is folded."""
+
+
+@contextmanager
+def _sink(output: Path | None) -> Iterator[IO[bytes]]:
+    """Where the answer goes: a file that appears when it is whole, the terminal with escapes, or standard output."""
+    if output is not None:
+        from tempfile import NamedTemporaryFile
+
+        with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+            try:
+                yield file  # type: ignore[misc]
+                file.close()
+                Path(file.name).replace(output)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    elif sys.stdout.isatty():
+        from media_pipeline.sql.writing import ForTerminal
+
+        yield ForTerminal(sys.stdout)  # type: ignore[misc]
+    else:
+        # not sys.stdout.buffer: with PYTHONUNBUFFERED it has no buffer, and writes a part of what it is given
+        with open(sys.stdout.fileno(), "wb", closefd=False) as file:
+            yield file
+
+
+def _forget_output() -> None:
+    """Python would write what is left once more when it ends, and complain."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused(error: QueryRefused) -> typer.Exit:
+    from rich.text import Text
+
+    from media_pipeline.escaping import printable
+
+    left = stop(error)
+    for line in error.excerpt.split("\n") if error.excerpt else []:
+        ERR.print(Text("  " + printable(line), style="dim"), soft_wrap=True)
+    return left
+
+
+def _list(*, with_columns: bool) -> None:
+    import duckdb
+
+    from media_pipeline.settings import Settings
+    from media_pipeline.sql.described import described
+    from media_pipeline.sql.screen import show_listing
+    from media_pipeline.sql.views import Views
+    from media_pipeline.storage.opening import open_store
+
+    settings = Settings.load()
+    views = Views(open_store(settings.root, settings.spool, settings.concurrency))
+    with duckdb.connect(":memory:") as connection:
+        show_listing(OUT, described(views, connection), with_columns=with_columns)
+
+
+def _print_ddl(engine: Literal["athena", "spark"], table: str | None) -> None:
+    from media_pipeline.settings import Settings
+    from media_pipeline.sql.ddl import statements
+    from media_pipeline.storage.opening import open_store
+
+    settings = Settings.load()
+    store = open_store(settings.root, settings.spool, settings.concurrency)
+    for statement in statements(engine, store, settings.start_date, table):
+        typer.echo(statement)

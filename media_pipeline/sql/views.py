@@ -1,0 +1,193 @@
+"""A view for every table, every mart and the audit log, over the files that are there when the question is asked.
+
+A view names its columns and takes the day from the file's path, so DuckDB opens no file before it knows which days the
+question is about; files that lack a column have nulls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from media_pipeline.storage.base import ObjectStore
+from media_pipeline.tables.paths import TABLES_FOLDER
+from media_pipeline.tables.schemas import TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MARTS_FOLDER = "marts"
+AUDIT_FOLDER = "audit"
+FOLDERS = (TABLES_FOLDER, MARTS_FOLDER, AUDIT_FOLDER)
+"""All that a question may read below MEDIA_ROOT."""
+AUDIT = "audit"
+DAY = "date"
+AUDIT_COLUMNS = (
+    ("timestamp", "TIMESTAMP WITH TIME ZONE", "When it happened."),
+    ("event", "VARCHAR", "What happened."),
+    ("run_id", "VARCHAR", "Dagster's run."),
+    ("recording_id", "VARCHAR", "The recording it is about; null for what is about a step or the day."),
+    ("correlation_id", "VARCHAR", "Joins all that a run says of one subject, here, in its log and in webhooks."),
+    ("facts", "JSON", "The whole line: facts->>'status' and the like."),
+)
+_DAY_IN_PATH = "/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]*$"
+_TAKES_NAMES = re.compile(r"\bquery(_table)?\b", re.IGNORECASE)
+"""Functions that are given a table's name as text, which may be put together."""
+_PATTERN_CHARACTERS = re.compile(r"[*?\[]")
+
+Typed = list[tuple[str, str]]
+"""Columns with DuckDB's names of their types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mart:
+    """A mart that exists: the files that are read, and whether each is of one day."""
+
+    name: str
+    files: tuple[str, ...]
+    is_daily: bool
+
+
+class Views:
+    """What there is to ask below one MEDIA_ROOT."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.without_days: list[str] = []
+        """Tables that the question means and that have no file."""
+
+    @cached_property
+    def marts(self) -> dict[str, Mart]:
+        """The marts that exist; where one has files of days, an older whole one beside them is not read."""
+        pattern = re.compile(rf"{MARTS_FOLDER}/([^/]+)/(date=\d{{4}}-\d{{2}}-\d{{2}}/)?[^/]+\.parquet")
+        daily: dict[str, list[str]] = {}
+        whole: dict[str, list[str]] = {}
+        for key in self.keys_below(MARTS_FOLDER, ".parquet"):
+            if (match := pattern.fullmatch(key)) and match[1] not in (*TABLES, AUDIT):
+                (daily if match[2] else whole).setdefault(match[1], []).append(key)
+        return {
+            name: Mart(name, tuple(daily.get(name) or whole[name]), name in daily) for name in sorted({*daily, *whole})
+        }
+
+    def mart_schema(self, mart: Mart) -> pa.Schema:
+        """The columns of the mart's newest file; a daily mart's day comes from the path, whether it is there or not."""
+        file = self._store.open(mart.files[-1])
+        if file is None:  # replaced this moment
+            raise ValueError(f"The mart {mart.name} is being replaced; ask again.")
+        with file:
+            schema = pq.read_schema(file)
+        if not mart.is_daily:
+            return schema
+        place = max(schema.get_field_index(DAY), 0)
+        fields = [field for field in schema if field.name != DAY]
+        return pa.schema([*fields[:place], pa.field(DAY, pa.date32()), *fields[place:]])
+
+    def files_of(self, table: str) -> list[str]:
+        """A table's files, day by day."""
+        pattern = re.compile(rf"{TABLES_FOLDER}/{table}/date=\d{{4}}-\d{{2}}-\d{{2}}/[^/]+\.parquet")
+        return [key for key in self.keys_below(f"{TABLES_FOLDER}/{table}", ".parquet") if pattern.fullmatch(key)]
+
+    def keys_below(self, folder: str, suffix: str) -> list[str]:
+        """All keys below a folder that end so, in order."""
+        return sorted(self._store.sizes(f"{folder}/", suffix))
+
+    def create(self, connection: DuckDBPyConnection, question: str) -> None:
+        """Make all views; those that the question cannot mean are there, typed, but without rows."""
+        meant = Meant(question)
+        for table, schema in TABLES.items():
+            columns = [*typed(connection, schema), (DAY, "DATE")]
+            days = self.files_of(table) if table in meant else []
+            if table in meant and not days:
+                self.without_days.append(table)
+            _create(connection, table, _parquet(columns, self._urls(days)))
+        for mart in self.marts.values():
+            columns = typed(connection, self.mart_schema(mart))
+            files = mart.files if mart.name in meant else ()
+            _create(connection, mart.name, _parquet(columns, self._urls(files), is_daily=mart.is_daily))
+        logs = self.keys_below(AUDIT_FOLDER, ".jsonl") if AUDIT in meant else []
+        _create(connection, AUDIT, _audit(self._urls(logs)))
+
+    def _urls(self, keys: Iterable[str]) -> list[str]:
+        return [f"{self._store.url}/{key}" for key in keys]
+
+
+class Meant:
+    """The names that a question may mean: those that stand in it."""
+
+    def __init__(self, question: str) -> None:
+        self._question = question
+        self._all = _TAKES_NAMES.search(question) is not None
+
+    def __contains__(self, name: str) -> bool:
+        return self._all or re.search(rf"(?<!\w){re.escape(name)}(?!\w)", self._question, re.IGNORECASE) is not None
+
+
+def typed(connection: DuckDBPyConnection, schema: pa.Schema) -> Typed:
+    """Columns as DuckDB types them."""
+    relation = connection.from_arrow(schema.empty_table())
+    return [(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def named(name: str) -> str:
+    """A name as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
+    connection.execute(f"create view {named(name)} as {select}")
+
+
+def _parquet(columns: Typed, urls: Sequence[str], *, is_daily: bool = True) -> str:
+    if not urls:
+        return _nothing(columns)
+    in_file = [(name, kind) for name, kind in columns if not (is_daily and name == DAY)]
+    entries = ", ".join(
+        f"{quoted(name)}: {{'name': {quoted(name)}, 'type': {quoted(kind)}, 'default_value': null}}"
+        for name, kind in in_file
+    )
+    chosen = ", ".join(_DAY if is_daily and name == DAY else named(name) for name, _ in columns)
+    return f"select {chosen} from read_parquet({_list(urls)}, filename = true, schema = map {{{entries}}})"
+
+
+def _audit(urls: Sequence[str]) -> str:
+    columns = [*((name, kind) for name, kind, _ in AUDIT_COLUMNS), (DAY, "DATE")]
+    if not urls:
+        return _nothing(columns)
+    chosen = ", ".join(f"cast(json->>{quoted(name)} as {kind}) as {name}" for name, kind in columns[:-2])
+    return (
+        f"select {chosen}, json as facts, {_DAY} "
+        f"from read_ndjson_objects({_list(urls)}, filename = true, ignore_errors = true) where json is not null"
+    )
+
+
+_DAY = f"try_cast(regexp_extract(filename, {quoted(_DAY_IN_PATH)}, 1) as date) as {DAY}"
+"""DuckDB leaves out the files that a condition on this rules out; with a cast that may fail it would not."""
+
+
+def _nothing(columns: Typed) -> str:
+    return f"select {', '.join(f'cast(null as {kind}) as {named(name)}' for name, kind in columns)} where false"
+
+
+def as_pattern(url: str) -> str:
+    """A path as DuckDB takes it for that path, whatever is in it, and for no pattern."""
+    return _PATTERN_CHARACTERS.sub(r"[\g<0>]", url)
+
+
+def _list(urls: Iterable[str]) -> str:
+    return "[" + ", ".join(quoted(as_pattern(url)) for url in urls) + "]"
+
+
+def days_in(keys: Iterable[str]) -> Iterator[str]:
+    """The days that files are of, as their paths name them."""
+    return (match[1] for key in keys if (match := re.search(_DAY_IN_PATH, key)))
