@@ -56,7 +56,7 @@ def settle(tmp_path, day, **statuses):
     """The table of outcomes as the job messaging writes it."""
     path = tmp_path / "media" / "tables" / UPLOADS / f"date={day}" / "part-0.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"file_id": file_id, "status": status} for file_id, status in sorted(statuses.items())]
+    rows = [{"file_id": file_id, "status": status, "context": "sent"} for file_id, status in sorted(statuses.items())]
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 

@@ -16,7 +16,7 @@ HOLD = Hold(hold_id="h", kind="conversation", value="c", who="w", why="y", added
 
 
 def row(kind="attachment", **changes):
-    return entry(Subject(kind=kind, id="x", conversation_id="c"), POLICY, now=T) | changes
+    return entry(Subject(kind=kind, id="uploads/x", conversation_id="c"), POLICY, now=T) | changes
 
 
 @pytest.mark.parametrize(
