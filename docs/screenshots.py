@@ -1,6 +1,7 @@
 """Takes the README's pictures from a running UI and service: two days of the sandbox, by a real `dagster dev`.
 
-Needs Debian's chromium. The pictures land in docs/images; nothing else is written there.
+The report pages are of 75 made-up days, so that there is something to compare. `screenshots.py reports` takes only
+these. Needs Debian's chromium. The pictures land in docs/images; nothing else is written there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from media_pipeline.tables.partition import Tables
 from media_pipeline_tests.dagster_dev import LOCATION, YESTERDAY, DagsterDev, dagster_dev
 from media_pipeline_tests.pages import browser, new_page, show_check, show_lineage, show_materialization, shown_picture
 from media_pipeline_tests.playback.serving import served
+from media_pipeline_tests.report_page.history import LAST, with_pages
 
 IMAGES = Path(__file__).resolve().parent / "images"
 PER_DAY = 180
@@ -39,6 +41,10 @@ def main() -> int:
         print("Install chromium first: apt-get install chromium.", file=sys.stderr)
         return 2
     started = time.monotonic()
+    if sys.argv[1:] == ["reports"]:
+        with browser(executable) as chromium:
+            _take_reports(chromium)
+        return 0
     with (
         tempfile.TemporaryDirectory(prefix="media-pipeline-") as folder,
         dagster_dev(Path(folder), per_day=PER_DAY, days=len(DAYS)) as dev,
@@ -52,6 +58,7 @@ def main() -> int:
         drawn = dev.launch("playback_daily", tags={"dagster/partition": str(YESTERDAY)})
         print(f"playback_daily: {dev.wait_run(drawn)}")
         _take_pages(chromium, dev)
+        _take_reports(chromium)
     print(f"Done in {time.monotonic() - started:.0f} s.")
     return 0
 
@@ -93,6 +100,18 @@ def _take_pages(chromium: Browser, dev: DagsterDev) -> None:
         _take(page, "call")
         page.goto(f"{player.url}/days/{YESTERDAY}?q=second+payment")
         _take(page, "day")
+
+
+def _take_reports(chromium: Browser) -> None:
+    """A day's report and the calendar, as files in a browser."""
+    with tempfile.TemporaryDirectory(prefix="media-pipeline-") as folder:
+        with_pages(Tables(LocalStore(Path(folder))), days=75, per_day=240)
+        page = chromium.new_page(viewport={"width": 1280, "height": 1400})
+        page.goto(f"file://{folder}/reports/date={LAST}/index.html")
+        _take(page, "report")
+        page.set_viewport_size({"width": 1280, "height": 1080})
+        page.goto(f"file://{folder}/reports/index.html")
+        _take(page, "calendar")
 
 
 def _take(page: Page, name: str, part: FloatRect | None = None) -> None:

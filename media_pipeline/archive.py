@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from media_pipeline.settings import Settings
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.paths import CALENDAR_KEY
+from media_pipeline.tables.upload_check import upload_days
 from media_pipeline.tables.verification import Verification, Watcher, all_days, verify_days
 
 if TYPE_CHECKING:
     from media_pipeline.audit.story import Story
 
+NEEDED_FOR_PAGES = ("recording_inventory", "recording_audio")
 Span = tuple[dt.date, dt.date]
 
 
 class Archive:
-    """The tables and objects of a deployment, read only."""
+    """The tables and objects of a deployment, read only but for the report pages."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings.load()
@@ -27,7 +30,8 @@ class Archive:
         self, span: Span | None, *, sample: int | None = None, seed: int | None = None, progress: Watcher | None = None
     ) -> Verification:
         """Verify the days of a span, both included, or all; see verify_days. Raises ValueError without any day."""
-        known = all_days(self._store)
+        recorded = all_days(self._store)
+        known = sorted({*recorded, *upload_days(self._store)})
         days = known if span is None else days_of(*span)
         if not known:
             raise ValueError(
@@ -44,6 +48,7 @@ class Archive:
             seed=seed,
             threads=self._settings.concurrency,
             watcher=progress,
+            uploads_only=set(known) - set(recorded) if span is None else (),
         )
 
     def story(self, recording_id: str, day: dt.date | None = None) -> Story:
@@ -52,6 +57,27 @@ class Archive:
 
         settings = self._settings
         return tell_story(self._store, settings.spool, recording_id, day=day, threads=settings.concurrency)
+
+    def write_reports(self, span: Span | None) -> tuple[int, str]:
+        """Write the report pages of the exported days of a span, both included, or of all; how many, and the
+        calendar's place. Raises ValueError without any such day."""
+        from media_pipeline.report_page.page import write_page
+
+        settings, tables = self._settings, Tables(self._store)
+        wanted = None if span is None else set(days_of(*span))
+        days = [day for day in all_days(self._store) if wanted is None or day in wanted]
+        days = [day for day in days if all(tables.exists(needed, day) for needed in NEEDED_FOR_PAGES)]
+        if not days:
+            raise ValueError(f"No day of these was exported under MEDIA_ROOT={self._store.url}: export it first.")
+        for day in days:
+            write_page(
+                tables,
+                day,
+                start=settings.start_date,
+                lookback_days=settings.lookback_days,
+                threads=settings.concurrency,
+            )
+        return len(days), f"{self._store.url}/{CALENDAR_KEY}"
 
     def day_of(self, recording_id: str) -> dt.date | None:
         """The newest day whose inventory lists the recording; None when no day does."""

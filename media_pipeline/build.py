@@ -17,6 +17,7 @@ from media_pipeline.assets.inventory import inventory_assets
 from media_pipeline.assets.playback import playback_assets
 from media_pipeline.assets.progress import Progress
 from media_pipeline.assets.recent_listings import recent_listings_asset
+from media_pipeline.assets.report_page import report_page_asset
 from media_pipeline.assets.reports import report_assets
 from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
@@ -73,8 +74,8 @@ def build_definitions(
 ) -> dg.Definitions:
     """Definitions for the given settings (default: the environment's), with resources replaced by name.
 
-    `callbacks`: by type of event (metadata_parsed, day_completed, recording_quarantined) who is called with it, in the
-    run's process. Raises ConfigurationError for another type.
+    `callbacks`: by type of event (metadata_parsed, metadata_annotated, day_completed, recording_quarantined) who is
+    called with it, in the run's process. Raises ConfigurationError for another type.
     """
     settings = settings or Settings.load()
     partitions = daily_partitions(settings.start_date)
@@ -91,6 +92,7 @@ def build_definitions(
                     audio_asset(partitions, retry),
                     transcript_assets(partitions, retry),
                     *report_assets(partitions),
+                    report_page_asset(partitions, *watched, settings.service_url),
                     interaction_media_asset(partitions, retry),
                     recording_thumbnails_asset(partitions, retry),
                     metadata_annotations_asset(partitions, retry),
@@ -124,7 +126,7 @@ def build_definitions(
             run_failures_sensor(*watched),
             archive_drift_sensor(),
             archive_callbacks_sensor(),
-            guest_upload_requests_sensor(messaging),
+            guest_upload_requests_sensor(messaging, settings.start_date),
         ],
         resources={**default_resources(settings), "callbacks": Callbacks(callbacks), **(resources or {})},
         # One run is one day: threads inside the asset; a process per step would cost seconds each.
@@ -146,6 +148,7 @@ def default_resources(settings: Settings) -> dict[str, object]:
             spool=str(settings.spool),
             concurrency=settings.concurrency,
             download_hosts=list(settings.download_hosts),
+            download_networks=list(settings.download_networks),
             allow_write_back=settings.allow_write_back,
             allow_remote_delete=settings.allow_remote_delete,
         ),

@@ -21,7 +21,7 @@ def endpoints_of(settings: Settings) -> Endpoints:
 
 def media_hosts_of(settings: Settings) -> MediaHosts:
     """Hosts that download links may name."""
-    return MediaHosts(endpoints_of(settings).api, settings.download_hosts)
+    return MediaHosts(endpoints_of(settings).api, settings.download_hosts, settings.download_networks)
 
 
 @contextmanager

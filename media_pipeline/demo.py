@@ -67,7 +67,7 @@ def run_demo(
         "twice.[/bold]\n\n"
         f"Tables   {root}/tables/<table>/date={day}/part-0.parquet\n"
         f"Objects  {root}/audio/date={day}/<recording>.<format>.gz, with .gzi (index) and .json beside it\n"
-        f"Report   {root}/reports/date={day}/availability.json\n"
+        f"Report   {root}/reports/date={day}/index.html, all days {root}/reports/index.html\n"
         f"Audit    {root}/audit/date={day}/<run>.jsonl\n\n"
         "Next: make dev shows the same in the Dagster UI on http://127.0.0.1:3000.",
         highlight=False,

@@ -19,6 +19,7 @@ from media_pipeline.playback.limits import Limits
 from media_pipeline.playback.links import MAX_SECONDS, Claims, LinkKeys, Scope
 from media_pipeline.playback.player import Player
 from media_pipeline.playback.plays import Journal, Plays
+from media_pipeline.playback.redacted import Redactions
 from media_pipeline.playback.requests import Caller
 from media_pipeline.playback.upstream import Upstream
 from media_pipeline.settings import Settings
@@ -49,9 +50,10 @@ class Listening:
         self.tables = Tables(store)
         self.catalogue = Catalogue(self.tables, file)
         self.days = Days(self.tables, file.with_suffix(".days"))
-        player = Player(
+        self.player = Player(
             self.catalogue,
             Archived(store),
+            Redactions(self.tables),
             Upstream(self._source, http, self._stats),
             Plays(journal),
         )
@@ -61,7 +63,7 @@ class Listening:
         else:  # for the pages' own players; such links end with the process
             self.keys = LinkKeys([secrets.token_bytes(32)])
         threads = ARCHIVE_THREADS if isinstance(store, LocalStore) else REMOTE_THREADS
-        self.app = StreamApp.opened(player, limits, self.keys, callers, archive_threads=threads)
+        self.app = StreamApp.opened(self.player, limits, self.keys, callers, archive_threads=threads)
 
     def close(self) -> None:
         """End what is under way and write down what was played."""
@@ -94,15 +96,15 @@ def signed_link(
     if not 1 <= seconds <= MAX_SECONDS:
         raise ValueError(f"A link lives 1 to {MAX_SECONDS} seconds, not {seconds}.")
     keys = link_keys(settings)
-    token = signed(keys, recording_id, subject=subject, seconds=seconds, scope=scope, file_index=file_index)
+    expires = int(time.time()) + seconds
+    token = signed(keys, recording_id, subject=subject, expires=expires, scope=scope, file_index=file_index)
     if page:
         return place(PAGE, recording_id, file_index, link=token)
     return place(PATH, recording_id, file_index, link=token, download="1" if scope == "download" else "")
 
 
-def signed(keys: LinkKeys, recording_id: str, *, subject: str, seconds: int, scope: Scope, file_index: int) -> str:
-    """A link's token that works for so long; raises ValueError."""
-    expires = int(time.time()) + seconds
+def signed(keys: LinkKeys, recording_id: str, *, subject: str, expires: int, scope: Scope, file_index: int) -> str:
+    """A link's token that works until then, in seconds since 1970; raises ValueError."""
     claims = Claims(recording_id=recording_id, file_index=file_index, subject=subject, expires=expires, scope=scope)
     return keys.sign(claims)
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS, MESSAGING
+from media_pipeline.jobs import DRAIN_CONVERSATION_EVENTS, MAX_DRAIN_SECONDS, MESSAGING, RETENTION
 from media_pipeline.messaging.voice_waiting import waiting_days
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.run_history import forget_old_runs
 
 if TYPE_CHECKING:
     from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
@@ -44,72 +45,56 @@ HOUR_UTC, MINUTE = 2, 15
 
 def daily_export_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
     """One run for the day that ended last, at 02:15 UTC."""
-    return dg.build_schedule_from_partitioned_job(
-        job,
-        name="daily_export_schedule",
-        hour_of_day=HOUR_UTC,
-        minute_of_hour=MINUTE,
-        description="Exports the day that ended at midnight UTC.",
-    )
+    return _after_midnight(job, HOUR_UTC, "Exports the day that ended at midnight UTC.")
 
 
 def interactions_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
     """One run for the day that ended last, at 03:15 UTC, an hour after its export began; off unless switched on."""
-    return dg.build_schedule_from_partitioned_job(
-        job,
-        name="interactions_daily_schedule",
-        hour_of_day=INTERACTIONS_HOUR_UTC,
-        minute_of_hour=MINUTE,
-        description="Looks at the media of the interactions of the day that ended at midnight UTC.",
-    )
+    what = "Looks at the media of the interactions of the day that ended at midnight UTC."
+    return _after_midnight(job, INTERACTIONS_HOUR_UTC, what)
 
 
 def playback_schedule(job: UnresolvedAssetJobDefinition) -> Schedule:
     """One run for the day that ended last, at 04:15 UTC; off unless switched on."""
-    return dg.build_schedule_from_partitioned_job(
-        job,
-        name="playback_daily_schedule",
-        hour_of_day=PLAYBACK_HOUR_UTC,
-        minute_of_hour=MINUTE,
-        description="Draws and indexes the calls of the day that ended at midnight UTC, for `media-pipeline serve`.",
-    )
+    what = "Draws and indexes the calls of the day that ended at midnight UTC, for `media-pipeline serve`."
+    return _after_midnight(job, PLAYBACK_HOUR_UTC, what)
 
 
 def relist_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """One run every three hours."""
-    return dg.ScheduleDefinition(
-        name="relist_recent_days_schedule",
-        job=job,
-        cron_schedule=RELIST_CRON,
-        execution_timezone="UTC",
-        description="Lists the finished days of the look-back again; the sensor late_recordings does the rest.",
-    )
+    what = "Lists the finished days of the look-back again; the sensor late_recordings does the rest."
+    return _at(job, RELIST_CRON, what)
 
 
 def verify_sample_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """One run a day, at 05:10 UTC."""
-    return dg.ScheduleDefinition(
-        name="verify_sample_schedule",
-        job=job,
-        cron_schedule=VERIFY_CRON,
-        execution_timezone="UTC",
-        description="Re-reads a random sample of the archive; the check archive_sample_verified says what it found.",
-    )
+    what = "Re-reads a random sample of the archive; the check archive_sample_verified says what it found."
+    return _at(job, VERIFY_CRON, what)
 
 
 def sweep_retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """One run a week, on Sunday at 07:25 UTC."""
+    what = "Asks until when the source keeps its recordings; the check exported_before_deletion judges."
+    return _at(job, SWEEP_CRON, what)
+
+
+def _after_midnight(job: UnresolvedAssetJobDefinition, hour_utc: int, what: str) -> Schedule:
+    return dg.build_schedule_from_partitioned_job(
+        job, name=f"{job.name}_schedule", hour_of_day=hour_utc, minute_of_hour=MINUTE, description=what
+    )
+
+
+def _at(job: UnresolvedAssetJobDefinition, cron_utc: str, what: str) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
-        name="sweep_retention_schedule",
-        job=job,
-        cron_schedule=SWEEP_CRON,
-        execution_timezone="UTC",
-        description="Asks until when the source keeps its recordings; the check exported_before_deletion judges.",
+        name=f"{job.name}_schedule", job=job, cron_schedule=cron_utc, execution_timezone="UTC", description=what
     )
 
 
 def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
-    """One run a minute, unless one is waiting or at work; one that died at work holds nobody up for long."""
+    """One run a minute, unless one is waiting or at work; one that died at work holds nobody up for long.
+
+    Runs that succeeded are forgotten after a day.
+    """
 
     @dg.schedule(
         name="drain_conversation_events_schedule",
@@ -119,6 +104,7 @@ def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
         description="Reads conversation events every minute; the sensor guest_upload_requests does the rest.",
     )
     def drain_conversation_events_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        _forget(context, DRAIN_CONVERSATION_EVENTS)
         since = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=MAX_DRAIN_SECONDS)
         waiting = dg.RunsFilter(job_name=DRAIN_CONVERSATION_EVENTS, statuses=_WAITING)
         at_work = dg.RunsFilter(job_name=DRAIN_CONVERSATION_EVENTS, statuses=_AT_WORK, created_after=since)
@@ -130,7 +116,10 @@ def drain_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
 
 
 def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
-    """A look a minute, and a run when a deadline has come, something was scheduled, or holds have changed."""
+    """A look a minute, and a run when a deadline has come, something was scheduled, or holds have changed.
+
+    Runs that succeeded are forgotten after a day: certificates are in the table and the audit log.
+    """
 
     @dg.schedule(
         name="retention_schedule",
@@ -139,7 +128,10 @@ def retention_schedule(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefiniti
         execution_timezone="UTC",
         description="Deletes what is due and not held; see the table media_retention.",
     )
-    def retention_schedule_(media: MediaResource, genesys: GenesysResource) -> dg.RunRequest | dg.SkipReason:
+    def retention_schedule_(
+        context: dg.ScheduleEvaluationContext, media: MediaResource, genesys: GenesysResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        _forget(context, RETENTION)
         if media.has_deletions(allowed=genesys.allow_remote_delete):
             return dg.RunRequest()
         return dg.SkipReason("Nothing is due, nothing was scheduled, and no hold has changed.")
@@ -180,3 +172,11 @@ def voice_messages_schedule(job: UnresolvedAssetJobDefinition, start_date: dt.da
         return requests or dg.SkipReason("No voice message waits, or a run is under way.")
 
     return voice_messages_schedule_
+
+
+def _forget(context: dg.ScheduleEvaluationContext, job_name: str) -> None:
+    """What cannot be forgotten now is forgotten later: no reason to leave a run out."""
+    try:
+        forget_old_runs(context.instance, job_name)
+    except Exception as error:
+        context.log.warning(f"Old runs of {job_name} were not deleted ({type(error).__name__}); the next minute tries.")

@@ -6,6 +6,7 @@ Sources: process environment first, then `.env` in the working directory. Names 
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,10 +77,12 @@ class Settings(BaseSettings):
     allow_remote_delete: bool = Field(False, alias="MEDIA_ALLOW_REMOTE_DELETE")
     keep_unredacted: bool = Field(False, alias="MEDIA_KEEP_UNREDACTED")
     download_hosts: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_HOSTS")
+    download_networks: Annotated[tuple[str, ...], NoDecode] = Field((), alias="MEDIA_DOWNLOAD_NETWORKS")
     reports_db: Path | None = Field(None, alias="MEDIA_REPORTS_DB")
 
     service_tokens: SecretStr = Field(SecretStr(""), alias="MEDIA_SERVICE_TOKENS")
     link_key: SecretStr = Field(SecretStr(""), alias="MEDIA_LINK_KEY")
+    service_url: str = Field("", alias="MEDIA_SERVICE_URL")
     listener_requests_per_minute: int = Field(6000, alias="MEDIA_LISTENER_REQUESTS_PER_MINUTE", ge=1)
     listener_streams: int = Field(256, alias="MEDIA_LISTENER_STREAMS", ge=1)
 
@@ -87,12 +90,17 @@ class Settings(BaseSettings):
     webhook_key: SecretStr = Field(SecretStr(""), alias="MEDIA_WEBHOOK_KEY")
     ui_url: str = Field("http://127.0.0.1:3000", alias="MEDIA_UI_URL")
 
-    @field_validator("codecs", "download_hosts", mode="before")
+    @field_validator("codecs", "download_hosts", "download_networks", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip().lower().lstrip(".") for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("download_networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(each)) for each in value)
 
     @property
     def inbox_folder(self) -> Path | None:

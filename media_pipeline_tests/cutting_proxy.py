@@ -9,12 +9,14 @@ import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from media_pipeline_tests.listener import Listener
+
 PATH = b"GET /api/v2/conversations/events"
 RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 """SO_LINGER that sends RST."""
 
 
-class CuttingProxy:
+class CuttingProxy(Listener):
     """In front of a server on loopback while the context lasts; cuts event streams that have brought something."""
 
     def __init__(self, url: str) -> None:
@@ -23,17 +25,6 @@ class CuttingProxy:
         self._streams: dict[socket.socket, int] = {}
         self._lock = threading.Lock()
         self.cuts = 0
-
-    def __enter__(self) -> CuttingProxy:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
 
     @property
     def is_listened_to(self) -> bool:
@@ -60,15 +51,14 @@ class CuttingProxy:
                 else:
                     victim.shutdown(socket.SHUT_RDWR)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
-            except OSError:
-                return
-            for way in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(*way, client), daemon=True).start()
+    def serve(self, connection: socket.socket) -> None:
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:
+            connection.close()
+            return
+        threading.Thread(target=self._carry, args=(server, connection, connection), daemon=True).start()
+        self._carry(connection, server, connection)
 
     def _carry(self, source: socket.socket, target: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):

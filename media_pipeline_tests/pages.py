@@ -22,7 +22,7 @@ MARTS = (
     "speaker_talk_time",
     "storage_utilization_daily",
 )
-ASSETS = (
+WITH_TABLES = (
     "recording_inventory",
     "storage_quota",
     "recording_audio",
@@ -31,6 +31,7 @@ ASSETS = (
     "availability_report",
     "storage_utilization",
 )
+ASSETS = (*WITH_TABLES, "report_page")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from media_pipeline.interactions.inbox import MAX_LINE_BYTES, Inbox, shown_name
+from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline_tests.harness import DAY, Export, Org
 
@@ -73,6 +75,11 @@ def table_says(done: Export) -> dict[str, dict[str, str]]:
 
 def metadata_of(done: Export) -> dict[str, Any]:
     return done.result.asset_materializations_for_node("metadata_annotations")[0].metadata
+
+
+def check_of(done: Export) -> Any:
+    (found,) = (c for c in done.result.get_asset_check_evaluations() if c.check_name == "annotations_settled")
+    return found
 
 
 def seen_of(done: Export, org: Org) -> str:
@@ -224,8 +231,16 @@ def test_a_refusal_costs_one_interaction_and_heals(org, export, annotate, dialec
     assert metadata_of(done)["interactions_conflict"].value == 2
     assert metadata_of(done)["interactions_failed"].value == len(FAULTS) - 2
     assert "conflict" in str(metadata_of(done)["to_do"].value)
+    check = check_of(done)
+    assert not check.passed
+    said = check.description
+    assert f"The annotations of {len(FAULTS)} of {len(interactions_of(done))} interactions did not arrive" in said
+    assert "2 conflict, 1 failed (bad_reply), 1 failed (forbidden), 1 failed (no_interaction)" in said
+    assert [victim in said for victim in victims] == [True] * 5 + [False] * 2, "the first ids in the table's order"
+    assert check.metadata["interactions_unsettled"].value == len(FAULTS)
     org.break_with()
     healed = annotate(org, dialect=dialect)
+    assert check_of(healed).passed
     outcomes = {row["interaction_id"]: row["outcome"] for row in healed.rows("metadata_annotations")}
     assert {i for i, outcome in outcomes.items() if outcome == "sent"} == set(victims)
     assert effective(org) == table_says(healed)
@@ -256,6 +271,7 @@ def test_what_the_org_refuses_is_rejected_with_its_words(org, export, annotate, 
     of_target = [row for row in done.rows("metadata_annotations") if row["interaction_id"] == target]
     assert {(row["outcome"], row["reason"]) for row in of_target} == {("rejected", "refused")}
     assert "HTTP 400" in of_target[0]["detail"]
+    assert "1 rejected (refused)" in check_of(done).description
     assert "note.000" not in effective(org)[target]
 
 
@@ -279,6 +295,7 @@ def test_what_participant_attributes_cannot_take_is_rejected_alone(org, export, 
     for key, outcome in wanted.items():
         assert (rows[target, key]["outcome"], rows[target, key]["reason"]) == outcome
     assert effective(org) == table_says(done)
+    assert check_of(done).passed, "what was never sent is no failure of the org's"
 
 
 def test_every_line_is_taken_or_refused_with_its_place(org, export, annotate, hand_in):
@@ -377,6 +394,28 @@ def test_a_key_with_personal_data_is_not_told_either(org, export, annotate, hand
     done = annotate(org)
     assert rows_of(done)[target, "calls.jsonl:1"]["reason"] == "pii"
     assert "415-555-0132" not in seen_of(done, org)
+
+
+@pytest.mark.parametrize("name", ["calls_415-555-0132.jsonl", "ann.lee@example.com.jsonl", "x_4111111111111111.jsonl"])
+def test_a_files_name_with_personal_data_is_not_told(name):
+    assert shown_name(name) == "(a file whose name holds personal data)"
+    assert shown_name("calls_2026-11-20_part-0001.jsonl") == "calls_2026-11-20_part-0001.jsonl"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
+def test_a_line_may_have_all_its_bytes_and_not_one_more(tmp_path, end):
+    store = LocalStore(tmp_path)
+    empty = json.dumps(line("c", value="")).encode()
+    whole = empty.replace(b'"value": ""', b'"value": "' + b"x" * (MAX_LINE_BYTES - len(empty)) + b'"')
+    assert len(whole) == MAX_LINE_BYTES
+    refused: list[tuple[Any, ...]] = []
+    for content, reasons in ((whole, ["too_long"]), (whole + b" ", [])):
+        store.put("a/calls.jsonl", content + end)
+        inbox = Inbox(store, "a/", lambda *what: refused.append(what))
+        assert [row["reason"] for row in inbox.rows({"c"})] == reasons
+    ((name, number, why),) = refused
+    assert (name, number) == ("calls.jsonl", 1)
+    assert "more than 65,536 bytes" in why
 
 
 def test_the_inbox_may_lie_elsewhere(org, export, annotate, hand_in, tmp_path):

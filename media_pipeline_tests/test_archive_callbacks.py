@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Witness
 
 from media_pipeline.assets import reports
+from media_pipeline.notify.completed_days import begin_check
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import RunningSandbox, running
 from media_pipeline.sensors.archive_callbacks import BROKEN_OFF_SECONDS, NAME
@@ -150,6 +151,39 @@ def test_each_interaction_is_announced_in_few_messages_and_not_again(daily, inte
     assert len(receiver.of_type("metadata_parsed")) == 1
 
 
+def test_annotations_are_announced_once_the_org_holds_them_and_again_when_they_change(
+    daily, interactions, sensor, receiver, tmp_path, org
+):
+    daily()
+    interactions()
+    sensor.tick()
+    assert receiver.of_type("metadata_annotated") == [], "nothing was written back"
+    done = interactions(allow_write_back=True)
+    sensor.tick()
+    rows = done.rows("metadata_annotations")
+    (post,) = receiver.of_type("metadata_annotated")
+    entries = {entry["interaction_id"]: entry for entry in post.message["data"]["interactions"]}
+    assert set(entries) == {row["interaction_id"] for row in rows}
+    lines = {line["interaction_id"]: line for line in audited(done) if line["event"] == "annotations_submitted"}
+    for interaction_id, entry in entries.items():
+        assert entry["annotations"] == sum(row["interaction_id"] == interaction_id for row in rows)
+        assert entry["annotations_rejected"] == 0
+        assert entry["payload_sha256"] == lines[interaction_id]["payload_sha256"]
+        assert entry["correlation_id"] == lines[interaction_id]["correlation_id"]
+    voice = next(row["interaction_id"] for row in done.rows("interaction_media") if row["media_type"] == "voice")
+    inbox = tmp_path / "media/inbox/annotations"
+    inbox.mkdir(parents=True)
+    line = {"interaction_id": voice, "mediaType": "voice", "format": "wav", "key": "crm.case", "value": "7"}
+    too_long = line | {"key": "crm.note", "value": "x" * 2_001}
+    (inbox / "calls.jsonl").write_text(f"{json.dumps(line)}\n{json.dumps(too_long)}\n")
+    interactions(allow_write_back=True)
+    sensor.tick()
+    _, changed = receiver.of_type("metadata_annotated")
+    (entry,) = changed.message["data"]["interactions"]
+    assert entry["annotations"] == entries[voice]["annotations"] + 1
+    assert (entry["interaction_id"], entry["annotations_rejected"]) == (voice, 1)
+
+
 def test_an_interaction_that_cannot_be_seen_is_not_announced(daily, interactions, sensor, receiver, org):
     daily()
     victim = org.truth()[org.ordinary(1)[0]]["conversation_id"]
@@ -199,6 +233,23 @@ def test_a_day_whose_run_was_killed_before_it_was_announced_is_announced_by_the_
     daily()
     sensor.tick()
     assert len(receiver.posts) == 1
+
+
+def test_a_day_that_cannot_be_judged_holds_up_no_delivery(daily, sensor, receiver, tmp_path):
+    daily()
+    store = LocalStore(tmp_path / "media")
+    table = f"tables/recording_audio/date={DAY}/part-0.parquet"
+    whole = store.get_small(table).data
+    store.put(table, b"torn")
+    begin_check(store, DAY, "killed")
+    note = tmp_path / "media" / checking_key(DAY)
+    os.utime(note, (time.time(), time.time() - BROKEN_OFF_SECONDS - 1))
+    sensor.tick()
+    assert len(receiver.of_type("day_completed")) == 1
+    assert note.exists(), "it is made up for once the table is well again"
+    store.put(table, whole)
+    sensor.tick()
+    assert not note.exists()
 
 
 def test_without_webhooks_nothing_is_kept_and_the_sensor_says_why(org, tmp_path, instance):

@@ -1,5 +1,6 @@
 """conversation_events: what guests do, noticed in both dialects, each event once whatever stream and process do."""
 
+import base64
 import datetime as dt
 import json
 
@@ -15,6 +16,7 @@ from media_pipeline.messaging.events import TABLE
 from media_pipeline.schedules import drain_schedule
 from media_pipeline.storage.lease import Holder, Lease
 from media_pipeline.tables.paths import cursor_key, work_lease_key
+from media_pipeline_tests.genesys.raw_server import RawServer, status, stream
 from media_pipeline_tests.harness import settings_for
 from media_pipeline_tests.messaging_org import JOB, Listener, today
 
@@ -101,19 +103,66 @@ def test_a_file_that_comes_again_under_a_new_event_id_is_two_events_of_one_file(
 
 
 def test_the_same_event_again_is_no_row_and_one_with_another_content_is_said(guests, listener):
-    sent = guests.send(2)
+    guests.send(2)
     event, _ = guests.stream
-    changed = {**event["document"], "data": {"file": {"id": "other", "name": "x", "contentType": "y", "size": 1}}}
     listener.heard()
     guests.post("events", events=[{"id": event["id"], "document": event["document"]}])
     heard = listener.heard()
     assert (heard["received"], heard["rows_added"], heard["same_id_other_content"]) == (1, 0, 0)
     guests.send(1)
     listener.heard()
-    guests.post("events", events=[{"id": event["id"], "document": changed}])
+    file = {**event["document"]["data"]["file"], "name": "x"}
+    guests.post("events", events=[{"id": event["id"], "document": {**event["document"], "data": {"file": file}}}])
     heard = listener.heard()
     assert (heard["received"], heard["rows_added"], heard["same_id_other_content"]) == (1, 0, 1)
-    assert {each["file_id"] for each in sent} < set(files(listener.rows()))
+
+
+def test_a_server_that_counts_its_events_anew_costs_no_file(guests, listener):
+    guests.send(2)
+    listener.heard()
+    yesterday = today() - dt.timedelta(days=1)
+    listener.tables.write(TABLE, yesterday, listener.rows(today()))
+    listener.tables.write(TABLE, today(), [])
+    before = guests.stream
+    names = {}
+    for event in before:
+        names[event["id"]] = f"other-{event['id']}"
+        document = {
+            **event["document"],
+            "data": {"file": {**event["document"]["data"]["file"], "id": names[event["id"]]}},
+        }
+        guests.post("events", events=[{"id": event["id"], "document": document}])
+    listener.tables.store.remove(cursor_key(f"{TABLE}.guide"))
+    heard = listener.heard()
+    assert (heard["received"], heard["rows_added"], heard["same_id_other_file"]) == (4, 2, 2)
+    assert set(files(listener.rows(today()))) == set(names.values())
+    assert all(row["event_id"].partition("#")[0] in names for row in listener.rows(today()))
+    listener.tables.store.remove(cursor_key(f"{TABLE}.guide"))
+    assert listener.heard()["rows_added"] == 0, "delivered once more, both are known"
+
+
+def test_events_without_ids_are_kept_although_they_move_no_position(guests, listener):
+    def say(name):
+        document = {"id": "c", "type": "conversation", "data": {"file": {"id": name, "name": "n", "size": 5}}}
+        raw = base64.b64encode(f"data: {json.dumps(document)}\n\n".encode()).decode()
+        guests.post("events", events=[{"raw_base64": raw}])
+
+    guests.send(1)
+    listener.heard()
+    for name in ("f-1", "f-2"):
+        say(name)
+        assert listener.heard()["rows_added"] == 1
+    assert {"f-1", "f-2"} < set(files(listener.rows()))
+
+
+def test_what_could_not_be_read_is_said_although_the_stream_fails_later(tmp_path, instance):
+    event = b"id: 1\ndata: {\n\n"
+    with RawServer([stream(event), status(403)]) as server:
+        listener = Listener.of(server.url, tmp_path, instance, "guide")
+        assert not listener.drain().success
+    assert json.loads(listener.cursor.position) == ["", "1"], "it is not read again"
+    (gap,) = listener.cursor.gaps
+    assert "1 events could not be read" in gap.what
 
 
 @pytest.mark.parametrize(
@@ -345,6 +394,41 @@ def test_details_of_a_message_are_asked_for_once(guests, poller):
     poller.heard()
     requests = httpx.get(f"{guests.sandbox.url}/_sandbox/stats").json()["requests"]
     assert requests["message_details"] == {"200": 1}, "known, though still within the overlap"
+
+
+def test_a_conversation_that_the_source_fails_on_holds_up_no_other_and_is_looked_into_again(guests, poller):
+    sent = guests.send(4)
+    poison = min(each["conversation_id"] for each in sent)
+    guests.sandbox.break_with({"fault": "server_error", "on": ["message_conversation"], "ids": [poison], "times": 0})
+    for added in (3, 0):
+        heard = poller.heard()
+        assert (heard["rows_added"], heard["conversations_unreadable"], heard["caught_up"]) == (added, 1, True)
+    guests.sandbox.break_with()
+    assert poller.heard()["rows_added"] == 1
+    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
+
+
+def test_a_source_that_fails_on_every_conversation_fails_the_run_and_costs_no_file(guests, poller):
+    sent = guests.send(8)
+    guests.sandbox.break_with({"fault": "server_error", "on": ["message_conversation"], "times": 0})
+    for _ in range(3):
+        assert not poller.drain().success
+    assert len(json.loads(poller.cursor.position)[4]) == platform_messages.SICK - 1, "it does not grow with each run"
+    guests.sandbox.break_with()
+    assert poller.heard()["rows_added"] == 8
+    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
+
+
+def test_a_conversation_that_is_owed_for_a_day_is_given_up_and_said(guests, poller, monkeypatch):
+    (sent,) = guests.send(1)
+    fault = {"fault": "server_error", "on": ["message_conversation"], "ids": [sent["conversation_id"]], "times": 0}
+    guests.sandbox.break_with(fault)
+    poller.heard()
+    monkeypatch.setattr(platform_messages, "OWED_FOR", dt.timedelta(seconds=-1))
+    monkeypatch.setattr(platform_messages, "OVERLAP", dt.timedelta())
+    check = gapless(poller.drain())
+    assert not check.passed
+    assert sent["conversation_id"] in check.description
 
 
 def test_no_link_no_token_and_no_text_is_kept(guests, poller, listener, tmp_path):

@@ -81,28 +81,6 @@ def test_every_reason_is_in_the_operators_table():
         assert re.search(rf"\| \**{status}\** \| [^|]*\b{reason}\b", text), reason
 
 
-def test_every_column_is_in_the_analysts_dictionary():
-    from media_pipeline.tables.schemas import TABLES
-
-    text = (ROOT / "docs/analysts.md").read_text()
-    for name, schema in TABLES.items():
-        section = text.split(f"### {name}\n")[1].split("\n###")[0]
-        for field in schema:
-            described = f"| {field.name} | {field.type}{'' if field.nullable else ', never null'} | "
-            assert described + field.metadata[b"description"].decode() in section
-
-
-def test_every_column_of_a_mart_is_in_the_analysts_dictionary():
-    import yaml
-
-    text = (ROOT / "docs/analysts.md").read_text()
-    for file in (ROOT / "dbt_reports/models/marts").glob("*.yml"):
-        (mart,) = yaml.safe_load(file.read_text())["models"]
-        section = text.split(f"### {mart['name']}\n")[1].split("\n###")[0]
-        for column in mart["columns"]:
-            assert f"| {column['name']} | {column['data_type']} | {column['description']} |" in section
-
-
 def test_links_and_pictures_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

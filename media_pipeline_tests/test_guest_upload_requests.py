@@ -79,6 +79,7 @@ def test_without_any_event_nothing_is_asked_for(sensor):
 
 def test_days_with_files_that_are_not_settled_are_asked_for(sensor, tables, tmp_path):
     notice(tables, days_ago(3), e0="f0")
+    settle(tmp_path, days_ago(3), f0="expired")
     notice(tables, days_ago(2), e1="f1")
     notice(tables, days_ago(1), e2="f2", e3="f3")
     notice(tables, today(), e4="f4", e5=None)
@@ -89,6 +90,27 @@ def test_days_with_files_that_are_not_settled_are_asked_for(sensor, tables, tmp_
     assert [request.partition_key for request in sensor.tick()] == [str(today())]
     settle(tmp_path, today(), f4="expired")
     assert sensor.tick() == []
+
+
+def test_files_that_were_noticed_days_late_are_asked_for_until_they_have_an_outcome(sensor, tables, tmp_path):
+    notice(tables, days_ago(40), e0="f0")
+    notice(tables, days_ago(9), e1="f1")
+    settle(tmp_path, days_ago(9), f1="stored")
+    notice(tables, days_ago(8), e2="f2")
+    assert [request.partition_key for request in sensor.tick()] == [str(days_ago(8))]
+    settle(tmp_path, days_ago(8), f2="expired")
+    assert sensor.tick() == []
+    notice(tables, days_ago(9), e3="f3", e4="f1")
+    assert [request.partition_key for request in sensor.tick()] == [str(days_ago(9))]
+    settle(tmp_path, days_ago(9), f1="stored", f3="failed")
+    assert sensor.tick() == [], "it has its row, and nobody can fetch it any more"
+
+
+def test_days_before_the_first_one_are_never_asked_for(tmp_path, instance, tables):
+    sensor = Daemon(NOWHERE, tmp_path, instance, start_date=today()).sensor(NAME)
+    for n in (8, 2, 1, 0):
+        notice(tables, days_ago(n), **{f"e{n}": f"f{n}"})
+    assert [request.partition_key for request in sensor.tick()] == [str(today())]
 
 
 def test_a_file_that_is_noticed_again_the_next_day_is_asked_for_once(sensor, tables, tmp_path):

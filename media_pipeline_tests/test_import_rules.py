@@ -16,6 +16,7 @@ PLAIN_ROOMS = [
     "interactions",
     "tables",
     "audit",
+    "report_page",
     "notify",
     "messaging",
     "playback",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -15,8 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from media_pipeline.archive import Archive
+from media_pipeline.messaging.uploads import merge_rows
+from media_pipeline.sandbox.messaging.samples import png
 from media_pipeline.storage.gzi import BlockIndex
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.paths import upload_key
+from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.verification import Verification, sampled_rows, verify_days, verify_sample
 from media_pipeline_tests.harness import DAY, Export, Org, settings_for
 from media_pipeline_tests.s3_server import BUCKET
@@ -101,6 +106,45 @@ def test_a_day_as_exported_is_all_right_and_nothing_is_changed_by_looking(done):
     assert result.bytes_read >= sum(row["stored_size_bytes"] for row in stored(done))
     assert result.sentence.endswith("all as the tables say.")
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def with_upload(done: Export) -> Path:
+    """A guest's file of the day, as the job messaging keeps it."""
+    data = png(3)
+    sha256 = hashlib.sha256(data).hexdigest()
+    key = upload_key(done.day, "f-1", sha256, "png")
+    done.tables.store.put(key, data)
+    facts = {"file_id": "f-1", "conversation_id": "c", "status": "stored", "object_key": key}
+    row = dict.fromkeys(TABLES["guest_uploads"].names) | facts | {"size_bytes": len(data), "sha256": sha256}
+    merge_rows(done.tables, done.day, [row])
+    return path_of(done, key)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (lambda path: None, None),
+        (flip, "changed"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "changed"),
+        (Path.unlink, "missing"),
+        (lambda path: path.with_name("other.png").write_bytes(b"x"), "orphan"),
+    ],
+)
+def test_a_guests_file_is_verified_as_well(done, damage, kind):
+    objects = verified(done).objects
+    damage(with_upload(done))
+    result = verified(done)
+    assert result.objects == objects + 1
+    assert dict(result.counts) == ({kind: 1} if kind else {})
+    assert result.losses == (kind not in (None, "orphan"))
+    assert verified(done, sample=3, seed=1).losses == 0
+
+
+def test_a_day_with_files_of_guests_alone_is_no_day_that_was_never_exported(done):
+    later = dataclasses.replace(done, day=DAY.fromordinal(DAY.toordinal() + 1))
+    flip(with_upload(later))
+    assert dict(Archive(done.settings).verify(None).counts) == {"changed": 1}
+    assert dict(Archive(done.settings).verify((later.day, later.day)).counts) == {"changed": 1, "never_exported": 1}
 
 
 DAMAGES = {

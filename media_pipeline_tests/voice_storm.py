@@ -27,7 +27,7 @@ import dagster as dg
 from media_pipeline.build import build_definitions
 from media_pipeline.connection import opened_source
 from media_pipeline.genesys.pacing import CallStats, Patience
-from media_pipeline.messaging import voice_run, voice_sending, voice_state
+from media_pipeline.messaging import voice_run, voice_state, voice_way
 from media_pipeline.messaging.deleting import work_ledger
 from media_pipeline.messaging.inbox import Inbox, VoiceMessage
 from media_pipeline.messaging.retention import Ledger
@@ -297,7 +297,7 @@ def _started(storm: Storm, kill_at: str = "") -> subprocess.Popen[bytes]:
 
 def _run(kill_at: str) -> int:
     """The killed process: the job for each day of which something waits, with what the environment says."""
-    voice_sending.SETTLED = SETTLED
+    voice_way.SETTLED = SETTLED
     step, _, nth = kill_at.partition(":")
     if step:
         _arm(step, int(nth))

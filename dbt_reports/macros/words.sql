@@ -13,3 +13,20 @@
 {%- endmacro %}
 
 {% macro per_1000(column) %}{{ column }} * 1000 / nullif(recordings, 0){% endmacro %}
+
+{% macro words_in(text) %}
+    {#- Runs of characters other than white space. Splitting at single spaces takes a tenth of the expression's time,
+        and nearly all that is said has no other white space. -#}
+    case
+        when
+            {{ text }} = ''
+            or starts_with({{ text }}, ' ')
+            or ends_with({{ text }}, ' ')
+            or contains({{ text }}, '  ')
+            {% for code in [9, 10, 12, 13] -%}
+            or contains({{ text }}, chr({{ code }}))
+            {% endfor -%}
+        then len(regexp_extract_all({{ text }}, '\S+'))
+        else len(string_split({{ text }}, ' '))
+    end
+{%- endmacro %}

@@ -8,33 +8,32 @@ from functools import partial
 import dagster as dg
 from pydantic import Field
 
+from media_pipeline.assets.announcing import announcing
 from media_pipeline.assets.interactions import GROUP
 from media_pipeline.assets.step import Step, working
-from media_pipeline.genesys.source import Annotation, AnnotationTarget
-from media_pipeline.interactions.annotations import is_unfit, payload_sha256
-from media_pipeline.interactions.derived import MEASURE_VERSION, Derived, Measure, Medium, annotations_of
-from media_pipeline.interactions.inbox import REJECTED, USER, Inbox, Intake, Row, settled
+from media_pipeline.checks.annotations_settled import ANNOTATIONS_SETTLED, Unsettled, annotations_settled_result
+from media_pipeline.interactions.annotating import DERIVED, Result, Task, annotated
+from media_pipeline.interactions.derived import MEASURE_VERSION, Medium
+from media_pipeline.interactions.inbox import REJECTED, Inbox, Intake, Row, settled
 from media_pipeline.interactions.media import by_interaction
 from media_pipeline.interactions.sound import measured_object
-from media_pipeline.interactions.write_back import SECONDS_BETWEEN, Outcome, WriteBack
+from media_pipeline.interactions.write_back import SECONDS_BETWEEN, SENT, UNCHANGED, Outcome, WriteBack
 from media_pipeline.metadata import SAMPLE_ROWS, calls, sample, schema_metadata, written
+from media_pipeline.notify.announcer import Announcer
+from media_pipeline.notify.callbacks import Callbacks
+from media_pipeline.notify.events import METADATA_ANNOTATED
 from media_pipeline.ownership import GENESYS_POOL
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
+from media_pipeline.resources.webhooks import WebhooksResource
 from media_pipeline.tables.interactions import COVERED, Following, day_of_interactions
 from media_pipeline.tables.partition import TableMissing
 from media_pipeline.tables.sorting import SortedRows
 from media_pipeline.transfer.parallel import ordered_map
 
 TABLE = "metadata_annotations"
-DERIVED = "derived"
 NOTE = {"measure_version": MEASURE_VERSION}
 """Of the day's file: which figures may be taken from it."""
-UNFIT = {
-    "too_long": "The source's name for it is longer than an annotation may be.",
-    "pii": "Personal data was found in the value, which comes from the source; it is not told.",
-    "secret": "A token, a signature or a password was found in the value, which comes from the source; it is not told.",
-}
 
 
 class AnnotationsConfig(dg.Config):
@@ -43,32 +42,18 @@ class AnnotationsConfig(dg.Config):
     seconds_between: float = Field(SECONDS_BETWEEN, description="Seconds between two submissions.", ge=0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    interaction_id: str
-    media: list[Medium]
-    handed_in: list[Row]
-    earlier: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    rows: list[Row]
-    outcome: str
-    measured: int
-    reused: int
-
-
 @dataclass(slots=True)
 class _Totals:
     annotations: Counter[str] = field(default_factory=Counter)
     interactions: Counter[str] = field(default_factory=Counter)
     measured: int = 0
     reused: int = 0
+    unsettled: Unsettled = field(default_factory=Unsettled)
     to_do: list[Row] = field(default_factory=list)
 
-    def add(self, result: _Result) -> None:
-        self.interactions[result.outcome] += 1
+    def add(self, result: Result) -> None:
+        self.interactions[result.outcome.name] += 1
+        self.unsettled.add(result.interaction_id, result.outcome)
         self.measured += result.measured
         self.reused += result.reused
         for row in result.rows:
@@ -87,17 +72,30 @@ def metadata_annotations_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
         kinds={"parquet", "python"},
         retry_policy=retry,
         metadata=schema_metadata(TABLE),
+        check_specs=[
+            dg.AssetCheckSpec(
+                ANNOTATIONS_SETTLED,
+                asset=TABLE,
+                description="The org holds what it was to be told of the day's interactions; names those it does not.",
+            )
+        ],
         pool=GENESYS_POOL,
     )
     def metadata_annotations(
-        context: dg.AssetExecutionContext, config: AnnotationsConfig, genesys: GenesysResource, media: MediaResource
+        context: dg.AssetExecutionContext,
+        config: AnnotationsConfig,
+        genesys: GenesysResource,
+        media: MediaResource,
+        webhooks: WebhooksResource,
+        callbacks: dg.ResourceParam[Callbacks],
     ) -> dg.MaterializeResult:
         """What is to be known of each of the day's interactions: what users handed in (annotations/*.jsonl of the
         inbox), and length, format, place, quality and transcript coverage of its media as the archive has them.
 
         All annotations of an interaction are one payload, written back to the org with MEDIA_ALLOW_WRITE_BACK=1 only:
         as metadata (guides) or participant attributes (published API). What the org holds already is not sent again.
-        Personal data in one annotation that was handed in rejects all that was handed in for its interaction.
+        Personal data in one annotation that was handed in rejects all that was handed in for its interaction. Archive
+        systems hear of an interaction (metadata_annotated) once the org holds its annotations.
         """
         with working(context, TABLE, genesys, media, work=GROUP) as step:
             inbox = _inbox(step, media)
@@ -105,6 +103,7 @@ def metadata_annotations_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
             totals = _Totals()
             with (
                 media.written_back(f"annotations.{genesys.dialect}", step.day) as ledger,
+                announcing(context, METADATA_ANNOTATED, step.day, media, webhooks, callbacks) as announcer,
                 media.tables.writer(TABLE, step.day, note=NOTE) as writer,
             ):
                 write_back = WriteBack(
@@ -115,17 +114,19 @@ def metadata_annotations_asset(partitions: dg.PartitionsDefinition, retry: dg.Re
                     told=partial(_told, step),
                     seconds_between=config.seconds_between,
                 )
-                work = partial(_annotated, step.session.source, write_back, partial(measured_object, media.store))
+                work = partial(annotated, step.session.source, write_back, partial(measured_object, media.store))
                 tasks = _tasks(media, step, handed_in, inbox.intake)
                 for result in ordered_map(work, tasks, threads=genesys.concurrency):
                     for row in result.rows:
                         writer.add(row)
                     totals.add(result)
+                    _announce(announcer, result)
                 step.still_ours()
             return dg.MaterializeResult(
                 metadata=_described(totals, inbox.intake)
                 | written(media.tables, TABLE, step.day, writer.count)
-                | calls(step.stats)
+                | calls(step.stats),
+                check_results=[annotations_settled_result(totals.unsettled, totals.interactions.total())],
             )
 
     return metadata_annotations
@@ -146,13 +147,13 @@ def _handed_in(inbox: Inbox, step: Step, media: MediaResource) -> SortedRows:
     return SortedRows(TABLE, inbox.rows(interactions), key=("interaction_id", "annotation_key"))
 
 
-def _tasks(media: MediaResource, step: Step, handed_in: SortedRows, intake: Intake) -> Iterator[_Task]:
+def _tasks(media: MediaResource, step: Step, handed_in: SortedRows, intake: Intake) -> Iterator[Task]:
     tables, day = media.tables, step.day
     known = Following(_with_interaction(day_of_interactions(tables, day, transcripts=True).interactions()))
     users, earlier = Following(handed_in), Following(_earlier(media, step))
     for interaction_id, rows in by_interaction(tables.rows("interaction_media", day)):
         values = {row["annotation_key"]: row["value"] for row in earlier.of(interaction_id) if row["value"] is not None}
-        yield _Task(
+        yield Task(
             interaction_id,
             _media_of(rows, known.of(interaction_id)),
             settled(users.of(interaction_id), intake),
@@ -196,47 +197,20 @@ def _media_of(rows: list[Row], known: list[Row]) -> list[Medium]:
     return found
 
 
-def _annotated(target: AnnotationTarget, write_back: WriteBack, measure: Measure, task: _Task) -> _Result:
-    """One interaction: its annotations, those that cannot be told sorted out, the others written back as one."""
-    own: Derived = annotations_of(task.media, task.earlier, measure)
-    rows = [row for row in task.handed_in if row["outcome"] == REJECTED]
-    payload: list[tuple[str, Annotation]] = []
-    for annotation in own.annotations:
-        if unfit := is_unfit(annotation):
-            rows.append(_rejected(task, DERIVED, annotation, unfit, UNFIT[unfit]))
-        else:
-            payload.append((DERIVED, annotation))
-    for row in task.handed_in:
-        if row["outcome"] != REJECTED:
-            annotation = Annotation(key=row["annotation_key"], value=row["value"], category=row["category"])
-            payload.append((USER, annotation))
-    not_carried = target.not_carried([annotation for _, annotation in payload])
-    rows += [_rejected(task, who, one, *not_carried[one.key]) for who, one in payload if one.key in not_carried]
-    payload = [(who, one) for who, one in payload if one.key not in not_carried]
-    told = sorted((one for _, one in payload), key=lambda annotation: annotation.key)
-    sha256 = payload_sha256(told)
-    outcome = write_back.write(task.interaction_id, told, sha256) if told else Outcome("rejected")
-    rows += [_row(task, who, one, sha256, outcome) for who, one in payload]
-    rows.sort(key=lambda row: row["annotation_key"])
-    return _Result(rows, outcome.name, own.measured, own.reused)
-
-
-def _row(task: _Task, origin: str, annotation: Annotation, sha256: str | None, outcome: Outcome) -> Row:
-    return {
-        "interaction_id": task.interaction_id,
-        "annotation_key": annotation.key,
-        "value": annotation.value,
-        "category": annotation.category,
-        "origin": origin,
-        "payload_sha256": sha256,
-        "outcome": outcome.name,
-        "reason": outcome.reason,
-        "detail": outcome.detail,
-    }
-
-
-def _rejected(task: _Task, origin: str, annotation: Annotation, reason: str, detail: str) -> Row:
-    return _row(task, origin, annotation, None, Outcome("rejected", reason, detail)) | {"value": None}
+def _announce(announcer: Announcer | None, result: Result) -> None:
+    """An interaction of which the org holds other annotations than when that was announced last."""
+    if announcer is None or result.outcome not in (SENT, UNCHANGED):
+        return
+    announcer.announce(
+        result.interaction_id,
+        result.sha256,
+        {
+            "interaction_id": result.interaction_id,
+            "annotations": result.told,
+            "annotations_rejected": len(result.rows) - result.told,
+            "payload_sha256": result.sha256,
+        },
+    )
 
 
 def _told(step: Step, interaction_id: str, sha256: str, outcome: Outcome, seconds: float) -> None:

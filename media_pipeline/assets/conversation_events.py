@@ -82,7 +82,7 @@ def conversation_events_asset() -> dg.AssetsDefinition:
 def _record(media: MediaResource, run_id: str, drained: Drained, stats: CallStats) -> None:
     """Into the audit log and the table of costs, where there is something to tell: 1,440 runs a day are many files."""
     tally, today = drained.tally, dt.datetime.now(dt.UTC).date()
-    if not (drained.added or drained.unread or tally.gap):
+    if not (drained.added or drained.unread or drained.differing or tally.gap):
         return
     audit = media.audit(today, run_id)
     for day, rows in sorted(drained.added.items()):
@@ -103,6 +103,7 @@ def _result(media: MediaResource, drained: Drained, stats: CallStats) -> dg.Mate
         "received": tally.received,
         "received_again": drained.duplicates,
         "same_id_other_content": drained.differing,
+        "same_id_other_file": drained.renamed,
         "of_other_types": tally.other_types,
         "malformed": tally.malformed,
         "too_large": tally.too_large,

@@ -9,6 +9,7 @@ from media_pipeline.cli.callbacks import app as _callbacks
 from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
+from media_pipeline.cli.report import report
 from media_pipeline.cli.service import link, serve, tokens
 from media_pipeline.cli.sql import sql
 from media_pipeline.cli.trying import demo, sandbox
@@ -21,7 +22,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Genesys Cloud media, complete and verified.",
 )
-_commands = (export, verify, explain, sql, share, redact, redact_audio, doctor, plan, serve, link, sandbox, demo)
+_commands = (
+    export,
+    verify,
+    explain,
+    sql,
+    report,
+    share,
+    redact,
+    redact_audio,
+    doctor,
+    plan,
+    serve,
+    link,
+    sandbox,
+    demo,
+)
 for _command in _commands:
     app.command()(_command)
 app.add_typer(_callbacks, name="callbacks")

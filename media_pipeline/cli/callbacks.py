@@ -82,7 +82,7 @@ def drop(
 def deliver() -> None:
     """Send what is due now, for ten minutes at most: for machines without a Dagster daemon.
 
-    Exit code 0: nothing is left that is due. 1: something was not taken, or is dead. 2: it cannot be done.
+    Exit code 0: nothing is left that is due. 1: something was not taken, is left, or is dead. 2: it cannot be done.
     """
     from media_pipeline import printing
     from media_pipeline.notify.queue import DEAD
@@ -99,7 +99,9 @@ def deliver() -> None:
             printing.printable(f"Not delivered ({times}): {problem}."), style="red", markup=False, highlight=False
         )
     OUT.print(f"{outcome.delivered} delivered, {outcome.failed} not taken, {dead} dead.", highlight=False)
-    raise typer.Exit(1 if outcome.failed or dead else 0)
+    if outcome.left:
+        ERR.print("Time was up before all that is due was tried: run it again.", style="red", highlight=False)
+    raise typer.Exit(1 if outcome.problems or outcome.left or dead else 0)
 
 
 @contextmanager

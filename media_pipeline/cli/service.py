@@ -32,6 +32,9 @@ def link(
     expires: Annotated[int, typer.Option(help="Seconds it works; a week at most.")] = 900,
     file: Annotated[int, typer.Option(min=0, help="Of a recording with several files.")] = 0,
     download: Annotated[bool, typer.Option("--download", help="It may be kept as a file.")] = False,
+    redacted: Annotated[
+        bool, typer.Option("--redacted", help="Silent where its transcript is redacted (archived WAV files).")
+    ] = False,
     page: Annotated[bool, typer.Option("--page", help="Of the recording's page, which plays it.")] = False,
     base: Annotated[str, typer.Option(help="Where the service is reached.")] = "http://127.0.0.1:8080",
 ) -> None:
@@ -39,13 +42,15 @@ def link(
     from media_pipeline.listening import signed_link
     from media_pipeline.settings import Settings
 
+    if download and redacted:
+        raise stop("The original is not redacted: give --download or --redacted, not both.")
     with explained():
         path = signed_link(
             Settings.load(),
             recording_id,
             subject=subject,
             seconds=expires,
-            scope="download" if download else "listen",
+            scope="download" if download else "listen-redacted" if redacted else "listen",
             file_index=file,
             page=page,
         )

@@ -77,6 +77,9 @@ def _question(query: str | None, file: Path | None) -> str | None:
 
 
 def _ask(question: str, format_: Format | None, output: Path | None, rows: int, plan: bool, memory_mb: int) -> None:
+    from rich.text import Text
+
+    from media_pipeline.escaping import printable
     from media_pipeline.settings import Settings
     from media_pipeline.sql.asking import QueryFailed, QueryRefused, absolute, asker
     from media_pipeline.sql.views import Views
@@ -86,8 +89,12 @@ def _ask(question: str, format_: Format | None, output: Path | None, rows: int, 
     kind = format_ or (SUFFIXES.get(output.suffix.lower()) if output else None) or "table"
     settings = Settings.load()
     store = open_store(absolute(settings.root, Path.cwd()), settings.spool, settings.concurrency)
+    views = Views(store)
     try:
-        with asker(store, Views(store), question, memory_mb=memory_mb) as asking:
+        with asker(store, views, question, memory_mb=memory_mb) as asking:
+            if views.without_days:
+                names = ", ".join(views.without_days)
+                ERR.print(Text(f"No day yet under MEDIA_ROOT={printable(store.url)}: {names}.", style="yellow"))
             if plan:
                 from media_pipeline.sql.screen import show_plan
 

@@ -17,6 +17,8 @@ REGIONS = (
 )  # fmt: skip
 """The published regions (PureCloudRegionHosts of PureCloudPlatformClientV2 269.0.0)."""
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _MEDIA_DOMAINS = (*REGIONS, "pure.cloud", "genesys.cloud", "amazonaws.com", "amazonaws.com.cn")
 
 
@@ -74,6 +76,22 @@ class MediaHosts:
 
     base_url: str
     extra: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Of the operator's own, that hosts may have addresses in, as of private endpoints of a cloud."""
+
+    def admits(self, host: str, address: str) -> bool:
+        """Whether a host that may serve media may have this address: a public one, or one in `networks`.
+
+        Loopback only where the base URL is on loopback; the base URL's own host is what the operator named.
+        """
+        found = _parsed(address)
+        base_host = (urlsplit(self.base_url).hostname or "").lower()
+        if host.rstrip(".").lower() == base_host:
+            return True
+        if found.is_loopback or found.is_unspecified:
+            return found.is_loopback and is_loopback(base_host)
+        own = any(found in ipaddress.ip_network(each) for each in self.networks)
+        return _is_public(found) or (own and not found.is_link_local)
 
     def refusal(self, url: str) -> str | None:
         """Why a download link must not be followed, naming at most its host; None when it is fine."""
@@ -84,6 +102,22 @@ class MediaHosts:
         except ValueError:
             return "the download link is not a URL"
         return _refusal(self, parts.scheme, host)
+
+
+def _parsed(address: str) -> _Address:
+    """An address; of IPv6's forms that lead to IPv4 the latter."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        if found in _NAT64:
+            return ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+        return found.ipv4_mapped or found.sixtofour or found
+    return found
+
+
+def _is_public(address: _Address) -> bool:
+    """Whether it is somebody's on the internet: not private, shared, link-local, multicast or reserved."""
+    inside = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
+    return address.is_global and not inside
 
 
 @functools.lru_cache(maxsize=64)  # a day's links are on a few hosts, and asking costs as much as parsing the reply

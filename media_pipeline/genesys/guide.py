@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.guide_guest_files import guest_file_bytes, put_context
 from media_pipeline.genesys.guide_voice import GuideVoices
-from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, GuestReply, VoiceTarget
+from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, VoiceTarget
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
@@ -203,12 +203,8 @@ class GuideSource(GuideDeletion):
         return self._events.since(position, until, tally)
 
     def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
-        """Nothing is said of it before its bytes, which come by its id."""
-        return GuestFile(sha256=None, link=None)
-
-    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
-        """The download with the token."""
-        return guest_file_bytes(self._api, file_id, until)
+        """Nothing is said of it before its bytes, which come by its id and with the token."""
+        return GuestFile(sha256=None, content=partial(guest_file_bytes, self._api, file_id))
 
     def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
         """Replace the conversation's context, one call; what was there is not read."""

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from media_pipeline.genesys.errors import NotFound
-from media_pipeline.genesys.messaging_source import Doomed, LastLook
+from media_pipeline.genesys.messaging_source import Doomed, LastLook, Lifetimes
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import decoded_or_nothing, path_segment
@@ -23,12 +23,17 @@ RETENTION_PERMISSION = "archivings:export"
 
 
 class GuideDeletion:
-    """RetentionTarget over the guides' endpoints."""
+    """RetentionTarget and Lifetimes over the guides' endpoints."""
 
     dialect = "guide"
 
     def __init__(self, api: Transport) -> None:
         self._api = api
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """By a call of its own."""
+        return self
 
     def retention_of(self, media: Doomed, ttl_seconds: int) -> str | None:
         """Whole minutes, rounded up; recordings only when they are due, as nothing else deletes them."""

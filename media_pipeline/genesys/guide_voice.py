@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
-from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -28,8 +26,8 @@ class GuideVoices:
 
     dialect = "guide"
     link_seconds: float | None = LINK_SECONDS
-    can_look_up = False
-    texts_apart = False
+    lookup = None
+    texts = None
 
     def __init__(self, api: Transport) -> None:
         self._api = api
@@ -64,18 +62,6 @@ class GuideVoices:
             raise Refused(f"The message would be larger than {MAX_MESSAGE_BYTES} bytes, the most that is taken.", 413)
         body = self._called("message_send", "/api/v2/conversations/messages", message, SEND_PERMISSION, last_look)
         return next((text(each.get("message_id")) for each in items(body.get("messages"))), None)
-
-    def send_text(self, voice: OutgoingVoice, last_look: LastLook) -> str | None:
-        """Never asked for: the transcript is in the message."""
-        raise NotImplementedError
-
-    def find_voice(self, conversation_id: str, media_ids: Collection[str]) -> str | None:
-        """Never asked for: no endpoint tells what was sent."""
-        raise NotImplementedError
-
-    def find_text(self, conversation_id: str, text: str, since: dt.datetime, not_these: Collection[str]) -> str | None:
-        """Never asked for."""
-        raise NotImplementedError
 
     def _called(self, operation: str, path: str, body: object, permission: str, last_look: LastLook) -> dict[str, Any]:
         patience = dataclasses.replace(self._api.patience, only=NO_EFFECT)

@@ -39,20 +39,29 @@ class EventBatch:
     position: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuestFile:
-    """What the source says of a guest's file now; the link is a secret, None where the bytes come by the file's id."""
-
-    sha256: str | None
-    link: str | None = field(repr=False)
-
-
 @dataclass(frozen=True, slots=True)
 class GuestReply:
     """The head of a reply with a guest's file, and its bytes piece by piece."""
 
     headers: Mapping[str, str]
     pieces: Iterator[bytes]
+
+
+GuestLink = str
+"""Where the bytes lie, for whoever has it: a secret, asked without a token."""
+GuestDownload = Callable[[float], AbstractContextManager[GuestReply]]
+"""The bytes by the file's id, one try that ends at a moment of the monotonic clock at the latest.
+
+Raises TryAgain with what may pass, NotFound, PermissionMissing.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFile:
+    """What the source says of a guest's file now, and the way to its bytes."""
+
+    sha256: str | None
+    content: GuestLink | GuestDownload = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -85,12 +94,6 @@ class MessagingSource(Protocol):
     def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
         """A guest's file, asked about anew where the source has links. Raises NotFound, PermissionMissing."""
 
-    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
-        """The bytes of a file without a link, one try that ends at `until` of the monotonic clock at the latest.
-
-        Raises TryAgain with what may pass, NotFound, PermissionMissing.
-        """
-
     def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
         """Have a conversation bear these facts, all of them that we know; False when it did so already.
 
@@ -111,16 +114,24 @@ LastLook = Callable[[], None]
 """Called before a request goes out, after all waiting; what it raises keeps the request back."""
 
 
+class Lifetimes(Protocol):
+    """Where a source can be told to let go of something by itself after a time."""
+
+    def retention_of(self, media: Doomed, ttl_seconds: int) -> str | None:
+        """The time in the source's words; None for what cannot be given one."""
+
+    def set_retention(self, media: Doomed, retention: str, last_look: LastLook) -> None:
+        """Tell the source. Raises NotFound when it is gone, Refused when the source does not take it."""
+
+
 class RetentionTarget(Protocol):
     """Where media are deleted. All calls raise GenesysError, try once, and do no harm when they are made again."""
 
     dialect: str
 
-    def retention_of(self, media: Doomed, ttl_seconds: int) -> str | None:
-        """How this source would be told to let go of something after a time; None: it cannot be told."""
-
-    def set_retention(self, media: Doomed, retention: str, last_look: LastLook) -> None:
-        """Tell the source. Raises NotFound when it is gone, Refused when the source does not take it."""
+    @property
+    def lifetimes(self) -> Lifetimes | None:
+        """None where nothing can be given a time to live."""
 
     def deletion_of(self, media: Doomed, earliest: dt.datetime) -> tuple[str, dt.datetime] | None:
         """For what the source deletes by itself on a date, the date in its words and as a moment; else None."""
@@ -166,6 +177,23 @@ class UploadedVoice:
     link: str | None = field(default=None, repr=False)
 
 
+class SentMessages(Protocol):
+    """What arrived in a conversation, where the source can be asked. All calls raise GenesysError."""
+
+    def find_voice(self, conversation_id: str, media_ids: Collection[str]) -> str | None:
+        """The message to the guest that has one of these media: its id, perhaps empty; None: there is none (yet)."""
+
+    def find_text(self, conversation_id: str, text: str, since: dt.datetime, not_these: Collection[str]) -> str | None:
+        """Id of a message to the guest with this text, sent since a moment, that is none of `not_these`."""
+
+
+class Texts(Protocol):
+    """Where a transcript is a message of its own."""
+
+    def send_text(self, voice: OutgoingVoice, last_look: LastLook) -> str | None:
+        """Send the transcript to the guest; the message's id, None where the source does not tell."""
+
+
 class VoiceTarget(Protocol):
     """Where voice messages are sent. All calls raise GenesysError; those that change something never repeat what may
     have had an effect. `last_look` is called before each request that may have one.
@@ -174,22 +202,17 @@ class VoiceTarget(Protocol):
     dialect: str
     link_seconds: float | None
     """How long an upload can be sent; None: no limit is known."""
-    can_look_up: bool
-    """Whether it can be told what arrived; if not, what was not confirmed is for a person."""
-    texts_apart: bool
-    """Whether the transcript is a message of its own."""
+
+    @property
+    def lookup(self) -> SentMessages | None:
+        """None where nobody can tell what arrived: what was not confirmed is for a person."""
+
+    @property
+    def texts(self) -> Texts | None:
+        """None where the transcript goes with the audio."""
 
     def upload_voice(self, voice: OutgoingVoice, audio: bytes, last_look: LastLook) -> UploadedVoice:
         """Bring the audio to the source, and wait until it can be sent."""
 
     def send_voice(self, voice: OutgoingVoice, uploaded: UploadedVoice, last_look: LastLook) -> str | None:
         """Send it to the guest; the message's id, None where the source does not tell."""
-
-    def send_text(self, voice: OutgoingVoice, last_look: LastLook) -> str | None:
-        """Send the transcript to the guest; the message's id, None where the source does not tell."""
-
-    def find_voice(self, conversation_id: str, media_ids: Collection[str]) -> str | None:
-        """The message to the guest that has one of these media: its id, perhaps empty; None: there is none (yet)."""
-
-    def find_text(self, conversation_id: str, text: str, since: dt.datetime, not_these: Collection[str]) -> str | None:
-        """Id of a message to the guest with this text, sent since a moment, that is none of `not_these`."""

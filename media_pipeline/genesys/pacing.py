@@ -36,6 +36,11 @@ LOOK_SECONDS = 0.5
 NO_API_CALLS = ("file", "transcript_file")
 """Operations that go to a media host, not to the API, and cost nothing of its budget."""
 TOO_MANY_REQUESTS = HTTPStatus.TOO_MANY_REQUESTS
+SLICE_SECONDS = 10
+"""How finely it is kept when calls, refusals and retries happened."""
+MAX_SLICES = 24 * 3600 // SLICE_SECONDS
+"""What comes later counts into the last one: a service lives for months."""
+CALLS, REFUSED, RETRIES = "calls", "refused", "retries"
 
 T = TypeVar("T")
 
@@ -51,19 +56,24 @@ class TryAgain(Exception):
 
 @dataclass(slots=True)
 class CallStats:
-    """Counts of calls by operation and status, of retries and seconds waited, and how long calls took; safe to use
-    from threads."""
+    """Counts of calls by operation and status, of retries and seconds waited, how long calls took, and by slices of
+    10 s since it was made how many calls, refusals (429) and retries there were; safe to use from threads."""
 
     calls: Counter[tuple[str, int]] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     waited_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     buckets: Buckets = field(default_factory=Counter)
+    slices: Counter[tuple[int, str]] = field(default_factory=Counter)
+    _began: float = field(default_factory=time.monotonic, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def called(self, operation: str, status: int, seconds: float | None = None) -> None:
         """Count one reply and its time; status 0 stands for a connection that broke before one came."""
         with self._lock:
             self.calls[operation, status] += 1
+            self.slices[self._slice(), CALLS] += 1
+            if status == TOO_MANY_REQUESTS:
+                self.slices[self._slice(), REFUSED] += 1
             if seconds is not None:
                 self.buckets[operation, bucket_of(seconds)] += 1
 
@@ -71,6 +81,7 @@ class CallStats:
         """Count one retry and the wait before it."""
         with self._lock:
             self.retries[operation] += 1
+            self.slices[self._slice(), RETRIES] += 1
             self.waited_seconds[operation] += seconds
 
     def errors(self, operation: str) -> int:
@@ -93,6 +104,7 @@ class CallStats:
             now.retries - earlier.retries,
             defaultdict(float, waited),
             now.buckets - earlier.buckets,
+            now.slices - earlier.slices,
         )
 
     def snapshot(self) -> CallStats:
@@ -103,7 +115,11 @@ class CallStats:
                 Counter(self.retries),
                 defaultdict(float, self.waited_seconds),
                 Counter(self.buckets),
+                Counter(self.slices),
             )
+
+    def _slice(self) -> int:
+        return min(int(time.monotonic() - self._began) // SLICE_SECONDS, MAX_SLICES - 1)
 
 
 class Pacer:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, PermissionMissing, Undeliverable
-from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, GuestReply, VoiceTarget
+from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, VoiceTarget
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.permissions import SENSITIVE, VIEW, needed_for
 from media_pipeline.genesys.platform_annotations import ParticipantAttributes, not_carried
@@ -159,10 +158,6 @@ class PlatformSource(PlatformDeletion):
     def guest_file(self, conversation_id: str, message_id: str | None, file_id: str) -> GuestFile:
         """Its message (M5): the hash, and a link that is new."""
         return attachment(self._api, conversation_id, message_id, file_id)
-
-    def guest_file_bytes(self, file_id: str, until: float) -> AbstractContextManager[GuestReply]:
-        """Not here: every file has a link."""
-        raise NotImplementedError
 
     def tell_context(self, conversation_id: str, facts: Mapping[str, str | int | bool]) -> bool:
         """Attributes of the guest's participant (W1): one call that reads, and one that writes where they differ."""

@@ -32,7 +32,7 @@ def not_carried(annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]
     refused: dict[str, tuple[str, str]] = {}
     size = 0
     for one in sorted(annotations, key=lambda annotation: annotation.key):
-        size += len(json.dumps({PREFIX + one.key: one.value}).encode())
+        bytes_of_one = len(json.dumps({PREFIX + one.key: one.value}))
         if len(one.value) > MOST_CHARACTERS or len(PREFIX + one.key) > MOST_CHARACTERS:
             refused[one.key] = (
                 "too_long_for_platform",
@@ -41,11 +41,13 @@ def not_carried(annotations: Sequence[Annotation]) -> dict[str, tuple[str, str]]
             )
         elif not one.value:
             refused[one.key] = ("empty_value", "A participant attribute that is empty counts as absent.")
-        elif size > MOST_BYTES:
+        elif size + bytes_of_one > MOST_BYTES:
             refused[one.key] = (
                 "payload_too_large",
                 f"A request takes {MOST_BYTES:,} bytes; others go before this one.",
             )
+        else:
+            size += bytes_of_one
     return refused
 
 

@@ -25,17 +25,11 @@ class PlatformDeletion:
     """RetentionTarget over the published API."""
 
     dialect = "platform"
+    lifetimes = None
+    """A deleteDate is the deletion itself, and is set when it is due."""
 
     def __init__(self, api: Transport) -> None:
         self._api = api
-
-    def retention_of(self, media: Doomed, ttl_seconds: int) -> str | None:
-        """None: a deleteDate is the deletion itself, and is set when it is due."""
-        return None
-
-    def set_retention(self, media: Doomed, retention: str, last_look: LastLook) -> None:
-        """Never asked for."""
-        raise NotImplementedError
 
     def deletion_of(self, media: Doomed, earliest: dt.datetime) -> tuple[str, dt.datetime] | None:
         """The first midnight that is not before the moment: days are the published granularity."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from media_pipeline.genesys.addresses import AddressRefused, guarded
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import (
     GenesysError,
@@ -49,12 +50,13 @@ class Documents:
         self._stats = stats
         self._patience = patience
         self._large = threading.Lock()
-        self._http = httpx.Client(
+        client = httpx.Client(
             timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             headers={"User-Agent": "media-pipeline"},
             follow_redirects=False,
         )
+        self._http = guarded(client, hosts.admits)
 
     def close(self) -> None:
         """Close all connections."""
@@ -109,7 +111,10 @@ class Documents:
     def _document(self, link: str) -> Document:
         if refusal := self._hosts.refusal(link):
             raise MalformedReply(f"A transcript's link was not followed: {refusal}.")
-        return self._patience.run(lambda: self._attempt(link), OPERATION, self._stats)
+        try:
+            return self._patience.run(lambda: self._attempt(link), OPERATION, self._stats)
+        except AddressRefused as refused:
+            raise MalformedReply(f"A transcript's link was not followed: {refused}.") from None
 
     def _attempt(self, link: str) -> Document:
         began = time.monotonic()

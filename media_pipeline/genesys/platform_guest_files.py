@@ -26,7 +26,7 @@ def attachment(api: Transport, conversation_id: str, message_id: str | None, fil
     link = text(found.get("url"))
     if link is None:
         raise NotFound("The message has no link to this file (any more).")
-    return GuestFile(sha256=(text(found.get("sha256")) or "").lower() or None, link=link)
+    return GuestFile(sha256=(text(found.get("sha256")) or "").lower() or None, content=link)
 
 
 def attributes_of(facts: Mapping[str, str | int | bool]) -> dict[str, str]:

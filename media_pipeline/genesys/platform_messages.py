@@ -3,7 +3,8 @@ attachments' facts (M5).
 
 There is no stream to read on from, so that every minute the conversations with activity since are looked into. A
 window of time is walked in the order of conversation ids, a bounded number of them with each run, and is over when all
-of it was looked at; the next one begins some minutes before its end, since analytics are a little behind.
+of it was looked at; the next one begins some minutes before its end, since analytics are a little behind. A
+conversation that the source fails on is owed: it is looked into again with each run, and holds up no other.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from media_pipeline.genesys.errors import MalformedReply, NotFound
+from media_pipeline.genesys.errors import GenesysError, MalformedReply, NotFound, ServerError, Unreached
 from media_pipeline.genesys.messaging_source import ConversationEvent, EventBatch, EventTally
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.permissions import needed_for
@@ -38,6 +39,10 @@ LONGEST_GAP = dt.timedelta(days=30)
 MAX_CONVERSATIONS = 100
 """Looked into by one run, at one or two calls each: a third to two thirds of a minute's budget."""
 BULK = 1_000
+SICK = 3
+"""Conversations in a row that failed, and the source itself does: the run ends, and the next one goes on."""
+OWED_FOR = dt.timedelta(hours=24)
+"""As long as what a guest sent there may still be fetched."""
 MAX_REMEMBERED = 2_000
 """Messages whose attachments need not be asked for again, the newest."""
 MAX_ID_CHARACTERS = 500
@@ -56,29 +61,39 @@ OF_MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of time; `after`: the last conversation of it that was looked into; `known`: messages that were."""
+    """A span of time; `after`: the last conversation of it that was looked into; `known`: messages that were.
+
+    `owed`: conversations that could not be looked into, and since when.
+    """
 
     start: dt.datetime
     end: dt.datetime
     after: str = ""
     known: tuple[str, ...] = ()
+    owed: tuple[tuple[str, dt.datetime], ...] = ()
 
     def encode(self) -> str:
         """As a position."""
-        return json.dumps([self.start.isoformat(), self.end.isoformat(), self.after, self.known])
+        owed = [[conversation_id, since.isoformat()] for conversation_id, since in self.owed]
+        return json.dumps([self.start.isoformat(), self.end.isoformat(), self.after, self.known, owed])
 
     @classmethod
     def of(cls, position: str) -> Window | None:
         """From a position; None without one."""
         with suppress(ValueError, TypeError):
-            start, end, after, known = json.loads(position or "null")
-            return cls(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end), after, tuple(known))
+            start, end, after, known, *rest = json.loads(position or "null")
+            owed = tuple((each, dt.datetime.fromisoformat(since)) for each, since in (rest[0] if rest else ()))
+            return cls(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end), after, tuple(known), owed)
         return None
+
+    def looked_into(self, settled: Sequence[str]) -> Window:
+        """With these messages known."""
+        return dataclasses.replace(self, known=(*self.known, *settled)[-MAX_REMEMBERED:])
 
     def next(self, now: dt.datetime) -> Window:
         """The one after this, when all of this was looked at."""
         start = self.end - OVERLAP
-        return Window(start, min(now, start + LONGEST_WINDOW), "", self.known)
+        return Window(start, min(now, start + LONGEST_WINDOW), "", self.known, self.owed)
 
 
 class PlatformMessages:
@@ -96,19 +111,36 @@ class PlatformMessages:
                 f"Events were last read up to {window.start:%Y-%m-%d %H:%M} UTC, longer ago than message conversations "
                 f"are asked for: what guests sent before {now - LONGEST_GAP:%Y-%m-%d} may be missing."
             )
-            window = Window(now - LONGEST_GAP, now - LONGEST_GAP + LONGEST_WINDOW)
+            window = Window(now - LONGEST_GAP, now - LONGEST_GAP + LONGEST_WINDOW, owed=window.owed)
         if not window.after:  # not begun: it may as well reach up to now
             window = dataclasses.replace(window, end=min(now, window.start + LONGEST_WINDOW))
-        calls_left = MAX_CONVERSATIONS
+        failed = 0
+        for conversation_id, since in window.owed:
+            events, settled, error = self._looked_into(conversation_id, window, until, tally, retries=0)
+            failed = failed + 1 if error else 0
+            if error and failed == SICK:
+                raise error
+            if not error or now - since > OWED_FOR:
+                owed = tuple(each for each in window.owed if each[0] != conversation_id)
+                window = dataclasses.replace(window.looked_into(settled), owed=owed)
+                if error:
+                    tally.gap = f"The conversation {conversation_id} could not be read for a day: {error}"
+                yield EventBatch(events, window.encode())
+        calls_left = MAX_CONVERSATIONS - len(window.owed)
         while True:
             for conversation_id in self._active(window, until):
-                if calls_left == 0 or time.monotonic() >= until:
+                if conversation_id in dict(window.owed):
+                    continue
+                if calls_left <= 0 or time.monotonic() >= until:
                     return
                 calls_left -= 1
-                events, settled = self._files(conversation_id, window, until, tally)
-                tally.received += len(events)
-                known = (*window.known, *settled)[-MAX_REMEMBERED:]
-                window = dataclasses.replace(window, after=conversation_id, known=known)
+                events, settled, error = self._looked_into(conversation_id, window, until, tally)
+                failed = failed + 1 if error else 0
+                if error and failed == SICK:
+                    raise error
+                window = dataclasses.replace(window.looked_into(settled), after=conversation_id)
+                if error:
+                    window = dataclasses.replace(window, owed=(*window.owed, (conversation_id, now)))
                 yield EventBatch(events, window.encode())
             is_last = window.end >= now
             window = window.next(now)
@@ -123,12 +155,27 @@ class PlatformMessages:
         found = {text(entry.get("conversationId")) for page in pages for entry in items(page)}
         return sorted(each for each in found if each is not None and each > window.after)
 
+    def _looked_into(
+        self, conversation_id: str, window: Window, until: float, tally: EventTally, *, retries: int | None = None
+    ) -> tuple[list[ConversationEvent], list[str], GenesysError | None]:
+        """What `_files` gives, or an error that may be this conversation's own; raises those that are not."""
+        try:
+            events, settled = self._files(conversation_id, window, until, tally, retries)
+        except (ServerError, MalformedReply) as error:
+            if isinstance(error, Unreached):
+                raise
+            tally.unreadable += 1
+            return [], [], error
+        tally.received += len(events)
+        return events, settled, None
+
     def _files(
-        self, conversation_id: str, window: Window, until: float, tally: EventTally
+        self, conversation_id: str, window: Window, until: float, tally: EventTally, retries: int | None
     ) -> tuple[list[ConversationEvent], list[str]]:
         """Events of the conversation's messages that are not settled, whenever they were sent, and which these are."""
+        path = f"{MESSAGES}/{quote(conversation_id, safe='')}"
         try:
-            body = self._called("message_conversation", "GET", f"{MESSAGES}/{quote(conversation_id, safe='')}", until)
+            body = self._called("message_conversation", "GET", path, until, retries=retries)
         except NotFound:  # it was recorded, not kept as messages; or it is gone
             tally.unreadable += 1
             return [], []
@@ -151,9 +198,13 @@ class PlatformMessages:
             found |= {message_id: each for each in entities if (message_id := text(each.get("id"))) is not None}
         return found
 
-    def _called(self, operation: str, method: str, path: str, until: float, body: object = None) -> Any:
-        permission = needed_for(operation)
-        return self._api.call(operation, method, path, permission=permission, body=body, patience=self._patience(until))
+    def _called(
+        self, operation: str, method: str, path: str, until: float, body: object = None, retries: int | None = None
+    ) -> Any:
+        patience = self._patience(until)
+        if retries is not None:
+            patience = dataclasses.replace(patience, retries=retries)
+        return self._api.call(operation, method, path, permission=needed_for(operation), body=body, patience=patience)
 
     def _patience(self, until: float) -> Patience:
         """Retries, as long as there is time."""

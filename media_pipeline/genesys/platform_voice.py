@@ -1,5 +1,4 @@
-"""Voice messages in the published API: M2 and a PUT, M4 until valid, M3 with the medium, M3 with the transcript; and M1
-and M5 to look up what arrived.
+"""Voice messages in the published API: M2 and a PUT, M4 until valid, M3 with the medium, M3 with the transcript.
 
 They are sent in the session of an agent or bot who takes part (M2 and M3 act on a communication); whoever is no
 participant has no documented way to send audio (GENESYS_API.md, section f).
@@ -9,33 +8,29 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import datetime as dt
 import hashlib
 import threading
 import time
-from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 import httpx
 
+from media_pipeline.genesys.addresses import AddressRefused, guarded
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.errors import MalformedReply, Refused, ServerError, StillPreparing
 from media_pipeline.genesys.guide_voice import NO_EFFECT
-from media_pipeline.genesys.messaging_source import LastLook, OutgoingVoice, UploadedVoice
+from media_pipeline.genesys.messaging_source import LastLook, OutgoingVoice, Texts, UploadedVoice
 from media_pipeline.genesys.pacing import CallStats, TryAgain, retry_after_seconds
 from media_pipeline.genesys.permissions import needed_for
+from media_pipeline.genesys.platform_messages import MESSAGES
+from media_pipeline.genesys.platform_sent_messages import PlatformSentMessages
 from media_pipeline.genesys.transport import CONNECT_SECONDS, READ_SECONDS, Transport
 from media_pipeline.genesys.values import decoded_or_nothing, items, path_segment, text
-from media_pipeline.genesys.values import time as moment_of
 
-MESSAGES = "/api/v2/conversations/messages"
 PUT = "media_put"
 VALID_SECONDS = 60.0
 """How long the source may examine an upload."""
 FIRST_LOOK_SECONDS = 0.25
-CLOCKS = dt.timedelta(minutes=5)
-"""By which our clock and the source's may differ."""
-BULK = 1_000
 OURS = ("agent", "user", "bot", "workflow", "acd", "api")
 """Purposes of participants on the org's side, those who speak to guests first."""
 CONTENT_PROFILE = (
@@ -45,18 +40,22 @@ CONTENT_PROFILE = (
 
 
 class PlatformVoices:
-    """VoiceTarget over the published API; safe to use from threads."""
+    """VoiceTarget and Texts over the published API; safe to use from threads."""
 
     dialect = "platform"
     link_seconds: float | None = None
-    can_look_up = True
-    texts_apart = True
 
     def __init__(self, api: Transport, hosts: MediaHosts, stats: CallStats, *, connections: int) -> None:
         self._api, self._hosts, self._stats = api, hosts, stats
+        self.lookup = PlatformSentMessages(api)
         self._connections = connections
         self._http: httpx.Client | None = None
         self._lock = threading.Lock()
+
+    @property
+    def texts(self) -> Texts:
+        """In the session that the audio is sent in."""
+        return self
 
     def close(self) -> None:
         """Close all connections."""
@@ -83,7 +82,10 @@ class PlatformVoices:
         if refusal := self._hosts.refusal(link):
             raise MalformedReply(f"The link to upload a voice message to was not followed: {refusal}.")
         named = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
-        self._api.patience.run(lambda: self._put(link, named, audio), PUT, self._stats)
+        try:
+            self._api.patience.run(lambda: self._put(link, named, audio), PUT, self._stats)
+        except AddressRefused as refused:
+            raise MalformedReply(f"The link to upload a voice message to was not followed: {refused}.") from None
         self._await_valid(f"{path}/media/{path_segment(media_id)}")
         return UploadedVoice(media_id=media_id)
 
@@ -101,43 +103,6 @@ class PlatformVoices:
         """M3 with the transcript."""
         path = self._communication(voice)
         return text(self._changed("message_create", path, {"textBody": voice.transcript}, last_look).get("id"))
-
-    def find_voice(self, conversation_id: str, media_ids: Collection[str]) -> str | None:
-        """By the media that M1 lists with each message."""
-        for message in self._to_guest(conversation_id):
-            if any(text(media.get("id")) in media_ids for media in items(message.get("media"))):
-                return text(message.get("messageId")) or ""
-        return None
-
-    def find_text(self, conversation_id: str, text: str, since: dt.datetime, not_these: Collection[str]) -> str | None:
-        """By M1's messages since then, less the minutes that clocks may differ by, and M5's texts."""
-        wanted = []
-        for message in self._to_guest(conversation_id):
-            message_id, at = message.get("messageId"), moment_of(message.get("messageTime"))
-            recent = at is None or at >= since - CLOCKS
-            if isinstance(message_id, str) and message_id not in not_these and recent and not message.get("media"):
-                wanted.append(message_id)
-        for first in range(0, len(wanted), BULK):
-            body = self._api.call(
-                "message_details",
-                "POST",
-                f"{MESSAGES}/{path_segment(conversation_id)}/messages/bulk?useNormalizedMessage=true",
-                body=wanted[first : first + BULK],
-                permission=needed_for("message_details"),
-            )
-            for each in items(body.get("entities")) if isinstance(body, dict) else ():
-                normalized = each.get("normalizedMessage")
-                said = normalized.get("text") if isinstance(normalized, dict) else None
-                if said == text and str(each.get("direction")).lower() == "outbound":
-                    return str(each.get("id"))
-        return None
-
-    def _to_guest(self, conversation_id: str) -> Iterator[dict[str, Any]]:
-        path = f"{MESSAGES}/{path_segment(conversation_id)}"
-        body = self._api.get_json("message_conversation", path, permission=needed_for("message_conversation"))
-        for participant in items(body.get("participants")):
-            if participant.get("purpose") not in ("customer", "external"):
-                yield from items(participant.get("messages"))
 
     def _communication(self, voice: OutgoingVoice) -> str:
         """Path of the session to speak in: the sender's where it takes part, else an agent's or a bot's."""
@@ -201,12 +166,13 @@ class PlatformVoices:
         """Made with the first upload: most runs have none."""
         with self._lock:
             if self._http is None:
-                self._http = httpx.Client(
+                client = httpx.Client(
                     timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
                     limits=httpx.Limits(max_connections=self._connections),
                     headers={"User-Agent": "media-pipeline"},
                     follow_redirects=False,
                 )
+                self._http = guarded(client, self._hosts.admits)
             return self._http
 
 

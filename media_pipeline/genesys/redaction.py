@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 MAX_FOREIGN_TEXT = 200
 """Characters kept of a sentence that a server wrote."""
 
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]*)\?[^\s\"'<>]+", re.IGNORECASE)
+_PLACE = re.compile(r"(https?://)(?:[^/\s@\"'<>]+@)?([^/\s?#\"'<>]+)[^\s\"'<>]*", re.IGNORECASE)
 _USERINFO = re.compile(r"(https?://)[^/\s@\"'<>]+@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _FIELDS = re.compile(
@@ -31,3 +33,18 @@ def redact(text: str, secrets: tuple[str, ...] = ()) -> str:
 def holds_credentials(text: str) -> bool:
     """Whether there is a token, a signature or a password in it."""
     return any(pattern.search(text) for pattern in (_USERINFO, _BEARER, _FIELDS))
+
+
+class HostsOnly(logging.Filter):
+    """Leaves of the URLs in a library's log lines their hosts: a webhook's path and a link's query open doors."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _PLACE.sub(r"\1\2", record.getMessage()), ()
+        return True
+
+
+def keep_urls_out_of_logs() -> None:
+    """httpx logs the URL of each request, which a deployment that listens to all loggers would write down."""
+    logger = logging.getLogger("httpx")
+    if not any(isinstance(each, HostsOnly) for each in logger.filters):
+        logger.addFilter(HostsOnly())

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import httpx
 import msgspec
 
+from media_pipeline.genesys.addresses import AddressRefused, guarded
 from media_pipeline.genesys.auth import BearerAuth, Token, TokenCache
 from media_pipeline.genesys.endpoints import Endpoints, MediaHosts
 from media_pipeline.genesys.errors import (
@@ -156,7 +157,7 @@ class Transport:
         """
         url, renewed = httpx.URL(self.endpoints.api + path), False
         if self._streams is None:  # each on a connection of its own: the watchdog must see it begin
-            self._streams = self._client(None, 0)
+            self._streams = guarded(self._client(None, 0), MediaHosts(self.endpoints.api).admits)
         for _ in range(MAX_REDIRECTS + 2):
             ours = _origin(url) == _origin(httpx.URL(self.endpoints.api))
             token = self._tokens.current() if ours else None
@@ -243,6 +244,8 @@ class Transport:
         operation = request.extensions["operation"]
         try:
             return (through or self._http).send(request, auth=auth, stream=through is not None)
+        except AddressRefused:
+            raise MalformedReply(f"Genesys Cloud redirects '{operation}' to a host inside a private network.") from None
         except (httpx.TransportError, httpx.DecodingError) as error:  # DecodingError: compressed, and torn
             self._stats.called(operation, 0, _seconds_since(request))
             host = request.url.host

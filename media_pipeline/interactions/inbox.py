@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from pydantic import ValidationError
 
@@ -32,7 +32,7 @@ SUFFIX = ".jsonl"
 MAX_LINE_BYTES = 64 * 1024
 """2,000 characters take 24,000 bytes when each is escaped as two surrogates."""
 USER = "user"
-REJECTED = "rejected"
+REJECTED: Final = "rejected"
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = ("interaction_id", "key", "value", "mediaType", "format", "category")
 
@@ -102,7 +102,8 @@ MOST_SENTENCES = 20
 def shown_name(name: str) -> str:
     """A file's name as it may be told: one with personal data in it is not."""
     readable = "".join(character if character.isprintable() else "?" for character in name)
-    return "(a file whose name holds personal data)" if detect(readable) else readable
+    is_personal = any(detect(each) for each in (readable, readable.replace("_", " ")))
+    return "(a file whose name holds personal data)" if is_personal else readable
 
 
 def settled(rows: list[Row], intake: Intake) -> list[Row]:
@@ -122,9 +123,9 @@ def settled(rows: list[Row], intake: Intake) -> list[Row]:
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
     """Numbered from 1; None for one that is too long to be any."""
     number = 0
-    while line := file.readline(MAX_LINE_BYTES + 1):
+    while line := file.readline(MAX_LINE_BYTES + len(b"\r\n")):
         number += 1
-        if len(line) <= MAX_LINE_BYTES:
+        if len(line.rstrip(b"\r\n")) <= MAX_LINE_BYTES:
             yield number, line.removeprefix(_BOM) if number == 1 else line
             continue
         while line and not line.endswith(b"\n"):

@@ -100,7 +100,11 @@ def heard(pieces: Iterator[bytes], begin: Callable[[int, int], Ear]) -> Ear:
 
 
 def _of_samples(layout: Layout, head: bytes, pieces: Iterator[bytes], begin: Callable[[int, int], Ear]) -> Ear:
-    ear, convert = begin(layout.rate_hz, layout.channels), samples_of(layout)
+    try:
+        ear = begin(layout.rate_hz, layout.channels)
+    except ValueError:
+        raise Unmeasured("undecodable") from None
+    convert = samples_of(layout)
     left = layout.size
     rest = b""
     for piece in chain((head[layout.offset :],), pieces):

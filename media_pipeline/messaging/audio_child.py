@@ -1,9 +1,9 @@
 """The process that measures how long one voice message is: a hostile file can end it, and nothing else. Run by path.
 
-    python -P audio_child.py FILE FORMAT ADDRESS_BYTES CPU_SECONDS MOST_SECONDS
+    python -P audio_child.py HANDLE FORMAT ADDRESS_BYTES CPU_SECONDS MOST_SECONDS
 
-Writes one line of JSON to stdout. Imports nothing of the project, has no secrets in its environment, opens one file,
-and hands that file instead of a name to what reads it.
+Writes one line of JSON to stdout. Imports nothing of the project, has no secrets in its environment, opens no file,
+and hands the open one that it was given instead of a name to what reads it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
 
     assert av
     assert mutagen  # imported before the limits: what Python compiles is written to disk, and must be whole
-    path, name, address_bytes, cpu_seconds, most_seconds = arguments
+    handle, name, address_bytes, cpu_seconds, most_seconds = arguments
     for limit, value in (
         (resource.RLIMIT_AS, int(address_bytes)),
         (resource.RLIMIT_CPU, int(cpu_seconds)),
@@ -35,7 +35,8 @@ def main(arguments: list[str]) -> None:
     ):
         resource.setrlimit(limit, (value, value))
     try:
-        with open(path, "rb") as audio:  # noqa: PTH123  pathlib would double the start
+        with open(int(handle), "rb") as audio:  # noqa: PTH123  no path
+            audio.seek(0)
             header_ms = stated_ms(audio)
             audio.seek(0)
             facts = decoded(audio, DEMUXERS[name], float(most_seconds)) | {"header_ms": header_ms}

@@ -62,7 +62,7 @@ def decoder_missing() -> str | None:
 
 
 def duration_ms(audio: bytes, audio_format: str, folder: Path, limits: Limits = LIMITS) -> int:
-    """How long it plays; `folder`: where it may lie while it is decoded.
+    """How long it plays; `folder`: where it may lie while it is decoded, without a name: a kill leaves nothing of it.
 
     Raises NotAudio with the reason too_long, truncated, broken, no_audio, too_complex or timeout, and MissingDecoder.
     """
@@ -70,10 +70,10 @@ def duration_ms(audio: bytes, audio_format: str, folder: Path, limits: Limits = 
     if found is None:
         if missing := decoder_missing():
             raise MissingDecoder(missing)
-        with tempfile.NamedTemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(audio)
             file.flush()
-            found = _measured(file.name, audio_format, limits)
+            found = _measured(file.fileno(), audio_format, limits)
     if found > (MOST_SECONDS + SLACK_SECONDS) * 1_000:
         raise NotAudio("too_long", f"The audio plays longer than {MOST_SECONDS} s.")
     if found == 0:
@@ -91,11 +91,12 @@ def _of_samples(audio: bytes) -> int | None:
     return None
 
 
-def _measured(path: str, audio_format: str, limits: Limits) -> int:
+def _measured(handle: int, audio_format: str, limits: Limits) -> int:
     numbers = (limits.address_bytes, limits.seconds, MOST_SECONDS + 1)
     child = subprocess.Popen(  # noqa: S603  our own interpreter and file
         # -P: the folder of the script is not where modules are looked for
-        [sys.executable, "-B", "-P", str(CHILD), path, audio_format, *map(str, numbers)],
+        [sys.executable, "-B", "-P", str(CHILD), str(handle), audio_format, *map(str, numbers)],
+        pass_fds=(handle,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # FFmpeg may quote what is in the file

@@ -68,7 +68,8 @@ class Steps:
     def marked(self, row: Row, step: Step) -> Row:
         """What must be durable before a request: that it may be sent, and what it would tell the source."""
         if step == "set":
-            said = self._source.retention_of(doomed(row), row["ttl_seconds"])
+            lifetimes = self._source.lifetimes
+            said = lifetimes.retention_of(doomed(row), row["ttl_seconds"]) if lifetimes else None
             return row | {"source_retention": said or NOT_OFFERED, "source": self._source.dialect}
         if step != "delete":
             return row
@@ -126,11 +127,12 @@ class Steps:
 
     def _set(self, row: Row) -> Row:
         """Tell the source when to let go of it by itself: a safety net below our own deletion."""
-        if row["source_retention"] == NOT_OFFERED:
+        lifetimes = self._source.lifetimes
+        if lifetimes is None or row["source_retention"] == NOT_OFFERED:
             return row
         verified(self._store, row)
         try:
-            self._source.set_retention(doomed(row), row["source_retention"], self._look(row))
+            lifetimes.set_retention(doomed(row), row["source_retention"], self._look(row))
         except Refused as error:
             return row | {"source_retention": REFUSED, "reason": "bad_retention", "detail": str(error), "attempts": 0}
         return row | {"state": RETENTION_SET, "attempts": 0, "reason": None, "detail": None}

@@ -1,17 +1,20 @@
 """Conversation events into their table: at least once from the source, each event id exactly once into a row.
 
 Rows are durable before the position behind them is published: a kill in between has them delivered again, and what is
-in the table already is not added again. An event without a time belongs to the day it was received, so that it is
-looked for in the days it may have been received on before.
+in the table already is not added again. What could not be read is published with the position that passes it over. An
+event without a time belongs to the day it was received, so that it is looked for in the days it may have been received
+on before. A server that counts its events anew says an id of one file of another one: that has a row of its own.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import hashlib
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -33,13 +36,16 @@ _KEY = itemgetter("event_id")
 
 @dataclass(slots=True)
 class Drained:
-    """What one run did: rows added by day, events that were there already, and those of the same id that differ."""
+    """What one run did: rows added by day, events that were there already, and those of the same id that differ.
+
+    `renamed`: those whose id was another file's.
+    """
 
     tally: EventTally = field(default_factory=EventTally)
     added: Counter[dt.date] = field(default_factory=Counter)
     duplicates: int = 0
     differing: int = 0
-    flushes: int = 0
+    renamed: int = 0
     cursor: EventCursor = field(default_factory=EventCursor)
 
     @property
@@ -71,9 +77,7 @@ def drain(
         for batch in source.conversation_events(cursor.position, until, drained.tally):
             keeper.take(batch.events, batch.position)
     finally:
-        keeper.flush()
-    if drained.tally.gap is not None or drained.unread:
-        keeper.note_gap()
+        keeper.flush(at_end=True)
     return drained
 
 
@@ -84,6 +88,7 @@ class _Keeper:
         self._tables, self._name, self._still_ours, self._drained = tables, name, still_ours, drained
         self._events: list[ConversationEvent] = []
         self._position = drained.cursor.position
+        self._begun_with = drained.cursor
         self._flushed_at = time.monotonic()
 
     def take(self, events: Iterable[ConversationEvent], position: str) -> None:
@@ -93,11 +98,14 @@ class _Keeper:
         if len(self._events) >= FLUSH_EVENTS or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self.flush()
 
-    def flush(self) -> None:
-        """Make durable what was taken: rows first, the position after them."""
-        if self._position == self._drained.cursor.position:
-            return
-        today = dt.datetime.now(dt.UTC).date()
+    def flush(self, *, at_end: bool = False) -> None:
+        """Make durable what was taken: rows first, the position and what was passed over after them."""
+        tally = self._drained.tally
+        unsaid = at_end and (tally.gap is not None or self._drained.unread > 0)
+        if not (self._events or unsaid) and self._position == self._drained.cursor.position:
+            return  # events without ids move no position, and must not wait for one that has an id
+        now = dt.datetime.now(dt.UTC)
+        today = now.date()
         self._still_ours()
         for day, rows in self._by_day(today).items():
             added, differing = add_rows(self._tables, day, rows)
@@ -105,14 +113,18 @@ class _Keeper:
             self._drained.duplicates += len(rows) - added
             self._drained.differing += differing
         self._still_ours()
-        self._publish(self._drained.cursor.moved(self._position, today))
+        cursor = self._with_gaps(now)
+        if self._position != self._drained.cursor.position:
+            cursor = cursor.moved(self._position, today)
+        cursor.publish(self._tables.store, self._name)
+        self._drained.cursor = cursor
         self._events.clear()
         self._flushed_at = time.monotonic()
-        self._drained.flushes += 1
 
-    def note_gap(self) -> None:
-        """Keep in the cursor what may be missing, for people who look later."""
-        now, tally, cursor = dt.datetime.now(dt.UTC), self._drained.tally, self._drained.cursor
+    def _with_gaps(self, now: dt.datetime) -> EventCursor:
+        """The cursor with what this run knows to be missing, for people who look later: a sentence for each kind."""
+        tally = self._drained.tally
+        cursor = dataclasses.replace(self._drained.cursor, gaps=self._begun_with.gaps)
         if tally.gap is not None:
             cursor = cursor.missed(tally.gap, now)
         if self._drained.unread:
@@ -121,27 +133,35 @@ class _Keeper:
                 "they have no row.",
                 now,
             )
-        self._publish(cursor)
-
-    def _publish(self, cursor: EventCursor) -> None:
-        cursor.publish(self._tables.store, self._name)
-        self._drained.cursor = cursor
+        return cursor
 
     def _by_day(self, today: dt.date) -> dict[dt.date, list[Row]]:
         """Rows by partition, each event id once, without those that an earlier day has received already."""
         days: defaultdict[dt.date, dict[str, Row]] = defaultdict(dict)
+        files = self._files_by_event(today)
         for event in self._events:
             day = event.sent_at.date() if event.sent_at is not None else today
             row = row_of(event)
-            earlier = days[day].setdefault(event.event_id, row)
+            if event.sent_at is None and files.setdefault(event.event_id, event.file_id) != event.file_id:
+                row["event_id"] = _id_apart(event)
+                self._drained.renamed += 1
+            earlier = days[day].setdefault(row["event_id"], row)
             if earlier is not row:
                 self._drained.duplicates += 1
                 self._drained.differing += earlier != row
-        timeless = {event.event_id for event in self._events if event.sent_at is None}
-        for day in self._days_before(today) if timeless else ():
-            for event_id in _known(self._tables, day, timeless):
+        received = {event_id for event_id, row in days[today].items() if row["sent_at"] is None}
+        for day in self._days_before(today) if received else ():
+            for event_id in _known(self._tables, day, received):
                 self._drained.duplicates += days[today].pop(event_id, None) is not None
         return {day: sorted(rows.values(), key=_KEY) for day, rows in days.items() if rows}
+
+    def _files_by_event(self, today: dt.date) -> dict[str, str | None]:
+        """The file of each event that was known by its id before, where events have no time."""
+        received = {event.event_id for event in self._events if event.sent_at is None}
+        files: dict[str, str | None] = {}
+        for day in [*self._days_before(today), today] if received else ():
+            files = _known(self._tables, day, received) | files
+        return files
 
     def _days_before(self, today: dt.date) -> Iterator[dt.date]:
         reached = self._drained.cursor.day or today
@@ -169,9 +189,16 @@ def _rows_of(tables: Tables, day: dt.date, event_ids: set[str]) -> Iterator[Row]
         yield from (row for row in tables.rows(TABLE, day) if row["event_id"] in event_ids)
 
 
-def _known(tables: Tables, day: dt.date, event_ids: set[str]) -> set[str]:
-    """Those of the ids that a day has."""
-    return {row["event_id"] for row in tables.rows(TABLE, day, ["event_id"]) if row["event_id"] in event_ids}
+def _known(tables: Tables, day: dt.date, event_ids: Collection[str]) -> dict[str, str | None]:
+    """Those of the ids that a day has, and their files."""
+    rows = tables.rows(TABLE, day, ["event_id", "file_id"])
+    return {row["event_id"]: row["file_id"] for row in rows if row["event_id"] in event_ids}
+
+
+def _id_apart(event: ConversationEvent) -> str:
+    """Of an event whose id is another file's: always the same one."""
+    digest = hashlib.blake2b(f"{event.conversation_id}\0{event.file_id or ''}".encode(), digest_size=8).hexdigest()
+    return f"{event.event_id}#{digest}"
 
 
 def row_of(event: ConversationEvent) -> Row:

@@ -67,7 +67,7 @@ class Fetcher:
         for _ in range(FETCHES):
             found = self._source.guest_file(conversation_id, message_id, file_id)
             try:
-                size, sha256 = self._patience.run(lambda: self._once(file, found, file_id), OPERATION, self._stats)  # noqa: B023  called at once
+                size, sha256 = self._patience.run(lambda: self._once(file, found), OPERATION, self._stats)  # noqa: B023  called at once
             except FreshLinkNeeded as needed:
                 wrong = needed.ending
                 continue
@@ -80,16 +80,16 @@ class Fetcher:
             raise NotFound("The link to the file leads nowhere, also when fresh.")
         raise wrong
 
-    def _once(self, file: IO[bytes], found: GuestFile, file_id: str) -> tuple[int, str]:
+    def _once(self, file: IO[bytes], found: GuestFile) -> tuple[int, str]:
         """Size and hash of what one request brought; more than MAX_BYTES when there would be more."""
         until = time.monotonic() + DOWNLOAD_SECONDS
         file.seek(0)
         file.truncate()
         try:
-            if found.link is None:
-                with self._source.guest_file_bytes(file_id, until) as reply:
-                    return self._taken(file, reply, until)
-            return self._by_link(file, found.link, until)
+            if isinstance(found.content, str):
+                return self._by_link(file, found.content, until)
+            with found.content(until) as reply:
+                return self._taken(file, reply, until)
         except Broken as broken:
             raise TryAgain(Ending("short_body", f"The connection broke ({broken}).")) from None
 
@@ -102,7 +102,7 @@ class Fetcher:
                     unsatisfied(reply.headers, offset=0, expected=None)
                 except Ending:
                     return 0, hashlib.sha256().hexdigest()
-            announced = judged(reply.status, reply.headers, offset=0, expected=None).end
+            announced = judged(reply.status, reply.headers, offset=0, expected=None).total
             size, sha256 = self._taken(file, GuestReply(reply.headers, map(bytes, reply.pieces())), until)
             if size <= MAX_BYTES and announced not in (None, size):
                 raise TryAgain(Ending("short_body"))

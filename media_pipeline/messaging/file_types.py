@@ -15,10 +15,14 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO
 
 READ_BYTES = 256 * 1024
+FIRST_READ_BYTES = 4 * 1024
+"""Of a JPEG's scan: a hostile one has a scan each four bytes, and each would cost a whole read."""
+MOST_PARTS = 20_000
+"""Segments and fill of a JPEG, chunks of a PNG; 10 MiB of real pictures have a few thousand."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _OTHERS = (
     (b"GIF8", "image/gif"),
@@ -44,6 +48,8 @@ _ZIP_END, _ZIP_ENTRY = b"PK\x05\x06", b"PK\x01\x02"
 _ZIP_END_BYTES = 65_557
 """The end of an archive with the longest comment (APPNOTE 4.3.16): who reads one looks no further back."""
 _TAR, _ISO = (257, b"ustar"), (32_769, b"CD001")
+_PDF_ANYWHERE, _PDF_BEGINS_WITHIN = re.compile(rb"%PDF-\d"), 1_024 + 8
+"""So far readers of PDF look for its header (ISO 32000-1, Annex H.3); all the rest fits into a picture's comments."""
 _PDF_HEADER = re.compile(rb"%PDF-[12]\.\d[\s%]")
 _PDF_TAIL_BYTES = 2_048
 _PDF_TAIL = re.compile(rb"startxref\s+(\d{1,10})\s+%%EOF[\s\0]*\Z")
@@ -52,6 +58,7 @@ _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _ALONE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a segment; inside a scan they are part of it."""
+_BEHIND_SCAN = re.compile(rb"\xff[^\x00\x01\xd0-\xd7]", re.DOTALL)
 _SEVERAL_PICTURES = b"MPF\0"
 
 
@@ -84,7 +91,11 @@ def check_structure(file: IO[bytes], size: int, media_type: str) -> None:
     """Raise Unfit unless the file is one of an accepted type, whole, and nothing else; memory is bounded."""
     _CHECKS[media_type](file, size)
     _refuse_archives(file, size)
-    _refuse_markup(file, size if media_type != "application/pdf" else min(size, _PDF_MARKUP_BYTES))
+    if media_type == "application/pdf":
+        _refuse_markup(file, min(size, _PDF_MARKUP_BYTES))
+    else:
+        _refuse_markup(file, size)
+        _refuse_pdf(file, size)
 
 
 def _check_png(file: IO[bytes], size: int) -> None:
@@ -100,6 +111,8 @@ def _check_png(file: IO[bytes], size: int) -> None:
             raise _broken("A chunk of the PNG reaches beyond the file or has no name.")
         if (kind == b"IHDR") != (kinds == 0):
             raise _broken("The PNG does not begin with its IHDR, or has two.")
+        if kinds >= MOST_PARTS:
+            raise _too_many("chunks")
         if _crc(file, kind, length) != file.read(4):
             raise _broken("A chunk of the PNG has a wrong checksum.")
         at, kinds, has_data = at + 12 + length, kinds + 1, has_data or kind == b"IDAT"
@@ -120,9 +133,9 @@ def _crc(file: IO[bytes], kind: bytes, length: int) -> bytes:
 
 
 def _check_jpeg(file: IO[bytes], size: int) -> None:
-    at, may_go_on = 0, False
+    at, may_go_on, parts = 0, False, iter(range(MOST_PARTS))
     while True:
-        at, announces = _picture(file, at, size)
+        at, announces = _picture(file, at, size, parts)
         may_go_on = may_go_on or announces
         behind = _skip_zeros(file, at, size)
         if behind == size:
@@ -133,11 +146,11 @@ def _check_jpeg(file: IO[bytes], size: int) -> None:
         at = behind
 
 
-def _picture(file: IO[bytes], at: int, size: int) -> tuple[int, bool]:
+def _picture(file: IO[bytes], at: int, size: int, parts: Iterator[int]) -> tuple[int, bool]:
     """Where the JPEG that begins here ends, and whether it announces further ones."""
     at += 2
     has_frame = has_scan = announces = False
-    while True:
+    for _ in parts:
         file.seek(at)
         found = file.read(4)
         if len(found) < 2 or found[0] != 0xFF:
@@ -160,22 +173,20 @@ def _picture(file: IO[bytes], at: int, size: int) -> tuple[int, bool]:
             at += 2 + length
             if marker == _SOS:
                 has_scan, at = True, _behind_scan(file, at)
+    raise _too_many("segments")
 
 
 def _behind_scan(file: IO[bytes], at: int) -> int:
     """The next marker that does not belong to the entropy-coded data which begins here."""
-    file.seek(at)
+    length = FIRST_READ_BYTES
     while True:
-        data = file.read(READ_BYTES)
+        file.seek(at)
+        data = file.read(length)
         if len(data) < 2:
             raise _broken("The JPEG ends in the middle of its picture.")
-        place = data.find(b"\xff", 0, len(data) - 1)
-        while place >= 0:
-            if data[place + 1] != 0x00 and data[place + 1] not in _ALONE:
-                return at + place
-            place = data.find(b"\xff", place + 1, len(data) - 1)
-        at += len(data) - 1
-        file.seek(at)
+        if found := _BEHIND_SCAN.search(data):
+            return at + found.start()
+        at, length = at + len(data) - 1, min(2 * length, READ_BYTES)
 
 
 def _skip_zeros(file: IO[bytes], at: int, size: int) -> int:
@@ -220,6 +231,11 @@ def _refuse_markup(file: IO[bytes], size: int) -> None:
         raise _second("HTML or a script")
 
 
+def _refuse_pdf(file: IO[bytes], size: int) -> None:
+    if _found(file, min(size, _PDF_BEGINS_WITHIN), _PDF_ANYWHERE):
+        raise _second("a PDF")
+
+
 def _found(file: IO[bytes], size: int, pattern: re.Pattern[bytes]) -> bool:
     file.seek(0)
     before, left = b"", size
@@ -232,6 +248,10 @@ def _found(file: IO[bytes], size: int, pattern: re.Pattern[bytes]) -> bool:
 
 def _broken(sentence: str) -> Unfit:
     return Unfit("broken", sentence)
+
+
+def _too_many(what: str) -> Unfit:
+    return _broken(f"The picture consists of more than {MOST_PARTS:,} {what}.")
 
 
 def _trailing(what: str, count: int) -> Unfit:

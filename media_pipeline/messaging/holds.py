@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from media_pipeline.messaging.moments import fields_of
 from media_pipeline.storage.base import ObjectStore, StorageError
 from media_pipeline.tables.partition import Row
 from media_pipeline.tables.paths import RETENTION_HOLDS
@@ -66,10 +67,7 @@ class Hold:
     @classmethod
     def decode(cls, data: bytes) -> Hold:
         """Raises ValueError, TypeError or KeyError for what is no hold."""
-        fields: dict[str, Any] = json.loads(data)
-        for name in ("added_at", "until", "released_at"):
-            fields[name] = dt.datetime.fromisoformat(fields[name]) if fields[name] else None
-        hold = cls(**fields)
+        hold = cls(**fields_of(data, ("added_at", "until", "released_at")))
         if hold.kind not in HOLD_KINDS or hold.added_at.tzinfo is None:
             raise ValueError("not a hold")
         return hold
@@ -88,6 +86,7 @@ class Holds:
         """Keep something from now on; durable when this returns. Raises ValueError for what keeps nothing."""
         if kind not in HOLD_KINDS or not value.strip() or not who.strip() or not why.strip():
             raise ValueError("A hold names what it keeps, who asks for it and why.")
+        value = value.strip()  # with a space that was pasted along it would keep nothing
         if kind == "day":
             value = str(dt.date.fromisoformat(value))
         if until is not None and until <= now:

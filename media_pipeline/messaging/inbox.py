@@ -169,11 +169,6 @@ class Inbox:
         sync_folder(self.folder)
         return name
 
-    def discard(self, pair: Pair) -> None:
-        """Remove a pair that was dealt with; the JSON file first, so that half a removal is no pair."""
-        pair.metadata.unlink(missing_ok=True)
-        pair.audio.unlink(missing_ok=True)
-
     def depth(self) -> int:
         """Pairs that wait, complete or not, by their JSON files; 0 where there is no inbox yet."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
@@ -190,8 +185,14 @@ class Inbox:
                     path = self.folder / entry.name
                     files[path.stem].append(path)
         for name in sorted(files):
-            with contextlib.suppress(FileNotFoundError):  # dealt with meanwhile
-                yield _judged(name, files[name], now)
+            try:
+                found = _judged(name, files[name], now)
+            except FileNotFoundError:  # dealt with meanwhile
+                continue
+            except OSError as error:  # one file that may not be read must not hold up all others
+                sentence = f"{name} cannot be read ({error.strerror}): correct its permissions, or remove it."
+                found = NotReady(name, "unreadable", sentence, waiting=True)
+            yield found
 
     def own_folder(self, name: str) -> Path:
         """A folder of the inbox that is not part of it, made where missing."""

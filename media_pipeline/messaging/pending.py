@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from media_pipeline.messaging.events import TABLE
+from media_pipeline.messaging.events import LONGEST_LOOK_BACK, TABLE
 from media_pipeline.tables.partition import Row, Tables
 
 UPLOADS = "guest_uploads"
@@ -45,9 +46,36 @@ def pending_files(tables: Tables, days: Sequence[dt.date]) -> list[Pending]:
         seen |= noticed
         left = sorted(file_id for file_id in noticed if outcomes.get(file_id, FAILED) == FAILED)
         if left:
-            failed = [file_id for file_id in left if file_id in outcomes]
-            digest = hashlib.blake2b("\n".join([*left, "", *failed]).encode(), digest_size=_DIGEST_BYTES).hexdigest()
-            found.append(Pending(day, len(left), len(failed), digest))
+            found.append(_pending(day, left, [file_id for file_id in left if file_id in outcomes]))
+    return found
+
+
+def left_behind(tables: Tables, first: dt.date, before: dt.date) -> list[dt.date]:
+    """Earlier days whose events were written after their outcomes, by a listing: what guests sent on them was noticed
+    late, after days without a run or in a conversation that goes on for weeks."""
+    first = max(first, before - LONGEST_LOOK_BACK)
+    noticed, settled = _written(tables, TABLE), _written(tables, UPLOADS)
+    return [day for day, at in sorted(noticed.items()) if first <= day < before and settled.get(day, 0.0) <= at]
+
+
+def without_outcome(tables: Tables, day: dt.date) -> Pending | None:
+    """A day's files that have no row at all: one run gives them theirs, be it that they are dead."""
+    known = {row["file_id"] for row in tables.rows(UPLOADS, day, ["file_id"])}
+    left = sorted(_noticed(tables, day) - noticed_before(tables, day) - known)
+    return _pending(day, left, []) if left else None
+
+
+def _pending(day: dt.date, left: list[str], failed: list[str]) -> Pending:
+    digest = hashlib.blake2b("\n".join([*left, "", *failed]).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return Pending(day, len(left), len(failed), digest)
+
+
+def _written(tables: Tables, table: str) -> dict[dt.date, float]:
+    """When each day of a table was written."""
+    found = {}
+    for key, stat in tables.store.stats(f"{tables.folder}/{table}/"):
+        with suppress(ValueError):
+            found[dt.date.fromisoformat(key.partition("/date=")[2].partition("/")[0])] = stat.modified
     return found
 
 

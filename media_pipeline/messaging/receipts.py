@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +65,3 @@ def receipt(inbox: Inbox, message_key: str, content: str) -> Iterator[Receipt]:
         if known["content"] != content:
             raise OtherContent
         yield Receipt(path, content, known["status"] == _PUBLISHED)
-
-
-def is_forgotten(modified: float, now: float | None = None) -> bool:
-    """Whether a receipt written then is old enough to go."""
-    return (time.time() if now is None else now) - modified > KEEP_SECONDS

@@ -16,8 +16,9 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from media_pipeline.messaging.moments import fields_of
 from media_pipeline.storage.base import ObjectStore, checked_key
 from media_pipeline.tables.partition import Row
 from media_pipeline.tables.paths import RETENTION_NEW
@@ -29,8 +30,8 @@ KINDS = (ATTACHMENT, RECORDING, LOCAL)
 DEFAULT_TTL = dt.timedelta(minutes=15)
 AFTER_ROUTING = dt.timedelta(seconds=30)
 """Before, a guest's program may still be fetching what the message refers to (guide 003)."""
-OUT_OF_BOUNDS = ("tables/", "retention/", "audit/", "leases/", "ledger/", "voice/")
-"""What proves a deletion, and what is not media, is never deleted by this ledger."""
+MEDIA_FOLDERS = ("audio/", "redacted/", "thumbnails/", "waveforms/", "uploads/")
+"""Where objects lie that this ledger may delete: never what proves a deletion, or what others work by."""
 _MS = dt.timedelta(milliseconds=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -80,7 +81,7 @@ class Subject:
         """Refuse what could never be deleted."""
         if self.kind not in KINDS or not self.id:
             raise ValueError(f"{self.kind} {self.id!r} is nothing that can be deleted.")
-        if self.kind == LOCAL and (checked_key(self.id).startswith(OUT_OF_BOUNDS) or self.id.startswith("/")):
+        if self.kind == LOCAL and not checked_key(self.id).startswith(MEDIA_FOLDERS):
             raise ValueError(f"{self.id!r} is no object that retention may delete.")
 
     @property
@@ -203,10 +204,7 @@ def encoded(row: Row) -> bytes:
 
 def decoded(line: bytes) -> Row:
     """The row in a line; raises ValueError, KeyError or TypeError for what is none."""
-    row: dict[str, Any] = json.loads(line)
-    for name in ("scheduled_at", "routed_at", "due", "source_delete_date"):
-        if row[name] is not None:
-            row[name] = dt.datetime.fromisoformat(row[name])
+    row = fields_of(line, ("scheduled_at", "routed_at", "due", "source_delete_date"))
     if row["subject_day"] is not None:
         row["subject_day"] = dt.date.fromisoformat(row["subject_day"])
     return row

@@ -44,7 +44,7 @@ def judged(pair: Pair, day: dt.date, known: dict[str, Row], folder: Path) -> Rea
         with pair.open() as file:
             audio = file.read(MAX_BYTES + 1)
     except OSError:
-        return None
+        return None  # told as a file that makes no pair yet
     digest = hashlib.sha256(audio).hexdigest()
     key, whole = pair.message_key(digest), len(audio) <= MAX_BYTES
     facts = {"size_bytes": len(audio) if whole else pair.size_bytes, "sha256": digest if whole else None}

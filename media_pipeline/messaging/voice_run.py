@@ -179,6 +179,8 @@ class VoiceRun:
     def _work_pair(self, task: _Task, pair: Pair) -> None:
         found = judged(pair, self._day, self._table.rows, self._spool)
         if found is None:
+            with self._lock:
+                self.tally.incomplete += 1
             return
         ready, progress = (found, found.progress) if isinstance(found, Ready) else (None, found)
         with self._lock:
@@ -229,7 +231,7 @@ class VoiceRun:
         result = delivery.run()
         if result.transcript_message_id:
             texts.add(result.transcript_message_id)
-        self._waits = self._waits + 1 if result.status == WAITING else 0
+        self._waits = self._waits + 1 if delivery.is_source_sick else 0
         return result
 
     def _save(self) -> None:

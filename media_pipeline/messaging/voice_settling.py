@@ -9,9 +9,9 @@ from media_pipeline.messaging.inbox import Inbox
 from media_pipeline.messaging.retention import Ledger, Subject
 from media_pipeline.messaging.voice_aside import bring_back, forget
 from media_pipeline.messaging.voice_run import Emit
-from media_pipeline.messaging.voice_sending import POLICY
 from media_pipeline.messaging.voice_state import FAILED, IN_DOUBT, REJECTED, SENT, WAITING, Progress, States
 from media_pipeline.messaging.voice_table import VoiceTable, find
+from media_pipeline.messaging.voice_way import POLICY
 from media_pipeline.tables.partition import Row, Tables
 
 
@@ -30,10 +30,9 @@ def settle_as_sent(
             kind="attachment", id=row["media_id"], conversation_id=row["conversation_id"], day=day, sha256=row["sha256"]
         )
         Ledger(tables.store).schedule(subject, POLICY, now=now, routed_at=now)
-    after = _changed(tables, day, row, status=SENT, reason="settled_by_person", detail=None)
     if inbox is not None:
-        forget(inbox, message_key, row["status"])
-    return after
+        forget(inbox, message_key, row["status"])  # before its row: after a kill, who says it again finds it in doubt
+    return _changed(tables, day, row, status=SENT, reason="settled_by_person", detail=None)
 
 
 def send_again(tables: Tables, inbox: Inbox | None, message_key: str, *, who: str, emit: Emit, now: dt.datetime) -> Row:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from media_pipeline.messaging.inbox import Pair
+from media_pipeline.messaging.moments import fields_of
 from media_pipeline.storage.base import ObjectStore, StorageError
 from media_pipeline.tables.partition import Row
 from media_pipeline.tables.paths import VOICE_STATES, voice_state_key
@@ -103,10 +104,7 @@ class Progress:
     @classmethod
     def decode(cls, data: bytes) -> Progress:
         """Raises ValueError, KeyError or TypeError for what is none."""
-        found: dict[str, Any] = json.loads(data)
-        for name in _MOMENTS:
-            if found[name] is not None:
-                found[name] = dt.datetime.fromisoformat(found[name])
+        found = fields_of(data, _MOMENTS)
         day = dt.date.fromisoformat(found["day"])
         return cls(**found | {"day": day, "media_ids": tuple(found["media_ids"])})
 

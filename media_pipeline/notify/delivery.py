@@ -18,7 +18,7 @@ import httpx
 
 from media_pipeline.notify.events import Message
 from media_pipeline.notify.queue import Delivery, Queue
-from media_pipeline.notify.webhooks import TIMEOUT_SECONDS, Answer, Webhook, client, post
+from media_pipeline.notify.webhooks import TIMEOUT_SECONDS, Answer, Webhook, client, post, run
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import OUTBOX_PREFIX
 
@@ -26,6 +26,8 @@ DAY_SECONDS = 24 * 3600.0
 AT_ONCE = 8
 """Requests under way, to all receivers together."""
 TAKEN_AT_ONCE = 100
+BATCH_BYTES = 16 * 1024 * 1024
+"""Of one object of the outbox, at most: a thousand events with ids of several KB."""
 FAILURES_IN_A_ROW = 3
 """After so many a receiver is left alone until the next time."""
 
@@ -65,6 +67,8 @@ class Outcome:
     """Sentences that name hosts only."""
     busy: bool = False
     """Another process is delivering."""
+    left: bool = False
+    """Time was up before all that is due was tried."""
 
 
 class Deliverer:
@@ -88,18 +92,20 @@ class Deliverer:
             deadline = time.monotonic() + seconds
             self.take_in(deadline, outcome)
             outcome.dead += self._queue.expire(self._rules.longest_age_seconds)
-            asyncio.run(self._send(deadline, outcome))
+            run(self._send(deadline, outcome))
+            outcome.left |= time.monotonic() > deadline and bool(self._queue.due(list(self._receivers), 1))
         return outcome
 
     def take_in(self, deadline: float, outcome: Outcome) -> None:
         """Move what runs announced into the queue; each batch is removed once the queue has it."""
         for key in sorted(self._store.sizes(OUTBOX_PREFIX)):
             if time.monotonic() > deadline:
+                outcome.left = True
                 return
-            small = self._store.get_small(key)
-            if small is None:
-                continue
             try:
+                small = self._store.get_small(key, BATCH_BYTES)
+                if small is None:
+                    continue
                 messages = list(_messages(small.data))
             except (ValueError, KeyError, TypeError):
                 outcome.problems[f"{key} is not a batch of events and was left where it is"] += 1

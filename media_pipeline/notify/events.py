@@ -15,13 +15,15 @@ from media_pipeline.audit.log import correlation_id
 
 METADATA_PARSED = "metadata_parsed"
 """The metadata of an interaction was parsed and validated."""
+METADATA_ANNOTATED = "metadata_annotated"
+"""The org holds an interaction's annotations: they were written back, or it had them."""
 DAY_COMPLETED = "day_completed"
 """A day was proved to be complete."""
 RECORDING_QUARANTINED = "recording_quarantined"
 """A recording's bytes are not those the provider's checksum is of; nothing was kept of them."""
-EVENT_TYPES = (METADATA_PARSED, DAY_COMPLETED, RECORDING_QUARANTINED)
+EVENT_TYPES = (METADATA_PARSED, METADATA_ANNOTATED, DAY_COMPLETED, RECORDING_QUARANTINED)
 
-LISTED_AS = {METADATA_PARSED: "interactions"}
+LISTED_AS = {METADATA_PARSED: "interactions", METADATA_ANNOTATED: "interactions"}
 """Types of which a day has very many: they travel together, below this name."""
 EVENTS_PER_MESSAGE = 100
 _DIGEST_BYTES = 16

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +63,7 @@ class Queue:
             self._db.execute("PRAGMA foreign_keys=ON")
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(
-                f"MEDIA_SPOOL={spool} cannot hold the queue of callbacks ({error}): free space there or set it to a "
-                "local folder this user may write."
-            ) from None
+            raise self._unusable(error) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -84,20 +81,21 @@ class Queue:
         with self._transaction():
             for message in messages:
                 row = (message.id, message.type, message.date, message.body, now)
-                if not self._db.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", row).rowcount:
+                if not self._execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", row).rowcount:
                     continue
                 new += 1
-                self._db.executemany(
-                    "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, 0, ?, ?, NULL)",
-                    [(message.id, each.fingerprint, each.host, PENDING, now, now) for each in receivers],
-                )
+                for each in receivers:
+                    self._execute(
+                        "INSERT OR IGNORE INTO deliveries VALUES (?, ?, ?, ?, 0, ?, ?, NULL)",
+                        (message.id, each.fingerprint, each.host, PENDING, now, now),
+                    )
         return new
 
     def due(self, receivers: Sequence[str], limit: int) -> list[tuple[Delivery, bytes]]:
         """Pending deliveries whose time has come to receivers that are not paused, the longest due first."""
         marks = ", ".join("?" * len(receivers))
         now = self._clock()
-        rows = self._db.execute(
+        rows = self._execute(
             f"SELECT {_COLUMNS}, m.body FROM deliveries d JOIN messages m ON m.id = d.message "  # noqa: S608  names
             f"WHERE d.state = ? AND d.due <= ? AND d.receiver IN ({marks}) "
             "AND d.receiver NOT IN (SELECT receiver FROM pauses WHERE until > ?) ORDER BY d.due, m.taken LIMIT ?",
@@ -116,17 +114,17 @@ class Queue:
 
     def pause(self, receiver: str, seconds: float) -> None:
         """Send nothing to a receiver for a while: it asked for that."""
-        self._db.execute("INSERT OR REPLACE INTO pauses VALUES (?, ?)", (receiver, self._clock() + seconds))
+        self._execute("INSERT OR REPLACE INTO pauses VALUES (?, ?)", (receiver, self._clock() + seconds))
 
     def expire(self, older_than_seconds: float) -> int:
         """Give up pending deliveries that are this old, and forget what is long over; the number given up."""
         now = self._clock()
         problem = "coalesce(problem, 'never tried: the webhook did not answer or is no longer in MEDIA_WEBHOOKS')"
-        dead = self._db.execute(
+        dead = self._execute(
             f"UPDATE deliveries SET state = ?, problem = {problem} WHERE state = ? AND since < ?",  # noqa: S608
             (DEAD, PENDING, now - older_than_seconds),
         ).rowcount
-        self._db.execute(
+        self._execute(
             "DELETE FROM messages WHERE taken < ? AND id NOT IN (SELECT message FROM deliveries WHERE state = ?) "
             "AND (taken < ? OR id NOT IN (SELECT message FROM deliveries WHERE state = ?))",
             (now - KEEP_SECONDS, PENDING, now - KEEP_DEAD_SECONDS, DEAD),
@@ -138,7 +136,7 @@ class Queue:
         marks = ", ".join("?" * len(states))
         yield from (
             Delivery(*row)
-            for row in self._db.execute(
+            for row in self._execute(
                 f"SELECT {_COLUMNS} FROM deliveries d JOIN messages m ON m.id = d.message "  # noqa: S608  names
                 f"WHERE d.state IN ({marks}) ORDER BY m.taken, m.id",
                 states,
@@ -147,16 +145,16 @@ class Queue:
 
     def counts(self) -> dict[str, int]:
         """Deliveries by state."""
-        return dict(self._db.execute("SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state").fetchall())
+        return dict(self._execute("SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state").fetchall())
 
     def retry(self, message_ids: Sequence[str] | None) -> int:
         """Begin anew with dead and pending ones, at once: these messages, or all (None); the number of deliveries."""
         now = self._clock()
         with self._transaction():
-            self._db.execute("DELETE FROM pauses")
+            self._execute("DELETE FROM pauses")
             changed = 0
             for where, values in _chosen(message_ids):
-                changed += self._db.execute(
+                changed += self._execute(
                     "UPDATE deliveries SET state = ?, attempts = 0, since = ?, due = ? "  # noqa: S608  our own text
                     f"WHERE state IN (?, ?){where}",
                     (PENDING, now, now, PENDING, DEAD, *values),
@@ -168,7 +166,7 @@ class Queue:
         states = (DEAD, DEAD) if message_ids is None else (PENDING, DEAD)
         with self._transaction():
             return sum(
-                self._db.execute(
+                self._execute(
                     f"UPDATE deliveries SET state = ? WHERE state IN (?, ?){where}",  # noqa: S608  our own text
                     (DROPPED, *states, *values),
                 ).rowcount
@@ -176,7 +174,7 @@ class Queue:
             )
 
     def _change(self, delivery: Delivery, state: str, attempts: int, due: float, problem: str | None) -> None:
-        self._db.execute(
+        self._execute(
             "UPDATE deliveries SET state = ?, attempts = ?, due = ?, problem = ? "
             "WHERE message = ? AND receiver = ? AND state = ?",  # it may have been dropped meanwhile
             (state, attempts, due, problem, delivery.message_id, delivery.receiver, PENDING),
@@ -184,14 +182,26 @@ class Queue:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with closing(self._db.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk may have rolled back by itself
+                self._db.execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
+
+    def _execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: Exception) -> StorageError:
+        return StorageError(
+            f"The queue of callbacks cannot be kept in {self.path.parent} ({error}): free space there, or set "
+            "MEDIA_SPOOL to a local folder this user may write."
+        )
 
 
 def _chosen(message_ids: Sequence[str] | None) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +26,8 @@ NOW_SECONDS = 5.0
 """The same for who waits: sensors that tell people do so one receiver after the other."""
 GONE = httpx.codes.GONE
 _FINGERPRINT_BYTES = 4
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,23 @@ async def post(
         return Answer(f"the webhook at {webhook.host} cannot be reached ({type(error).__name__})")
 
 
+class _Resolvers(ThreadPoolExecutor):
+    """Threads that look names up: one that hangs there is left behind, where asyncio would wait for it."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+def run(sending: Coroutine[object, object, Result]) -> Result:
+    """asyncio.run for what posts: it ends when its own time limits say so, whatever a name server does."""
+
+    async def with_resolvers() -> Result:
+        asyncio.get_running_loop().set_default_executor(_Resolvers(thread_name_prefix="resolver"))
+        return await sending
+
+    return asyncio.run(with_resolvers())
+
+
 def post_now(webhook: Webhook, message_id: str, body: bytes) -> Answer:
     """The same for who has one message and waits for it."""
 
@@ -86,7 +107,7 @@ def post_now(webhook: Webhook, message_id: str, body: bytes) -> Answer:
         async with client() as http:
             return await post(http, webhook, message_id, body, NOW_SECONDS)
 
-    return asyncio.run(once())
+    return run(once())
 
 
 def parse_webhooks(text: str, keys: str = "") -> list[Webhook]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from media_pipeline.playback.catalogue import Entry
 from media_pipeline.playback.peaks import Waveform
+from media_pipeline.playback.redacted import PLACEHOLDER, joined
 from media_pipeline.playback.waveforms import kept
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.transfer.outcome import STORED
@@ -16,9 +16,6 @@ from media_pipeline.transfer.outcome import STORED
 MAX_LINES = 20_000
 """A day-long call; what is beyond is not shown, and said so."""
 COLOURS = 6
-JOINED_MS = 250
-"""Redacted utterances with no longer pause between them are silent in one go."""
-_REDACTED = re.compile(r"\[([A-Z][A-Z_]{2,40})\]")
 _INVENTORY = ["started_at", "duration_seconds", "media_type", "format", "agent_ids", "queue_ids", "file_index"]
 _SEGMENTS = ["start_ms", "end_ms", "speaker", "channel", "participant_purpose", "text", "confidence", "pii_redacted"]
 _SIDES = {"external": "Customer", "internal": "Agent", "unknown": "Unknown"}
@@ -102,7 +99,7 @@ def call_page(tables: Tables, entry: Entry) -> CallPage:
         waveform=waveform if waveform is not None and waveform.channels else None,
         lines=lines,
         speakers=tuple(dict.fromkeys(line.speaker for line in lines)),
-        silent=tuple(_spans((row["start_ms"], row["end_ms"]) for row in rows if row["pii_redacted"])),
+        silent=tuple(joined((row["start_ms"], row["end_ms"]) for row in rows if row["pii_redacted"])),
         lines_in_all=len(rows),
     )
 
@@ -151,20 +148,10 @@ def _name(speaker: str, purpose: str | None) -> str:
 
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
     at = 0
-    for found in _REDACTED.finditer(text):
+    for found in PLACEHOLDER.finditer(text):
         if found.start() > at:
             yield text[at : found.start()], None
         yield found[1].replace("_", " ").lower(), found[1]
         at = found.end()
     if at < len(text):
         yield text[at:], None
-
-
-def _spans(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1] + JOINED_MS:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +84,30 @@ class Entry:
         return None if self.object_key is None else self.object_key.removesuffix(".gz").rpartition(".")[2]
 
 
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    """Tell what is wrong with the file as what is wrong with a store."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(f"The list of recordings in MEDIA_SPOOL cannot be used: {type(error).__name__}.") from error
+
+
+class _Held:
+    """A thread's connection, and which file it is to; closed when the thread has ended."""
+
+    def __init__(self, connection: sqlite3.Connection, file: os.stat_result) -> None:
+        self.connection, self._file = connection, file
+        self.close = weakref.finalize(self, connection.close)
+
+    def is_to(self, path: Path) -> bool:
+        """Whether the file there is still the same: it may be removed at any time."""
+        try:
+            return os.path.samestat(self._file, path.stat())
+        except OSError:
+            return False
+
+
 class Catalogue:
     """Looks recordings up; safe to use from threads, and from several processes with the same file."""
 
@@ -89,12 +115,13 @@ class Catalogue:
         self._tables = tables
         self._file = file
         self._mine = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._held: weakref.WeakSet[_Held] = weakref.WeakSet()
+        self._holding = threading.Lock()
         self._lock = threading.Lock()
         self._looked = float("-inf")
 
     def find(self, recording_id: str, file_index: int = 0, day: dt.date | None = None) -> Entry | None:
-        """What is known of a file without waiting; None when no day that was read knows it.
+        """What is known of a file without waiting; None when no day that was read knows it. Raises StorageError.
 
         What was looked at more than REFRESH_SECONDS ago is looked at again beside it, for the next one who asks.
         """
@@ -104,15 +131,15 @@ class Catalogue:
 
     def days(self) -> list[dt.date]:
         """All days that are known, the newest first."""
-        found = self._connection().execute("SELECT day FROM days ORDER BY day DESC")
-        return [dt.date.fromisoformat(day) for (day,) in found]
+        with _usable():
+            found = self._connection().execute("SELECT day FROM days ORDER BY day DESC")
+            return [dt.date.fromisoformat(day) for (day,) in found]
 
     def outcomes(self, day: dt.date) -> dict[str, int]:
         """How many files of a day have which status."""
-        found = self._connection().execute(
-            "SELECT status, count(*) FROM files WHERE day = ? GROUP BY status ORDER BY 2 DESC, 1", (str(day),)
-        )
-        return dict(found.fetchall())
+        by_status = "SELECT status, count(*) FROM files WHERE day = ? GROUP BY status ORDER BY 2 DESC, 1"
+        with _usable():
+            return dict(self._connection().execute(by_status, (str(day),)).fetchall())
 
     def refresh(self, *, wait_seconds: float = WAIT_SECONDS) -> None:
         """Read what days have changed, unless that was done a moment ago; raises TimeoutError and StorageError."""
@@ -121,14 +148,16 @@ class Catalogue:
             raise TimeoutError
         try:
             if asked - self._looked > AGAIN_SECONDS:
-                self._read_changed()
+                with _usable():
+                    self._read_changed()
         finally:
             self._lock.release()
 
     def close(self) -> None:
         """Close all connections; no thread may ask any more."""
-        while self._connections:
-            self._connections.pop().close()
+        with self._holding:
+            for held in list(self._held):
+                held.close()
 
     def _refresh_beside(self) -> None:
         """In a thread of its own: who asks for what is known does not wait."""
@@ -136,12 +165,8 @@ class Catalogue:
             return
 
         def run() -> None:
-            with contextlib.suppress(TimeoutError, StorageError, sqlite3.Error):
+            with contextlib.suppress(TimeoutError, StorageError):
                 self.refresh(wait_seconds=0)
-            connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
-            if connection is not None and connection in self._connections:
-                self._connections.remove(connection)
-                connection.close()
 
         threading.Thread(target=run, name="playback-catalogue", daemon=True).start()
 
@@ -151,7 +176,8 @@ class Catalogue:
             recording_id.encode()
         except UnicodeEncodeError:
             return None  # no id of a table
-        row = self._connection().execute(_FIND, (recording_id, file_index, wanted, wanted)).fetchone()
+        with _usable():
+            row = self._connection().execute(_FIND, (recording_id, file_index, wanted, wanted)).fetchone()
         if row is None:
             return None
         found, conversation, status, reason, key, kind, source, stored, sha256, name, modified = row
@@ -211,8 +237,10 @@ class Catalogue:
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection; a file of another version, or a damaged one, is begun anew."""
-        connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
-        if connection is None:
+        held: _Held | None = getattr(self._mine, "held", None)
+        if held is not None and held.is_to(self._file):
+            return held.connection
+        with self._holding:
             try:
                 connection = self._opened_when_free()
             except sqlite3.DatabaseError as error:
@@ -221,8 +249,8 @@ class Catalogue:
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self._file}{suffix}").unlink(missing_ok=True)
                 connection = self._opened_when_free()
-            self._mine.connection = connection
-            self._connections.append(connection)
+            self._mine.held = _Held(connection, self._file.stat())
+            self._held.add(self._mine.held)
         return connection
 
     def _opened_when_free(self) -> sqlite3.Connection:
@@ -246,14 +274,21 @@ class Catalogue:
             raise
         connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         connection.execute("PRAGMA synchronous=OFF")  # it can be made again from the tables
+        if self._is_of_this_version(connection):  # without waiting for who is writing a day
+            return connection
         with self._writing(connection):
-            if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            if not self._is_of_this_version(connection):
+                self._looked = float("-inf")
                 for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                     connection.execute(f'DROP TABLE "{name}"')
                 for statement in _SCHEMA.split(";")[:-1]:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={_VERSION}")
         return connection
+
+    @staticmethod
+    def _is_of_this_version(connection: sqlite3.Connection) -> bool:
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION)
 
     @contextlib.contextmanager
     def _writing(self, connection: sqlite3.Connection) -> Iterator[None]:

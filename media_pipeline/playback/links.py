@@ -20,9 +20,9 @@ from typing import Literal
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.playback.refusals import refused
 
-Scope = Literal["listen", "download"]
-SCOPES: tuple[Scope, ...] = ("listen", "download")
-"""`download` includes `listen`."""
+Scope = Literal["listen-redacted", "listen", "download"]
+SCOPES: tuple[Scope, ...] = ("listen-redacted", "listen", "download")
+"""Each includes those before it; with the first, what is redacted in the transcript is silent."""
 MIN_KEY_CHARACTERS = 32
 MAX_SECONDS = 7 * 24 * 3600
 MAX_SUBJECT_CHARACTERS = 128
@@ -95,7 +95,9 @@ def _check(claims: Claims) -> None:
     if not 0 < len(claims.subject) <= MAX_SUBJECT_CHARACTERS or not claims.subject.isprintable():
         raise ValueError(f"A subject is 1 to {MAX_SUBJECT_CHARACTERS} printable characters: who is going to listen.")
     if not claims.recording_id or claims.file_index < 0 or claims.scope not in SCOPES:
-        raise ValueError("A link needs a recording, a file number from 0 on and the scope listen or download.")
+        raise ValueError(
+            "A link needs a recording, a file number from 0 on and a scope: listen-redacted, listen or download."
+        )
     if len(_json(claims)) > MAX_TOKEN_CHARACTERS // 2:
         raise ValueError("The recording's id is too long for a link.")
 

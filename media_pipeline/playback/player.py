@@ -15,6 +15,7 @@ from media_pipeline.playback.catalogue import Catalogue, Entry
 from media_pipeline.playback.conditions import Validators
 from media_pipeline.playback.naming import disposition, safe_type
 from media_pipeline.playback.plays import Plays, Sitting
+from media_pipeline.playback.redacted import RedactedMedia, Redactions
 from media_pipeline.playback.refusals import Refusal, refused
 from media_pipeline.playback.reply import Facts, Piece, Reply, reply_to
 from media_pipeline.playback.requests import Request
@@ -92,16 +93,17 @@ class Playing:
 class Player:
     """Finds recordings and opens them; safe to use from threads."""
 
-    def __init__(self, catalogue: Catalogue, archived: Archived, upstream: Upstream, plays: Plays) -> None:
-        self._catalogue, self._archived, self._upstream, self._plays = catalogue, archived, upstream, plays
+    def __init__(
+        self, catalogue: Catalogue, archived: Archived, redactions: Redactions, upstream: Upstream, plays: Plays
+    ) -> None:
+        self._catalogue, self._archived, self._redactions = catalogue, archived, redactions
+        self._upstream, self._plays = upstream, plays
 
     def at_once(self, request: Request) -> Playing | None:
         """What the archive has as far as the catalogue knows; None when it takes another look. Raises Refusal."""
-        entry = self._catalogue.find(request.recording_id, request.file_index, request.day)
-        if entry is None or entry.status != STORED:
-            return None
         try:
-            return self._archive(request, entry)
+            entry = self._catalogue.find(request.recording_id, request.file_index, request.day)
+            return self._archive(request, entry) if entry is not None and entry.status == STORED else None
         except (StaleError, UnreadableError):
             return None
         except StorageError:
@@ -126,12 +128,28 @@ class Player:
             problem = refused("damaged")
         if entry is not None and entry.status == EMPTY:
             raise refused("no_file")
+        if request.redacted:  # of what is not archived, nobody knows the words
+            raise problem or refused("not_found" if entry is None else "not_redactable")
         try:
             return self._source(request, _listed(request, entry), entry)
         except Refusal as refusal:
             if problem is not None and refusal.status >= 400 and refusal.status not in (412, 416):
                 raise problem from None
             raise
+
+    def can_redact(self, entry: Entry) -> bool:
+        """Whether it can be played with silence where its transcript is redacted."""
+        try:
+            media = self._archived.open(entry)
+        except (StaleError, UnreadableError, StorageError):
+            return False
+        try:
+            self._redactions.applied(media, entry)
+        except (Refusal, UnreadableError, StorageError):
+            return False
+        finally:
+            media.close()
+        return True
 
     def close(self) -> None:
         """Close connections, and write down what is open."""
@@ -140,17 +158,29 @@ class Player:
         self._catalogue.close()
 
     def _archive(self, request: Request, entry: Entry) -> Playing:
-        media = self._archived.open(entry)
+        media, tag = self._opened(request, entry)
         content_type = safe_type(entry.content_type, entry.format)
         facts = Facts(
             size=media.size,
-            validators=Validators(f'"{entry.sha256}"', media.modified),
+            validators=Validators(f'"{tag}"', media.modified),
             content_type=content_type,
             disposition=disposition(entry.file_name, entry.recording_id, content_type, download=request.download),
             ranged=media.ranged,
-            immutable=True,
+            immutable=tag == entry.sha256,
         )
         return self._begun(request, media, facts)
+
+    def _opened(self, request: Request, entry: Entry) -> tuple[ArchivedMedia | RedactedMedia, str | None]:
+        """What they may hear of it, and the hash that stands for it."""
+        original = self._archived.open(entry)
+        if not request.redacted:
+            return original, entry.sha256
+        try:
+            media = self._redactions.applied(original, entry)
+        except BaseException:
+            original.close()
+            raise
+        return media, media.tag if isinstance(media, RedactedMedia) else entry.sha256
 
     def _source(self, request: Request, listed: ListedRecording, entry: Entry | None) -> Playing:
         anew = bool(request.conditions) or request.method == "HEAD"
@@ -173,7 +203,7 @@ class Player:
                 continue
         raise refused("not_media")
 
-    def _begun(self, request: Request, media: ArchivedMedia | UpstreamMedia, facts: Facts) -> Playing:
+    def _begun(self, request: Request, media: Media, facts: Facts) -> Playing:
         try:
             playing = Playing(reply_to(request.method, request.conditions, facts), media, self._plays)
             if playing.reply.pieces:
@@ -183,13 +213,20 @@ class Player:
                         recording_id=request.recording_id,
                         file_index=request.file_index,
                         by=request.by,
-                        archived=isinstance(media, ArchivedMedia),
+                        source=_source_of(media),
                     )
                 )
             return playing
         except BaseException:
             media.close()
             raise
+
+
+def _source_of(media: Media) -> str:
+    """As the log has it."""
+    if isinstance(media, UpstreamMedia):
+        return "upstream"
+    return "archive_redacted" if isinstance(media, RedactedMedia) else "archive"
 
 
 def _listed(request: Request, entry: Entry | None) -> ListedRecording:

@@ -25,7 +25,7 @@ LONGEST_SECONDS = 900.0
 OPEN_SITTINGS = 5_000
 SWEEP_SECONDS = 5.0
 
-Key = tuple[str, str, int, str, bool]
+Key = tuple[str, str, int, str, str]
 
 
 class Journal(Protocol):
@@ -59,9 +59,9 @@ class Plays:
         self._closed = threading.Event()
         self._sweeper: threading.Thread | None = None
 
-    def begin(self, *, subject: str, recording_id: str, file_index: int, by: str, archived: bool) -> Sitting:
-        """A request that is about to be served; raises Refusal when it cannot be written down."""
-        key = (subject, recording_id, file_index, by, archived)
+    def begin(self, *, subject: str, recording_id: str, file_index: int, by: str, source: str) -> Sitting:
+        """A request that is about to be served from `source`; raises Refusal when it cannot be written down."""
+        key = (subject, recording_id, file_index, by, source)
         now = self._clock()
         with self._lock:
             sitting = self._open.get(key)
@@ -126,9 +126,9 @@ class Plays:
                     self._tell(ENDED, sitting)
 
     def _tell(self, event: str, sitting: Sitting) -> None:
-        subject, recording_id, file_index, by, archived = sitting.key
+        subject, recording_id, file_index, by, source = sitting.key
         facts: dict[str, object] = {"play_id": sitting.play_id, "subject": subject, "file_index": file_index, "by": by}
-        facts["source"] = "archive" if archived else "upstream"
+        facts["source"] = source
         if event == ENDED:
             sent, sitting.told_bytes = sitting.bytes_sent - sitting.told_bytes, sitting.bytes_sent
             facts |= {"bytes": sent, "requests": sitting.requests}

@@ -14,6 +14,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "no_credentials": (401, "This needs a signed link, or a token with the scope listen."),
     "unknown_token": (401, "The token is not known."),
     "missing_scope": (403, "The token lacks the scope listen."),
+    "not_redactable": (403, "What is redacted here cannot be made silent, or is not known: it takes the scope listen."),
     "link_forged": (403, "The link is not one we signed, or no longer: ask for a new one."),
     "link_expired": (403, "The link has expired: ask for a new one."),
     "link_for_other": (403, "The link is for another recording or file."),

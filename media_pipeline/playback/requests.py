@@ -15,8 +15,8 @@ from media_pipeline.playback.conditions import Conditions
 from media_pipeline.playback.links import LinkKeys
 from media_pipeline.playback.refusals import refused
 
-LISTEN = "listen"
-"""The scope of a token that may play any recording."""
+LISTEN, REDACTED = "listen", "listen-redacted"
+"""Scopes of a token that may play any recording: as it is, or with silence where its transcript is redacted."""
 MAX_ID_CHARACTERS = 512
 _FILE = re.compile(r"\d{1,4}\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
@@ -37,7 +37,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET or HEAD of a file of a recording; `by`: what let it in, `token` or `link`."""
+    """One GET or HEAD of a file of a recording; `by`: what let it in, `token` or `link`. `redacted`: with silence."""
 
     method: str
     recording_id: str
@@ -47,6 +47,7 @@ class Request:
     conditions: Conditions
     subject: str
     by: str
+    redacted: bool
 
     @property
     def listener(self) -> str:
@@ -73,7 +74,7 @@ def understood(
     except ValueError:
         raise refused("bad_request") from None
     asked = (recording_id, int(file_text))
-    subject, by = admitted(headers.get("authorization", ()), query.get("link"), asked, download == "1", callers, keys)
+    who = admitted(headers.get("authorization", ()), query.get("link"), asked, download == "1", callers, keys)
     if len(recording_id) > MAX_ID_CHARACTERS:
         raise refused("not_found")
     conditions = Conditions(
@@ -84,7 +85,22 @@ def understood(
         if_range=headers.get("if-range", ()),
         range=headers.get("range", ()),
     )
-    return Request(scope["method"], *asked, wanted, download == "1", conditions, subject, by)
+    return Request(scope["method"], *asked, wanted, download == "1", conditions, who.subject, who.by, who.redacted)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who may play it, by what (see Request), and with which scope."""
+
+    subject: str
+    by: str
+    scope: str
+    expires: int | None = None
+
+    @property
+    def redacted(self) -> bool:
+        """Whether they hear silence where the transcript is redacted."""
+        return self.scope == REDACTED
 
 
 def token_in(authorization: str) -> str:
@@ -107,8 +123,8 @@ def admitted(
     download: bool,
     callers: Callable[[str], Caller | None],
     keys: LinkKeys | None,
-) -> tuple[str, str]:
-    """The subject, and what let it in. Where there are both, both must hold and be one's own; raises Refusal.
+) -> Admitted:
+    """Who it is. Where there are both a token and a link, both must hold and be one's own; raises Refusal.
 
     A browser that has shown a page to a token sends it along as Basic's password: fine for what only reads.
     """
@@ -119,9 +135,10 @@ def admitted(
         if caller is None:
             raise refused("unknown_token")
         if link is None:
-            if LISTEN not in caller.scopes:
+            scope = next((each for each in (LISTEN, REDACTED) if each in caller.scopes), None)
+            if scope is None or (download and scope == REDACTED):
                 raise refused("missing_scope")
-            return caller.name, "token"
+            return Admitted(caller.name, "token", scope)
     if link is None:
         raise refused("no_credentials")
     if keys is None:
@@ -133,7 +150,7 @@ def admitted(
         raise refused("link_of_other")
     if download and claims.scope != "download":
         raise refused("no_download")
-    return claims.subject, "link"
+    return Admitted(claims.subject, "link", claims.scope, claims.expires)
 
 
 def _headers(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, tuple[str, ...]]:

@@ -15,19 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from media_pipeline.genesys.errors import (
-    ConfigurationError,
-    GenesysError,
-    NotFound,
-    PermissionMissing,
-    StillPreparing,
-    Undeliverable,
-)
+from media_pipeline.genesys.errors import Undeliverable
 from media_pipeline.genesys.pacing import CallStats, Patience, TryAgain
 from media_pipeline.genesys.source import ListedRecording, MediaFile, RecordingSource
 from media_pipeline.playback.conditions import ENTITY_TAG, Validators, http_date
 from media_pipeline.playback.ranges import Span
-from media_pipeline.playback.refusals import Refusal, refused
+from media_pipeline.playback.refusals import refused
+from media_pipeline.playback.source_failures import FAILURES, told
 from media_pipeline.transfer.exchange import Broken
 from media_pipeline.transfer.http import OPERATION, MediaHttp, Reply
 from media_pipeline.transfer.outcome import Ending
@@ -41,23 +35,6 @@ RESUMES = 3
 """How often a body that breaks off is gone on with, each time with some progress."""
 PATIENCE = Patience(first_wait_seconds=0.3, deadline_seconds=5.0, retries=1)
 """A listener waits: one retry of a request that failed, and that soon."""
-_SENT_BACK = {
-    "forbidden": "source_refused",
-    "bad_url": "source_refused",
-    "no_file": "no_file",
-    "zero_bytes": "no_file",
-    "archived": "no_file",
-    "deleted": "no_file",
-    "not_ready": "not_ready",
-    "not_delivered": "source_refused",
-    "not_media": "not_media",
-    "bad_range": "not_media",
-    "short_body": "not_media",
-    "unverifiable": "not_media",
-    "md5_mismatch": "not_media",
-}
-FAILURES = (FreshLinkNeeded, TryAgain, GenesysError, Ending, Broken)
-"""All that can go wrong at a source."""
 _VISIBLE = re.compile(r"[\x21-\x7e]*\Z")
 
 
@@ -139,7 +116,7 @@ class UpstreamMedia:
         """A fresh link to the same version."""
         before = self.known
         try:
-            self.known = self._upstream.known(self._listed, fresh=True)
+            self.known = self._upstream.known(self._listed, instead_of=before)
         except FAILURES as error:
             raise told(error) from None
         if (self.known.size, self.known.validators) != (before.size, before.validators):
@@ -184,6 +161,7 @@ class Upstream:
         self._connect, self._http, self._stats = source, http, stats
         self._source: RecordingSource | None = None
         self._known: OrderedDict[tuple[str, int], Known] = OrderedDict()
+        self._asking: dict[tuple[str, int], tuple[threading.Lock, int]] = {}
         self._lock = threading.Lock()
         self._connecting = threading.Lock()
 
@@ -205,26 +183,54 @@ class Upstream:
         with self._lock:
             self._known.pop((listed.recording_id, listed.file_index), None)
 
-    def known(self, listed: ListedRecording, *, anew: bool = False, fresh: bool = False) -> Known:
-        """A link that works and what it leads to; `fresh`: another link than before."""
+    def known(self, listed: ListedRecording, *, anew: bool = False, instead_of: Known | None = None) -> Known:
+        """A link that works and what it leads to, another one than `instead_of`; `anew` asks its host again.
+
+        Of those who want the same at the same time one asks, and the others take what it got.
+        """
         name = (listed.recording_id, listed.file_index)
+        before = self._known_of(name, instead_of)
+        if before is not None and not anew:
+            return before
+        with self._alone(name):
+            meanwhile = self._known_of(name, instead_of)
+            if meanwhile is not None and meanwhile is not before:
+                return meanwhile
+            fresh = instead_of is not None
+            if before is not None:
+                try:
+                    return self._keep(name, self._examined(before.media, before.asked))
+                except FreshLinkNeeded:
+                    fresh = True  # the one that follows is the fresh one
+            try:
+                return self._linked(name, listed)
+            except FreshLinkNeeded:
+                if fresh:
+                    raise
+                return self._linked(name, listed)
+
+    def _known_of(self, name: tuple[str, int], instead_of: Known | None) -> Known | None:
         with self._lock:
             known = self._known.get(name)
-        usable = known is not None and not fresh and time.monotonic() - known.asked < LINK_SECONDS
-        if known is not None and usable:
-            if not anew:
-                return known
-            try:
-                return self._keep(name, self._examined(known.media, known.asked))
-            except FreshLinkNeeded:
-                pass
-            return self._keep(name, self._examined(self._resolved(listed), time.monotonic()))
+        is_usable = known is not None and known is not instead_of and time.monotonic() - known.asked < LINK_SECONDS
+        return known if is_usable else None
+
+    @contextmanager
+    def _alone(self, name: tuple[str, int]) -> Iterator[None]:
+        with self._lock:
+            asking, waiting = self._asking.get(name, (threading.Lock(), 0))
+            self._asking[name] = asking, waiting + 1
         try:
-            return self._keep(name, self._examined(self._resolved(listed), time.monotonic()))
-        except FreshLinkNeeded:
-            if fresh:
-                raise
-            return self._keep(name, self._examined(self._resolved(listed), time.monotonic()))
+            with asking:
+                yield
+        finally:
+            with self._lock:
+                asking, waiting = self._asking.pop(name)
+                if waiting > 1:
+                    self._asking[name] = asking, waiting - 1
+
+    def _linked(self, name: tuple[str, int], listed: ListedRecording) -> Known:
+        return self._keep(name, self._examined(self._resolved(listed), time.monotonic()))
 
     @contextmanager
     def asked(self, media: MediaFile, span: Span, etag: str | None) -> Iterator[Reply]:
@@ -286,31 +292,6 @@ class Upstream:
             if "Timeout" in str(broken):
                 raise
             raise TryAgain(broken) from None
-
-
-def told(error: BaseException) -> Refusal:
-    """What a listener is told of what went wrong at the source: one of our own sentences."""
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, FreshLinkNeeded):
-        return told(error.ending)
-    if isinstance(error, TryAgain):
-        return told(error.error)
-    if isinstance(error, Ending):
-        return refused(_SENT_BACK.get(error.reason, "source_failed"))
-    if isinstance(error, Broken):
-        return refused("source_silent" if "imeout" in str(error) else "source_failed")
-    if isinstance(error, ConfigurationError):
-        return refused("not_archived")
-    if isinstance(error, NotFound):
-        return refused("not_found")
-    if isinstance(error, PermissionMissing):
-        return refused("source_refused")
-    if isinstance(error, StillPreparing):
-        return refused("not_ready")
-    if isinstance(error, Undeliverable):
-        return refused(_SENT_BACK.get(error.reason, "source_failed"))
-    return refused("source_failed")
 
 
 def _validators(headers: Mapping[str, str]) -> Validators:

@@ -58,7 +58,9 @@ _GROUPINGS = {
     (4, 4, 4, 4, 2),
     (4, 4, 5),
 }
-_GROUPINGS |= {(4, 4, 4, 1), (6, 4, 5), (4, 5, 6), (6, 13), (8, 8)}
+_GROUPINGS |= {(4, 4, 4, 1), (6, 4, 5), (4, 5, 6), (6, 10), (6, 13), (8, 8)}
+_LARGEST_GROUP = 6
+"""In a grouping that is not among these: orders have groups of 7 digits (503-1234567-1234567)."""
 
 
 def is_card(digits: str) -> bool:
@@ -72,8 +74,11 @@ def card_windows(groups: list[str]) -> list[tuple[int, int]]:
     A part of a longer series counts only when it is grouped as cards are printed: what stands beside it may be an
     expiry date or another card.
     """
-    if is_card("".join(groups)):
+    sizes = tuple(map(len, groups))
+    if (len(sizes) == 1 or sizes in _GROUPINGS or max(sizes) <= _LARGEST_GROUP) and is_card("".join(groups)):
         return [(0, len(groups))]
+    if len(groups) > 5 and len(groups) % 4 != 0 and set(sizes) == {4}:
+        return []  # one number of groups of four, longer than any card
     found: list[tuple[int, int]] = []
     first = 0
     while first < len(groups):
@@ -89,14 +94,9 @@ def _window(groups: list[str], first: int) -> int:
     for last in range(min(len(groups), first + 5), first, -1):
         sizes = tuple(map(len, groups[first:last]))
         printed = sizes in _GROUPINGS or len(sizes) == 1
-        if printed and is_card("".join(groups[first:last])) and not _goes_on(groups, first, last):
+        if printed and is_card("".join(groups[first:last])):
             return last
     return 0
-
-
-def _goes_on(groups: list[str], first: int, last: int) -> bool:
-    """Whether the series is one of groups of four that is longer than any card."""
-    return last - first > 1 and len(groups) > 5 and all(len(group) == 4 for group in groups) and len(groups) % 4 != 0
 
 
 def _issued(digits: str) -> bool:

@@ -19,8 +19,11 @@ _PHONE = (
     r"|caller(?:[ _-]?id)?|reach(?:ed)?|contact|hotline|helpline|landline|voice ?mail|ring|toll[- ]?free|area code|ph"
     r"|(?:my|his|her|their|our|your|best|good|direct|work|home|office|emergency) (?:\w+ )?(?:number|line)"
 )
-_SSN = r"ssn|s\.s\.n|ss ?#|socials?|soc\.? ?sec\.?"
-_CARD = r"(?:credit|debit|payment|bank) ?cards?|card|visa|master ?card|amex|american express|diners|maestro|jcb|pan"
+_SSN = r"ssn|s s n|s\.s\.n|ss ?#|socials?|soc\.? ?sec\.?"
+_CARD = (
+    r"(?:credit|debit|payment|bank) ?cards?|card|visa|master ?card|amex|american express|diners|maestro|jcb|pan"
+    r"|cc(?= ?#)"
+)
 _WORD = re.compile(rf"(?<![^\W_])(?:(?P<phone>{_PHONE})|(?P<ssn>{_SSN})|(?P<card>{_CARD}))(?![^\W_])", re.IGNORECASE)
 _AFTER_SSN = re.compile(r"\W+(?:is|was|as)\W+(?:my|his|her|their|the|your)\W+(?:ssn|social)\b", re.IGNORECASE)
 
@@ -31,13 +34,13 @@ _SHIPPED = (
 _FILED = (
     "account|acct|policy|member|membership|routing|licen[cs]e|zip|zipcode|postal|code|codes|pin|passcode|vin|location|"
     "room|flight|ids?|identifier|uuid|guid|key|row|page|port|pid|seed|offset|size|length|range|bytes|epoch|timestamp|unix|"
-    "sequence|seq|nonce|thread|session|trace|span|amount|total|price|cost|balance|hash|checksum|md5|sha\\d*|recording|conversation|document|iban|score|student|patient"
+    "duration|elapsed|millis|ms|count|hits|sequence|seq|nonce|thread|session|trace|span|amount|total|price|cost|balance|hash|checksum|md5|sha\\d*|recording|conversation|document|iban|score|student|patient"
 )
+_CAMEL = "(?-i:(?<=[a-z])(?:I[dD]s?|Bytes|Count|Duration|Hits|Index|Length|Millis|Ms|Offset|Size|Time|Timestamp))"
+"""How a field's name in a program's text ends: totalHits, startOffset, recordingId."""
 _FILLING = r"""(?:[\s:=#.,_'"(\[-]|(?:numbers?|no|num|nr|ids?|codes?|is|was|are|of)(?![^\W_]))*\Z"""
 _OF_A_THING = re.compile(rf"(?<![^\W_])(?:{_SHIPPED})s?{_FILLING}", re.IGNORECASE)
-_OF_A_FILE = re.compile(
-    rf"(?<!caller)(?<!caller[ _-])(?:(?<![^\W_])(?:{_FILED})|(?-i:(?<=[a-z])I[dD]s?)){_FILLING}", re.IGNORECASE
-)
+_OF_A_FILE = re.compile(rf"(?<!caller)(?<!caller[ _-])(?:(?<![^\W_])(?:{_FILED})|{_CAMEL}){_FILLING}", re.IGNORECASE)
 _ONLY_ABOUT = re.compile(r"(?:\b(?:on|for|with|in|to) (?:the|my|your|this|that|his|her) |\barea )\Z", re.IGNORECASE)
 _UNITS = re.compile(
     r"\s?(?:[$€£¥%]|(?:bytes?|[kmgt]i?b|ms|usd|eur|dollars?|euros?|users|items|rows|records|times)\b)", re.IGNORECASE

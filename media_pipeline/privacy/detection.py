@@ -13,14 +13,14 @@ from media_pipeline.privacy.phones import is_international, is_phone, phone_span
 from media_pipeline.privacy.spoken import HESITATIONS, NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
 from media_pipeline.privacy.ssn import is_ssn
 
-_DIGITS = re.compile(r"\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d[\s().\u2010-\u2015\uff0d/-]{0,3}\d")
+_DIGITS = re.compile(r"\d[\s().\u00b7\u2010-\u2015\uff0d/-]{0,3}\d[\s().\u00b7\u2010-\u2015\uff0d/-]{0,3}\d")
 """A text without three digits near each other has no number that is written."""
 _CARD_RUN = re.compile(
-    rf"(?<!{WORD})(?<![.@#-])(?<!\d[/:])\d+(?:(?:[.\u2010-\u2015-]|\s[\u2010-\u2015-]\s|\s{{1,2}})\d+)*(?!{WORD}|@|[-.]\d)"
+    rf"(?<!{WORD})(?<![.@-])(?<!\d[/:])\d+(?:(?:[.\u2010-\u2015-]|\s[\u2010-\u2015-]\s|\s{{1,2}})\d+)*(?!{WORD}|@|[-.]\d)"
 )
 _GROUP = re.compile(r"\d+")
 _SSN = re.compile(
-    rf"(?<!{WORD})(?<![.@#+/-])"
+    rf"(?<!{WORD})(?<![.@+/-])"
     rf"(?:\d{{3}}([-.\u2010-\u2015]|\s[-\u2010-\u2015]\s)\d{{2}}\1\d{{4}}"
     rf"|(?<!\d\s)\d{{3}}(\s)\d{{2}}\2\d{{4}}(?!\s\d{{1,4}}(?!\d)))"  # groups of a longer number
     rf"(?!{WORD}|@|[-./]\d)"
@@ -73,7 +73,9 @@ def _written(text: str, region: str, found: list[Finding]) -> list[Finding]:
 def _ssns(text: str) -> Iterator[Finding]:
     for match in _SSN.finditer(text):
         before = text[max(0, match.start() - BEFORE_CHARACTERS) : match.start()]
-        if is_ssn(_ascii_digits(match[0])) and not is_of_a_thing(before):
+        if not is_ssn(_ascii_digits(match[0])) or is_of_a_thing(before):
+            continue
+        if not before.endswith("#") or context(text, *match.span()) == "ssn":
             yield Finding(*match.span(), US_SSN)
     for match in _SSN_BARE.finditer(text):
         if is_ssn(_ascii_digits(match[0])) and context(text, *match.span()) == "ssn":
@@ -89,8 +91,10 @@ def _cards(text: str) -> Iterator[Finding]:
             start, end = groups[first][0], groups[last - 1][1]
             if _is_decimal(text, groups, first, last):
                 continue
-            if not is_of_a_thing(text[max(0, start - BEFORE_CHARACTERS) : start]):
-                yield Finding(start, end, CREDIT_CARD)
+            before = text[max(0, start - BEFORE_CHARACTERS) : start]
+            if is_of_a_thing(before) or (before.endswith("#") and context(text, start, end) != "card"):
+                continue
+            yield Finding(start, end, CREDIT_CARD)
 
 
 def _is_decimal(text: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:

@@ -12,10 +12,10 @@ from media_pipeline.privacy.context import WORD, Context
 from media_pipeline.privacy.findings import Spans
 
 _EXTENSION = r"(?:[\s,;-]{0,3}(?:ext(?:ension|n)?\b\.?[:=]?|ext\.?(?=\d)|x(?=\s?\d)|\#(?=\s?\d))\s{0,2}\d{1,7}(?!\d))?"
-_SEPARATOR = r"(?:[\s]{0,2}[-.\u2010-\u2015\uff0d/][\s]{0,2}|\s{1,2})"
+_SEPARATOR = r"(?:[\s]{0,2}[-.\u00b7\u2010-\u2015\uff0d/][\s]{0,2}|\s{1,2})"
 _NANP = re.compile(
     rf"""
-    (?<!{WORD}) (?<![.@$€£¥#+-]) (?: (?=\() | (?=(?:1[-.])?\d{{3}}[-.]\d) | (?<!\d\s) )
+    (?<!{WORD}) (?<![.@$€£¥+-]) (?: (?=\() | (?=(?:1[-.])?\d{{3}}[-.]\d) | (?<!\d\s) )
     (?: (?P<country>\+?1) (?:{_SEPARATOR})? (?=[(\d]) )?
     (?: \(\s?(?P<area1>\d{{3}})\s?\)\s{{0,2}}(?:[-.]\s?)? | (?P<area2>\d{{3}})(?P<first>{_SEPARATOR}) )
     (?P<exchange>\d{{3}}) (?P<second>{_SEPARATOR}|(?<=\)\d{{3}})|(?<=\)\s\d{{3}})) (?P<line>\d{{4}})
@@ -27,12 +27,17 @@ _LOCAL = re.compile(
     rf"(?<!{WORD})(?<![.@$€£¥#/+)-])(?<!\d\s)(\d{{3}})[-.\u2010-\u2015](\d{{4}}){_EXTENSION}(?!{WORD}|[-./]\d)",
     re.IGNORECASE,
 )
+_VANITY = re.compile(
+    rf"(?<!{WORD})(?<![.@$€£¥#+-])(?P<country>\+?1[-. ])?\(?8(?:00|33|44|55|66|77|88)\)?[-. ]"
+    rf"(?=(?:-?[A-Z0-9]){{7,12}}(?!{WORD}|[-.@]\w))(?=[0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+){{0,3}}",
+)
+"""Free of charge and spelled on the keypad, 1-800-FLOWERS; letters beyond the seventh digit are not dialled."""
 _PLUS = re.compile(
     rf"(?<!{WORD})(?<!\+)(?:\(?[+\uff0b]{{1,2}}|(?<!\d\s)(?<![\d.-])(?:011|00)(?=[\s.-]?[1-9]))[\s(]{{0,2}}\d(?:[\s()./\u2010-\u2015\uff0d-]{{0,3}}\d){{6,16}}{_EXTENSION}(?!{WORD})",
     re.IGNORECASE,
 )
 _RUN = re.compile(
-    rf"(?<!{WORD})(?<![.@$€£¥#/-])(?<!\d\s)[(+\uff0b]?\d(?:[\s()./\u2010-\u2015\uff0d-]{{0,3}}\d){{5,16}}{_EXTENSION}"
+    rf"(?<!{WORD})(?<![.@$€£¥/-])(?<!\d\s)[(+\uff0b]?\d(?:[\s()./\u2010-\u2015\uff0d-]{{0,3}}\d){{5,16}}{_EXTENSION}"
     rf"(?!{WORD}|[-.:/]\d)",
     re.IGNORECASE,
 )
@@ -70,6 +75,8 @@ def phone_spans(
         start, end = found.span()
         if not taken(start, end) and written.touched(start, end) is None:
             called = is_called(start, end)
+            if _is_numbered(text, start) and not called:
+                continue
             yield from _national(
                 found[0], start, region, called, _DIRECTLY.search(text, max(0, start - 12), start) is not None
             )
@@ -104,10 +111,18 @@ def _north_american(text: str) -> Iterator[tuple[int, int, bool]]:
         assigned = area[0] not in "01" and exchange[0] not in "01"
         spaced = found["area1"] is None and not found["first"].strip()
         if alike and area != "000":
-            yield found.start(), found.end(), assigned or not spaced or area == "555"
+            certain = assigned or not spaced or area == "555"
+            yield found.start(), found.end(), certain and not _is_numbered(text, found.start())
+    for found in _VANITY.finditer(text):
+        yield *found.span(), found["country"] is not None
     for found in _LOCAL.finditer(text):
         if found[1][0] not in "01":
             yield found.start(), found.end(), found[1] == "555"
+
+
+def _is_numbered(text: str, start: int) -> bool:
+    """Whether the number stands behind a #, as those of tickets and orders do."""
+    return text[start - 1 : start] == "#"
 
 
 def _national(run: str, start: int, region: str, is_called: bool, directly: bool) -> Iterator[tuple[int, int, bool]]:

@@ -41,6 +41,7 @@ class GenesysResource(dg.ConfigurableResource):
     spool: str = Field("", description="Local folder that the rate budget is shared in; empty: MEDIA_SPOOL.")
     concurrency: int = Field(8, description="Recordings in flight.")
     download_hosts: list[str] = Field([], description="Further hosts that download links may name.")
+    download_networks: list[str] = Field([], description="Private networks that such hosts may have addresses in.")
     allow_write_back: bool = Field(False, description="Whether anything may be changed in the org.")
     allow_remote_delete: bool = Field(False, description="Whether anything may be deleted in the org.")
     first_wait_seconds: float = Field(FIRST_WAIT_SECONDS, description="First of the doubling waits between retries.")
@@ -71,7 +72,7 @@ class GenesysResource(dg.ConfigurableResource):
             client_secret = client_secret or settings.client_secret.get_secret_value()
         stats, patience = CallStats(), Patience(self.first_wait_seconds, self.deadline_seconds)
         pacer = self._pacer(client_id, endpoints.api)
-        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts))
+        hosts = MediaHosts(endpoints.api, tuple(self.download_hosts), tuple(self.download_networks))
         source = connect(
             endpoints,
             dialect=self.dialect,

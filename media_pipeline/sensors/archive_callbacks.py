@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from media_pipeline.genesys.redaction import redact
 from media_pipeline.notify.announcer import Announcer
 from media_pipeline.notify.callbacks import Callbacks
 from media_pipeline.notify.completed_days import announce_day, broken_off_checks, end_check
@@ -35,8 +36,9 @@ def archive_callbacks_sensor() -> dg.SensorDefinition:
         name=NAME,
         minimum_interval_seconds=30,
         description=(
-            "Delivers events of the archive (metadata_parsed, day_completed, recording_quarantined) to MEDIA_WEBHOOKS: "
-            "signed, retried for three days, at least once. media-pipeline callbacks lists what is pending or dead."
+            "Delivers events of the archive (metadata_parsed, metadata_annotated, day_completed, "
+            "recording_quarantined) to MEDIA_WEBHOOKS: signed, retried for three days, at least once. "
+            "media-pipeline callbacks lists what is pending or dead."
         ),
     )
     def archive_callbacks(
@@ -49,7 +51,7 @@ def archive_callbacks_sensor() -> dg.SensorDefinition:
         if not receivers and not callbacks.hear(DAY_COMPLETED):
             return dg.SensorResult(skip_reason="Nobody is to be told: MEDIA_WEBHOOKS is not set.")
         deadline = time.monotonic() + DELIVERY_SECONDS
-        _announce_one_broken_off(context, media, callbacks, posted=bool(receivers))
+        _announce_broken_off(context, media, callbacks, posted=bool(receivers))
         with Queue(Path(media.spool), media.store.url) as queue:
             outcome = Deliverer(media.store, queue, receivers).deliver(deadline - time.monotonic())
             counts = queue.counts()
@@ -65,19 +67,29 @@ def archive_callbacks_sensor() -> dg.SensorDefinition:
     return archive_callbacks
 
 
-def _announce_one_broken_off(
+def _announce_broken_off(
     context: dg.SensorEvaluationContext, media: MediaResource, callbacks: Callbacks, *, posted: bool
 ) -> None:
-    """A run that was killed between its report and its announcement: judge the day as it would have. One a tick."""
+    """A run that was killed between its report and its announcement: judge the day as it would have. One a tick.
+
+    A day that cannot be judged waits for the next tick, and holds up neither another day nor what is to be delivered.
+    """
     for day, run_id in broken_off_checks(media.store, time.time() - BROKEN_OFF_SECONDS):
 
         def told(event: Event) -> None:
             callbacks.tell(event, context.log.warning)
 
-        announcer = Announcer(media.store, day, run_id, DAY_COMPLETED, posted=posted, told=told)
-        announce_day(announcer, media.tables, judge_day(media.tables, day))
-        announcer.close()
-        end_check(media.store, day)
+        try:
+            announcer = Announcer(media.store, day, run_id, DAY_COMPLETED, posted=posted, told=told)
+            announce_day(announcer, media.tables, judge_day(media.tables, day))
+            announcer.close()
+            end_check(media.store, day)
+        except Exception as error:  # a damaged table, say: whatever it is, it would come back with every tick
+            context.log.error(
+                f"The check of {day} was broken off and cannot be made up for ({type(error).__name__}: "
+                f"{redact(str(error))}). See: media-pipeline verify --date {day}."
+            )
+            continue
         context.log.info(f"The check of {day} was broken off and was made up for.")
         return
 

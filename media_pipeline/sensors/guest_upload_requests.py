@@ -1,5 +1,5 @@
-"""guest_upload_requests: runs the job messaging for today and yesterday while files of guests wait to be fetched, and
-for the day before, whose files are dead and are given up.
+"""guest_upload_requests: runs the job messaging for today and yesterday while files of guests wait to be fetched, for
+the day before, whose files are dead and are given up, and for earlier days on which files were noticed too late.
 
 It reads the Dagster instance and the tables only. A file is asked for until it has a final outcome: further and further
 apart, but never given up, for the job itself gives it up when its 24 hours are over.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from media_pipeline.jobs import MESSAGING
-from media_pipeline.messaging.pending import Pending, pending_files, state_of
+from media_pipeline.messaging.pending import Pending, left_behind, pending_files, state_of, without_outcome
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.sensors.days import PARTITION_TAG, RUNS_LOOKED_AT, Day
 
@@ -30,8 +30,8 @@ LONGEST_WAIT_SECONDS = 3_600.0
 """Between two runs for the same files, doubled from run to run."""
 
 
-def guest_upload_requests_sensor(job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
-    """The sensor."""
+def guest_upload_requests_sensor(job: UnresolvedAssetJobDefinition, start_date: dt.date) -> dg.SensorDefinition:
+    """The sensor, for days from `start_date` on."""
 
     @dg.sensor(
         name=NAME,
@@ -39,16 +39,18 @@ def guest_upload_requests_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sensor
         minimum_interval_seconds=30,
         description=(
             "Requests the job messaging for today and the two days before while files of guests are not settled. Needs "
-            "the schedule drain_conversation_events_schedule."
+            "the schedule drain_conversation_events_schedule. Files that were noticed days late get their outcome, too."
         ),
     )
     def guest_upload_requests(context: dg.SensorEvaluationContext, media: MediaResource) -> dg.SensorResult:
         today = dt.datetime.now(dt.UTC).date()
-        days = [today - dt.timedelta(days=n) for n in (2, 1, 0)]
-        state = state_of(media.tables, [days[0] - dt.timedelta(days=1), *days])
+        days = [day for n in (2, 1, 0) if (day := today - dt.timedelta(days=n)) >= start_date]
+        late = left_behind(media.tables, start_date, today - dt.timedelta(days=2))
+        state = state_of(media.tables, [*late, *(today - dt.timedelta(days=n) for n in (3, 2, 1, 0))])
         if json.loads(context.cursor or "{}").get("settled") == state:
             return dg.SensorResult(skip_reason="No file is waiting.", cursor=context.cursor)
-        waiting = pending_files(media.tables, days)
+        missed = (without_outcome(media.tables, day) for day in late)
+        waiting = [*(found for found in missed if found), *pending_files(media.tables, days)]
         requests: list[dg.RunRequest] = []
         remarks: list[str] = []
         for pending in waiting:

@@ -33,10 +33,10 @@ class Open(Access):
 
 
 class Needs(Access, SecurityBase):
-    """Callers whose token has this scope; gives the caller."""
+    """Callers whose token has this scope, or one of the others; gives the caller."""
 
-    def __init__(self, scope: str) -> None:
-        self.scope = scope
+    def __init__(self, scope: str, *others: str) -> None:
+        self.scope, self.scopes = scope, frozenset((scope, *others))
         self.model = HTTPBearer(description="A token of MEDIA_SERVICE_TOKENS with the route's scope.")
         self.scheme_name = "token"
 
@@ -47,7 +47,7 @@ class Needs(Access, SecurityBase):
         caller = tokens.caller(self._token(request.headers.get("authorization", "")))
         if caller is None:
             raise Problem(401, "This needs a known token: Authorization: Bearer <token>.", challenges=self.challenges)
-        if self.scope not in caller.scopes:
+        if not self.scopes & caller.scopes:
             raise Problem(403, f"The token of {caller.name} lacks the scope {self.scope} ({SCOPES[self.scope]}).")
         return caller
 
@@ -62,8 +62,8 @@ class NeedsInBrowser(Needs):
     Never for what changes anything: browsers send that password along with other sites' requests, too.
     """
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(scope)
+    def __init__(self, scope: str, *others: str) -> None:
+        super().__init__(scope, *others)
         self.model = HTTPBase(scheme="basic", description="For browsers: any user name, the token as password.")
         self.scheme_name = "browser"
 

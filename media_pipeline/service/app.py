@@ -16,13 +16,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from media_pipeline.genesys.errors import ConfigurationError
-from media_pipeline.service import cleanup, health, metrics, page, pages, problems, streams, voice_messages
+from media_pipeline.service import (
+    cleanup,
+    health,
+    metrics,
+    page,
+    pages,
+    problems,
+    report_pages,
+    streams,
+    voice_messages,
+)
 from media_pipeline.service.access import check_routes
 from media_pipeline.service.context import Service
 from media_pipeline.service.health import Readiness
 from media_pipeline.service.limits import Guard, Limits
 from media_pipeline.service.metrics import Metrics
 from media_pipeline.service.problems import Problem, ProblemDetails
+from media_pipeline.service.routing import Route
 from media_pipeline.service.tokens import Tokens
 from media_pipeline.settings import Settings
 from media_pipeline.storage.base import StorageError
@@ -37,6 +48,7 @@ ROUTES: tuple[AddRoutes, ...] = (
     page.add_routes,
     streams.add_routes,
     pages.add_routes,
+    report_pages.add_routes,
 )
 TITLE = "Media Pipeline service"
 DESCRIPTION = """Recordings to listen to, voice messages in, local leftovers out, and how the service itself is doing.
@@ -58,6 +70,7 @@ def create_app(settings: Settings, limits: Limits = Limits(), routes: Sequence[A
         lifespan=_lifespan,
         separate_input_output_schemas=False,
     )
+    app.router.route_class = Route
     app.state.service = service
     app.state.tokens = Tokens.parse(settings.service_tokens.get_secret_value())
     app.state.metrics = Metrics(service.inbox)

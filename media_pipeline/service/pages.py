@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -19,12 +20,11 @@ from media_pipeline.listening import PAGE, PATH, Listening, place, signed
 from media_pipeline.playback import drawing
 from media_pipeline.playback.call import CallPage, call_page
 from media_pipeline.playback.catalogue import Entry
+from media_pipeline.playback.links import Scope
 from media_pipeline.playback.requests import MAX_ID_CHARACTERS
 from media_pipeline.playback.searching import MAX_CHARACTERS, MAX_PAGE, TooSlow, Wanted, find, opened
-from media_pipeline.service.access import Open
-from media_pipeline.service.problems import Problem
-from media_pipeline.service.rendering import ASSETS, PageProblem, assets, rendered
-from media_pipeline.service.tokens import LISTEN, Caller
+from media_pipeline.service.rendering import PageProblem, rendered
+from media_pipeline.service.tokens import LISTEN, REDACTED, Caller
 from media_pipeline.service.visitors import ForListeners, ForPeople, Visitor, file_of
 from media_pipeline.storage.base import StorageError
 from media_pipeline.transfer.outcome import EMPTY, STORED
@@ -33,7 +33,7 @@ PLAYER_SECONDS = 4 * 3600
 """How long the player of a page works that was opened with a token."""
 DAYS_A_PAGE = 31
 MAX_MINUTES = 24 * 60
-_people, _listeners = ForPeople(LISTEN), ForListeners(LISTEN)
+_people, _listeners = ForPeople(LISTEN, REDACTED), ForListeners(LISTEN, REDACTED)
 
 
 def add_routes(app: FastAPI) -> None:
@@ -42,18 +42,8 @@ def add_routes(app: FastAPI) -> None:
         ("/", get_days),
         ("/days/{date}", get_day),
         (PAGE + "{recording_id:path}", get_call),
-        (ASSETS + "{name}", get_asset),
     ):
         app.get(path, include_in_schema=False, response_class=Response)(page)
-
-
-def get_asset(name: str, rule: Annotated[None, Depends(Open())]) -> Response:
-    """A style sheet, script or icon: nothing of anybody's."""
-    if name not in assets():
-        raise Problem(404, "There is nothing at this path.")
-    data, media_type = assets()[name]
-    cached = {"Cache-Control": "public, max-age=31536000, immutable"}  # another content has another name
-    return Response(data, media_type=media_type, headers=cached)
 
 
 def get_days(request: Request, caller: Annotated[Caller, Depends(_people)]) -> Response:
@@ -92,26 +82,40 @@ def get_call(request: Request, recording_id: str, visitor: Annotated[Visitor, De
     with _in_sentences():
         entry = _entry(listening, recording_id, index, request.query_params.get("date", ""))
         call = call_page(listening.tables, entry)
-    link = visitor.link or signed(
-        listening.keys,
-        recording_id,
-        subject=visitor.name,
-        seconds=PLAYER_SECONDS,
-        scope=visitor.scope,
-        file_index=index,
-    )
+    heard = _heard(listening, visitor, entry, call)
     day = request.query_params.get("date", "")
-    may_download = visitor.scope == "download" and entry.status == STORED
+
+    def at(scope: Scope, download: str = "") -> str:
+        expires = visitor.expires or int(time.time()) + PLAYER_SECONDS
+        link = signed(
+            listening.keys, recording_id, subject=visitor.name, expires=expires, scope=scope, file_index=index
+        )
+        return place(PATH, recording_id, index, date=day, link=link, download=download)
+
     return rendered(
         "call.html",
         call=call,
         entry=entry,
         lanes=list(_lanes(call)),
         box=drawing,
-        audio=None if entry.status == EMPTY else place(PATH, recording_id, index, date=day, link=link),
-        original=place(PATH, recording_id, index, date=day, link=link, download="1") if may_download else None,
-        sees_all=not visitor.link,
+        audio=at(heard) if heard else None,
+        original=at("download", "1") if visitor.scope == "download" and entry.status == STORED else None,
+        sees_all=visitor.expires is None,
     )
+
+
+def _heard(listening: Listening, visitor: Visitor, entry: Entry, call: CallPage) -> Scope | None:
+    """What the page's player asks for: with silence wherever that can be made, nothing where there is nothing to hear.
+
+    Where it cannot be made, the page's script mutes what is redacted, for who may listen to all.
+    """
+    if entry.status == EMPTY:
+        return None
+    if visitor.scope != REDACTED and not call.silent:
+        return visitor.scope
+    if listening.player.can_redact(entry):
+        return REDACTED
+    return None if visitor.scope == REDACTED else visitor.scope
 
 
 def _lanes(call: CallPage) -> Iterator[drawing.Lane]:

@@ -1,11 +1,12 @@
-"""Templates, and the files that pages are made of, each served under a name with its hash.
+"""Templates, and the files that stand in them: one style sheet, one script, one icon.
 
-Everything that goes into a page is escaped by its template; the policy lets nothing run or load but these files and
-recordings.
+They stand in the page itself, so that nothing but pages has to be served, and the policy names them by their hashes:
+nothing else runs, and nothing is loaded but recordings. All else that goes into a page is escaped by its template.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import functools
 import hashlib
@@ -14,32 +15,26 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from media_pipeline.service.problems import Problem
 
 WEB = Path(__file__).with_name("web")
-ASSETS = "/assets/"
+STYLE, SCRIPT, ICON = ((WEB / name).read_text() for name in ("pages.css", "player.js", "icon.svg"))
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    f"default-src 'none'; script-src {_hash(SCRIPT)}; style-src {_hash(STYLE)}; img-src data:; media-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 NOBODY_KNOWS = "\N{EN DASH}"
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _HEADERS = {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
 _TITLES = {401: "Please log in", 404: "Not found", 503: "Not now"}
-
-
-@functools.cache
-def assets() -> dict[str, tuple[bytes, str]]:
-    """Name with hash -> content and type of each file that pages load."""
-    found = {}
-    for path in sorted(WEB.iterdir()):
-        if path.suffix in _TYPES:
-            data = path.read_bytes()
-            name = f"{path.stem}.{hashlib.sha256(data).hexdigest()[:16]}{path.suffix}"
-            found[name] = (data, _TYPES[path.suffix])
-    return found
 
 
 def rendered(template: str, status: int = 200, **values: Any) -> Response:
@@ -73,15 +68,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = _asset
+    environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704  files of ours
+    environment.globals["icon"] = "data:image/svg+xml;base64," + base64.b64encode(ICON.encode()).decode()
     environment.filters |= {"clock": clock, "lasting": lasting, "moment": moment, "short": short, "at": seconds_of}
     environment.filters |= {"query": _query, "segment": lambda text: quote(text, safe="")}
     return environment
-
-
-def _asset(name: str) -> str:
-    stem, _, suffix = name.rpartition(".")
-    return ASSETS + next(each for each in assets() if each.startswith(f"{stem}.") and each.endswith(f".{suffix}"))
 
 
 def _query(values: dict[str, Any]) -> str:

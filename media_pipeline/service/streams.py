@@ -9,20 +9,17 @@ import datetime as dt
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
 
 from media_pipeline.listening import PATH, Listening
 from media_pipeline.playback.refusals import REASONS
 from media_pipeline.service.access import Needs
 from media_pipeline.service.context import Service
 from media_pipeline.service.problems import MEDIA_TYPE
-from media_pipeline.service.tokens import LISTEN, Caller
+from media_pipeline.service.routing import Route
+from media_pipeline.service.tokens import LISTEN, REDACTED, Caller
 
-_needs = Needs(LISTEN)
+_needs = Needs(LISTEN, REDACTED)
 """Or a signed link to this very file: playback looks at both itself."""
 CONTENT = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
 _REFUSALS = (401, 403, 404, 412, 416, 422, 429, 502, 503, 504)
@@ -49,17 +46,8 @@ def add_routes(app: FastAPI) -> None:
     app.router.routes.append(route)
 
 
-class StreamRoute(APIRoute):
-    """A GET that answers HEAD as well, described once."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child = super().matches(scope)
-        return (Match.FULL if match is Match.PARTIAL and scope["method"] == "HEAD" else match), child
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
-        await self.app(scope, receive, send)
+class StreamRoute(Route):
+    """The player's own."""
 
 
 def get_stream(

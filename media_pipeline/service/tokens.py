@@ -12,17 +12,20 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from media_pipeline.genesys.errors import ConfigurationError
 
 VOICE_MESSAGES, CLEANUP, MONITOR, DOCS = "voice-messages", "cleanup", "monitor", "docs"
 LISTEN, DOWNLOAD = "listen", "download"
+REDACTED: Final = "listen-redacted"
 SCOPES = {
     VOICE_MESSAGES: "hand in voice messages",
     CLEANUP: "purge local leftovers",
     MONITOR: "readiness and metrics",
     DOCS: "this documentation",
-    LISTEN: "search and play any recording",
+    REDACTED: "search and play any recording, silent where its transcript is redacted",
+    LISTEN: "search and play any recording as it is",
     DOWNLOAD: "be offered the original on its page, with listen",
 }
 MIN_TOKEN_CHARACTERS = 32

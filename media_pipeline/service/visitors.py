@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from starlette.requests import Request
 
@@ -12,7 +13,7 @@ from media_pipeline.playback.requests import MAX_ID_CHARACTERS, admitted
 from media_pipeline.service.access import NeedsInBrowser
 from media_pipeline.service.problems import Problem
 from media_pipeline.service.rendering import PageProblem
-from media_pipeline.service.tokens import DOWNLOAD, Caller
+from media_pipeline.service.tokens import DOWNLOAD, LISTEN, Caller
 
 LOGIN = "Log in with any name and, as password, a token with the scope listen; or open a link that was made for you."
 MAX_FILE = 9999
@@ -20,11 +21,11 @@ MAX_FILE = 9999
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who looks at one call; `link` is what they came with, empty for a token's bearer, who may see all calls."""
+    """Who looks at one call; `expires`: when their link does, None for a token's bearer, who may see all calls."""
 
     name: str
-    link: str
     scope: Scope
+    expires: int | None = None
 
 
 class ForPeople(NeedsInBrowser):
@@ -44,17 +45,23 @@ class ForListeners(ForPeople):
         link = request.query_params.get("link")
         if link is None:
             caller = await super().__call__(request)
-            return Visitor(caller.name, "", "download" if DOWNLOAD in caller.scopes else "listen")
+            return Visitor(caller.name, _scope_of(caller))
         keys = request.app.state.listening.keys
         asked = (request.path_params["recording_id"][:MAX_ID_CHARACTERS], file_of(request))
         try:
             given = request.headers.getlist("authorization")
-            name, _ = admitted(given, link, asked, False, request.app.state.tokens.caller, keys)
-            return Visitor(name, link, keys.verified(link).scope)
+            who = admitted(given, link, asked, False, request.app.state.tokens.caller, keys)
+            return Visitor(who.subject, cast("Scope", who.scope), who.expires)
         except Refusal as refusal:
             challenges = self.challenges if refusal.status == 401 else ()
             sentence = REASONS[refusal.reason][1]
             raise PageProblem(refusal.status, sentence, reason=refusal.reason, challenges=challenges) from None
+
+
+def _scope_of(caller: Caller) -> Scope:
+    if LISTEN not in caller.scopes:
+        return "listen-redacted"
+    return "download" if DOWNLOAD in caller.scopes else "listen"
 
 
 def as_page(problem: Problem) -> PageProblem:

@@ -29,7 +29,8 @@ def statements(engine: Engine, store: ObjectStore, first: dt.date, table: str | 
 
     Raises ValueError for a name that is neither.
     """
-    marts = Views(store).marts if table not in TABLES else {}
+    views = Views(store)
+    marts = views.marts if table not in TABLES else {}
     known = [*TABLES, *marts]
     if table is not None and table not in known:
         near = difflib.get_close_matches(table, known, 1)
@@ -41,12 +42,16 @@ def statements(engine: Engine, store: ObjectStore, first: dt.date, table: str | 
             comments = {field.name: fact(field, "description") for field in TABLES[name]}
             about = f"One row per {FACTS[name].row}."
             yield _statement(engine, f"{root}/{TABLES_FOLDER}", name, TABLES[name], comments, about, first)
+            if engine == "spark" and views.files_of(name):
+                yield _repair(name)
         else:
             page = mart_pages().get(name, {})
             told = {column["name"]: column.get("description", "") for column in page.get("columns", [])}
-            schema, about = Views(store).mart_schema(marts[name]), str(page.get("description", ""))
+            schema, about = views.mart_schema(marts[name]), str(page.get("description", ""))
             day = first if marts[name].is_daily else None
             yield _statement(engine, f"{root}/{MARTS_FOLDER}", name, schema, told, about, day)
+            if engine == "spark" and day is not None:
+                yield _repair(name)
 
 
 def _statement(
@@ -67,8 +72,7 @@ def _statement(
     if engine == "spark":
         day = "" if first is None else f",\n  `{DAY}` date"
         parted = "" if first is None else f"\nPARTITIONED BY (`{DAY}`)"
-        found = "" if first is None else f"\nMSCK REPAIR TABLE `{name}`;"
-        return f"CREATE TABLE `{name}` (\n{columns}{day}\n)\nUSING PARQUET{parted}\nLOCATION {_text(place)};{found}\n"
+        return f"CREATE TABLE `{name}` (\n{columns}{day}\n)\nUSING PARQUET{parted}\nLOCATION {_text(place)};\n"
     parted = "" if first is None else f"\nPARTITIONED BY (`{DAY}` date)"
     properties = {} if first is None else _projection(place, first)
     listed = "".join(f",\n  '{key}' = {_text(value)}" for key, value in properties.items())
@@ -76,6 +80,11 @@ def _statement(
         f"CREATE EXTERNAL TABLE `{name}` (\n{columns}\n){_comment(about, gap=chr(10))}{parted}\n"
         f"STORED AS PARQUET\nLOCATION {_text(place)}\nTBLPROPERTIES (\n  'classification' = 'parquet'{listed}\n);\n"
     )
+
+
+def _repair(name: str) -> str:
+    """Spark's catalogue is told of the days there are; it has to be again after each new one."""
+    return f"MSCK REPAIR TABLE `{name}`;\n"
 
 
 def _projection(place: str, first: dt.date) -> dict[str, str]:

@@ -59,6 +59,8 @@ class Views:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self.without_days: list[str] = []
+        """Tables that the question means and that have no file."""
 
     @cached_property
     def marts(self) -> dict[str, Mart]:
@@ -101,6 +103,8 @@ class Views:
         for table, schema in TABLES.items():
             columns = [*typed(connection, schema), (DAY, "DATE")]
             days = self.files_of(table) if table in meant else []
+            if table in meant and not days:
+                self.without_days.append(table)
             _create(connection, table, _parquet(columns, self._urls(days)))
         for mart in self.marts.values():
             columns = typed(connection, self.mart_schema(mart))

@@ -178,7 +178,9 @@ class LocalStore:
                         pending.append((folder / entry.name, f"{key}{entry.name}/"))
                     else:
                         with suppress(FileNotFoundError):  # gone since, or a link to nowhere
-                            yield key + entry.name, entry.stat()
+                            facts = entry.stat()
+                            if S_ISREG(facts.st_mode):  # opening a pipe would wait for who writes to it
+                                yield key + entry.name, facts
 
     def remove(self, key: str) -> None:
         with explained(self.root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from media_pipeline.tables.inventory import malformed_entries, unreadable_conversations
@@ -15,6 +16,7 @@ MISSING_TABLE = "missing table "
 WITHOUT_ID = "listed without an id"
 UNREADABLE = "conversations whose recordings may not be seen (recording:recording:view for their division)"
 WITHOUT_OUTCOME = "without exactly one outcome"
+NEEDED = ("recording_inventory", "recording_audio", "availability_report")
 SAMPLE = 20
 """Names given at most; counts are exact."""
 
@@ -63,10 +65,13 @@ class Verdict:
             self.samples.append((recording_id, problem))
 
 
-def judge_day(tables: Tables, day: dt.date) -> Verdict:
-    """Compare inventory, outcomes and objects of a day; a day never exported is not complete."""
+def judge_day(tables: Tables, day: dt.date, needed: Collection[str] = NEEDED) -> Verdict:
+    """Compare inventory, outcomes and objects of a day; a day never exported is not complete.
+
+    `needed`: the tables that must be there, the first two always among them.
+    """
     verdict = Verdict(day)
-    for table in ("recording_inventory", "recording_audio", "availability_report"):
+    for table in needed:
         if not tables.exists(table, day):
             verdict.add(MISSING_TABLE + table)
     if not verdict.complete:

@@ -164,6 +164,12 @@ class Tables:
         with self._opened(table, day) as parquet:
             return _whole(parquet.read(columns=_there(parquet, columns)), TABLES[table], columns)
 
+    def batches(self, table: str, day: dt.date, columns: list[str]) -> Iterator[pa.Table]:
+        """A day in Arrow tables of at most 10,000 rows, a row group in memory at a time; raises TableMissing."""
+        with self._opened(table, day) as parquet:
+            for batch in parquet.iter_batches(10 * BATCH_ROWS, columns=columns, use_threads=False):
+                yield pa.Table.from_batches([batch])
+
     def note(self, table: str, day: dt.date) -> dict[str, str]:
         """The note a day was written with; raises TableMissing."""
         with self._opened(table, day) as parquet:

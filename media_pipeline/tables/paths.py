@@ -82,6 +82,14 @@ def report_key(day: dt.date, name: str) -> str:
     return f"reports/date={day}/{name}"
 
 
+REPORTS_PREFIX = "reports/"
+REPORT_PAGE = "index.html"
+CALENDAR_KEY = REPORTS_PREFIX + REPORT_PAGE
+"""The page of all days."""
+CALENDAR_DAYS_KEY = REPORTS_PREFIX + "days.json"
+"""What that page says of each day."""
+
+
 def audit_key(day: dt.date, run_id: str) -> str:
     """The audit log of one run of one day."""
     return f"audit/date={day}/{safe_name(run_id)}.jsonl"

@@ -1,4 +1,4 @@
-"""What a run cost, one Parquet file a run: per recording, and per kind of call. Not about the data."""
+"""What a run cost, one Parquet file a run: per recording, per kind of call, and over time. Not about the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from media_pipeline.genesys.latency import latencies
-from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.genesys.pacing import CALLS, REFUSED, RETRIES, SLICE_SECONDS, CallStats
 from media_pipeline.genesys.source import ListedRecording
 from media_pipeline.tables.partition import BATCH_ROWS, Row, Tables
 from media_pipeline.tables.paths import safe_name
@@ -55,7 +55,7 @@ def record_step(tables: Tables, day: dt.date, run_id: str, step: str, costs: Cos
             writer.add(row)
         for row in costs.rows():
             writer.add(row | {"run_id": run_id, "step": step})
-        for row in _calls(stats):
+        for row in (*_calls(stats), *_over_time(stats)):
             writer.add(row | {"run_id": run_id, "step": step})
 
 
@@ -70,4 +70,15 @@ def _calls(stats: CallStats) -> Iterator[Row]:
             "p50_ms": found.p50_ms,
             "p95_ms": found.p95_ms,
             "p99_ms": found.p99_ms,
+        }
+
+
+def _over_time(stats: CallStats) -> Iterator[Row]:
+    """In columns of their own, so that a sum over `calls` or `retries` counts nothing twice."""
+    for number in sorted({number for number, _ in stats.slices}):
+        yield {
+            "from_second": number * SLICE_SECONDS,
+            "calls_then": stats.slices[number, CALLS],
+            "refused_then": stats.slices[number, REFUSED],
+            "retries_then": stats.slices[number, RETRIES],
         }

@@ -22,6 +22,7 @@ from media_pipeline.tables.drift import TABLE, days_below, find_drift
 from media_pipeline.tables.object_check import COLUMNS, LOSSES, Finding, Kind, ObjectCheck, check_object
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import audio_prefix, lease_key, ledger_prefix, table_key
+from media_pipeline.tables.upload_check import check_upload, stored_uploads, unknown_uploads
 from media_pipeline.transfer.outcome import STORED
 from media_pipeline.transfer.parallel import ordered_map
 
@@ -108,12 +109,19 @@ def verify_days(
     seed: int | None = None,
     threads: int = THREADS,
     watcher: Watcher | None = None,
+    uploads_only: Collection[dt.date] = (),
 ) -> Verification:
-    """Compare each day's listing with its tables, and re-read its stored objects, or `sample` of all days' objects."""
+    """Compare each day's listing with its tables, and re-read its stored objects, or `sample` of all days' objects.
+
+    Files of guests are re-read whole or, with a sample, listed; of days in `uploads_only` nothing else is looked at.
+    """
     result, watcher, started = Verification(days=len(days)), watcher or Watcher(), time.monotonic()
     condemned: dict[dt.date, set[str]] = {}
     for day in sorted(days):
         try:
+            _verify_uploads(tables, day, result, threads, watcher, read=sample is None)
+            if day in uploads_only:
+                continue
             known = _compare_listing(tables, day, result)
             if sample is None:
                 rows = (row for row in _stored(tables, day) if (row["object_key"] or "") not in known)
@@ -203,6 +211,19 @@ def _reservoir(
         elif (place := chance.randrange(number + 1)) < count:
             kept[place] = row
     return kept
+
+
+def _verify_uploads(
+    tables: Tables, day: dt.date, result: Verification, threads: int, watcher: Watcher, *, read: bool
+) -> None:
+    for finding in unknown_uploads(tables, day):
+        result.add(finding)
+    if read:
+        watcher.begin(f"{day}, files of guests", sum(1 for _ in stored_uploads(tables, day)))
+        rows = stored_uploads(tables, day)
+        for check in ordered_map(lambda row: check_upload(tables.store, row), rows, threads=threads):
+            result._take(check)
+            watcher.advance(check.bytes_read)
 
 
 def _check(store: ObjectStore, rows: Iterable[Row], threads: int, result: Verification, watcher: Watcher) -> None:

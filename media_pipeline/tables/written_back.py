@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from media_pipeline.storage.base import ObjectStore, StorageError, root_name
+from media_pipeline.storage.files import make_folder, sync_folder, write_all
 from media_pipeline.tables.paths import written_back_key
 
 DIGEST_BYTES = 32
@@ -36,12 +37,14 @@ class WrittenBack:
         self._spooled(folder / f"{what}.{generation}.jsonl")
         self._generation = generation + 1
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
             self._publish()
             for path in folder.glob(f"{what}.*.jsonl"):
                 path.unlink(missing_ok=True)  # what they had is under the root, or counts no more
             self._path = folder / f"{what}.{self._generation}.jsonl"
             self._file = self._path.open("xb", buffering=0)
+            sync_folder(folder)
         except OSError as error:
             raise _unusable(folder, error) from error
         self._lock = threading.Lock()
@@ -54,7 +57,10 @@ class WrittenBack:
         """Before a payload is sent: nothing is known any more. Returns when that outlives a power cut."""
         self._confirmed.pop(identifier, None)
         self._append({"id": identifier, "intended": sha256})
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _unusable(self._path.parent, error) from error
 
     def confirm(self, identifier: str, sha256: str) -> None:
         """The org said yes; this outlives the process when it returns."""
@@ -72,10 +78,13 @@ class WrittenBack:
             self._path.unlink(missing_ok=True)
 
     def _append(self, line: dict[str, str]) -> None:
+        data = f"{json.dumps(line)}\n".encode()
         with self._lock:
+            whole = self._file.tell()
             try:
-                self._file.write((json.dumps(line) + "\n").encode())
+                write_all(self._file, data)
             except OSError as error:
+                self._file.truncate(self._file.seek(whole))  # a torn line would take the next one with it
                 raise _unusable(self._path.parent, error) from error
 
     def _publish(self) -> None:

@@ -6,6 +6,7 @@ urllib3's CPU, and a body is read to where it is hashed, without a copy. Errors 
 
 from __future__ import annotations
 
+import functools
 import http.client
 import select
 import socket
@@ -18,6 +19,7 @@ from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+from media_pipeline.genesys.addresses import Admits, admitted
 from media_pipeline.genesys.endpoints import is_loopback
 from media_pipeline.transfer.exchange import LOOK_SECONDS, READ_SECONDS, Broken, Exchange
 
@@ -39,16 +41,18 @@ class _Origin(NamedTuple):
 class Connection:
     """A connection to one host with a buffer of its own; serves one request at a time."""
 
-    def __init__(self, origin: _Origin, tls: ssl.SSLContext, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(
+        self, origin: _Origin, tls: ssl.SSLContext, buffer_bytes: int = BUFFER_BYTES, admits: Admits | None = None
+    ) -> None:
         self.origin = origin
         self.buffer = memoryview(bytearray(buffer_bytes))
-        self._http = _connection(origin, tls)
+        self._http = _connection(origin, tls, admits)
         self._sock: socket.socket | None = None
         host = f"[{origin.host}]" if ":" in origin.host else origin.host.encode("idna").decode()
         self._head = f" HTTP/1.1\r\nHost: {host if origin.port is None else f'{host}:{origin.port}'}\r\n"
 
     def ask(self, target: str, headers: dict[str, str]) -> Exchange:
-        """Send a GET and read the reply's head; raises Broken."""
+        """Send a GET and read the reply's head; raises Broken, AddressRefused."""
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         try:
             if lines.count("\n") != len(headers):
@@ -96,8 +100,9 @@ class Connection:
 class Connections:
     """A pool that holds as many connections as there were requests at once; safe to use from threads."""
 
-    def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
-        self._buffer_bytes = buffer_bytes
+    def __init__(self, buffer_bytes: int = BUFFER_BYTES, admits: Admits | None = None) -> None:
+        """`admits`: which addresses hosts may have that are connected to without a proxy; None for any."""
+        self._buffer_bytes, self._admits = buffer_bytes, admits
         self._tls = ssl.create_default_context()
         self._idle: defaultdict[_Origin, list[Connection]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -115,7 +120,7 @@ class Connections:
             if connection.is_fresh():
                 return connection, target
             connection.close()
-        return Connection(origin, self._tls, self._buffer_bytes), target
+        return Connection(origin, self._tls, self._buffer_bytes, self._admits), target
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose last reply is drained for the next request."""
@@ -135,16 +140,17 @@ class Connections:
             return idle.pop() if idle else None
 
 
-def _connection(origin: _Origin, tls: ssl.SSLContext) -> http.client.HTTPConnection:
-    connection = _unconnected(origin, tls)
-    connection._create_connection = _connected  # type: ignore[attr-defined]  # the only way before the handshake
+def _connection(origin: _Origin, tls: ssl.SSLContext, admits: Admits | None) -> http.client.HTTPConnection:
+    connection, direct = _unconnected(origin, tls)
+    # the only way before the handshake; what a proxy connects to it looks up itself
+    connection._create_connection = functools.partial(_connected, admits if direct else None)  # type: ignore[attr-defined]
     return connection
 
 
-def _connected(address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
-    """Like socket.create_connection, with a receive buffer of its own size."""
+def _connected(admits: Admits | None, address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
+    """Like socket.create_connection, to admitted addresses, with a receive buffer of its own size."""
     problem: OSError = OSError("the host has no address")
-    for family, kind, protocol, _name, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _name, place in admitted(*address, admits or (lambda *_: True)):
         connecting = socket.socket(family, kind, protocol)
         try:
             connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
@@ -157,16 +163,17 @@ def _connected(address: tuple[str, int], timeout: float, *_: object) -> socket.s
     raise problem
 
 
-def _unconnected(origin: _Origin, tls: ssl.SSLContext) -> http.client.HTTPConnection:
+def _unconnected(origin: _Origin, tls: ssl.SSLContext) -> tuple[http.client.HTTPConnection, bool]:
+    """A connection to be, and whether it leads to the host itself."""
     if origin.scheme == "http":
-        return http.client.HTTPConnection(origin.host, origin.port, timeout=CONNECT_SECONDS)
+        return http.client.HTTPConnection(origin.host, origin.port, timeout=CONNECT_SECONDS), True
     proxy = None if is_loopback(origin.host) else _proxy(origin.host)
     if proxy is None:
-        return http.client.HTTPSConnection(origin.host, origin.port, timeout=CONNECT_SECONDS, context=tls)
+        return http.client.HTTPSConnection(origin.host, origin.port, timeout=CONNECT_SECONDS, context=tls), True
     host, port = proxy
     connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=tls)
     connection.set_tunnel(origin.host, origin.port or http.client.HTTPS_PORT)
-    return connection
+    return connection, False
 
 
 def _proxy(host: str) -> tuple[str, int] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urljoin
 
+from media_pipeline.genesys.addresses import AddressRefused
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.transfer.connections import BUFFER_BYTES, Connection, Connections
@@ -76,7 +77,7 @@ class MediaHttp:
         """`buffer_bytes`: what each connection holds, and so the largest piece it gives."""
         self._hosts = hosts
         self._stats = stats
-        self._connections = Connections(buffer_bytes)
+        self._connections = Connections(buffer_bytes, hosts.admits)
 
     def close(self) -> None:
         """Close all connections."""
@@ -103,7 +104,7 @@ class MediaHttp:
     def _followed(self, link: str, headers: dict[str, str]) -> tuple[Connection, Exchange]:
         for _ in range(MAX_REDIRECTS + 1):
             if refusal := self._hosts.refusal(link):
-                raise Ending("bad_url", refusal[0].upper() + refusal[1:] + ".")
+                raise Ending("bad_url", _sentence(refusal))
             connection, target = self._connections.take(link)
             began = time.monotonic()
             try:
@@ -111,6 +112,8 @@ class MediaHttp:
             except Broken:
                 self._stats.called(OPERATION, 0, time.monotonic() - began)
                 raise
+            except AddressRefused as refused:
+                raise Ending("bad_url", _sentence(str(refused))) from None
             self._stats.called(OPERATION, exchange.status, time.monotonic() - began)
             location = exchange.location
             if not location:
@@ -124,3 +127,7 @@ class MediaHttp:
             self._connections.give_back(connection)
         else:
             connection.close()
+
+
+def _sentence(refusal: str) -> str:
+    return refusal[0].upper() + refusal[1:] + "."

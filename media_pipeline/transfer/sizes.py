@@ -6,6 +6,7 @@ import re
 
 import httpx
 
+from media_pipeline.genesys.addresses import AddressRefused, guarded
 from media_pipeline.genesys.endpoints import MediaHosts
 
 TIMEOUT_SECONDS = 10.0
@@ -17,7 +18,7 @@ class SizeProbe:
 
     def __init__(self, hosts: MediaHosts) -> None:
         self._hosts = hosts
-        self._http = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+        self._http = guarded(httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False), hosts.admits)
 
     def close(self) -> None:
         """Close all connections."""
@@ -37,5 +38,5 @@ class SizeProbe:
                 return (
                     int(length) if reply.status_code == httpx.codes.OK and re.fullmatch(r"\d{1,18}", length) else None
                 )
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (httpx.HTTPError, httpx.InvalidURL, AddressRefused):
             return None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+from media_pipeline_tests.listener import Listener
 
 Step = bytes | float | Callable[[socket.socket], None]
 """Bytes to send, seconds to wait, or what is done with the socket."""
@@ -60,33 +61,14 @@ class Asked:
 
 
 @dataclass
-class RawServer:
+class RawServer(Listener):
     """Serves while the context lasts."""
 
     script: Sequence[Sequence[Step]]
     asked: list[Asked] = field(default_factory=list)
     tokens: int = 0
 
-    def __enter__(self) -> RawServer:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
             if head := _head(connection):
                 line, *fields = head.split(b"\r\n")

@@ -200,6 +200,15 @@ def test_what_cannot_be_heard_says_why(file, reason):
     assert unmeasured.value.reason == reason
 
 
+@pytest.mark.parametrize(("channels", "rate_hz"), [(65, RATE_HZ), (1, 768_001), (1, 2**32 - 1)])
+def test_a_header_that_says_what_no_sound_has_ends_no_run(channels, rate_hz):
+    head = struct.pack("<HHIIHH", 1, channels, rate_hz, 0, 2 * channels, 16)
+    body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", 260) + bytes(260)
+    with pytest.raises(Unmeasured) as unmeasured:
+        figures(b"RIFF" + struct.pack("<I", len(body)) + body)
+    assert unmeasured.value.reason == "undecodable"
+
+
 def test_an_object_that_is_gone_or_damaged_says_so(tmp_path):
     store = LocalStore(tmp_path)
     with pytest.raises(Unmeasured) as unmeasured:

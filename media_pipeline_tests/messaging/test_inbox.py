@@ -49,7 +49,8 @@ def test_a_published_pair_is_complete_at_once(inbox):
     with pair.open() as audio:
         assert audio.read() == wav()
     assert inbox.depth() == 1
-    inbox.discard(pair)
+    pair.metadata.unlink()
+    pair.audio.unlink()
     assert list(inbox.scan()) == []
     assert inbox.depth() == 0
 
@@ -181,3 +182,21 @@ def test_a_torn_receipt_is_as_none(inbox):
     with receipt(inbox, KEY, "one") as known:
         assert not known.is_published
     assert Path(known.path).parent.name == ".receipts"
+
+
+def test_a_file_that_may_not_be_read_is_told_and_holds_up_no_other(inbox, monkeypatch):
+    put(inbox)
+    drop(inbox, "secret", FOR_GUEST)
+    opened = os.open
+
+    def refusing(path, *arguments, **more):
+        if Path(path).name == "secret.json":  # as for a file of another user; root may read everything
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", refusing)
+    pair, other = inbox.scan()
+    assert isinstance(pair, Pair)
+    assert isinstance(other, NotReady)
+    assert (other.reason, other.waiting) == ("unreadable", True)
+    assert "correct its permissions" in other.sentence

@@ -218,3 +218,42 @@ def test_what_phones_add_to_their_pictures_is_kept_where_the_picture_announces_i
 )
 def test_a_noticed_name_loses_personal_data_and_nothing_else(name, expected):
     assert masked(name) == expected
+
+
+DOCUMENT = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n0\n%%EOF"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "declared"),
+    [
+        (PNG[:33] + chunk(b"teXt", DOCUMENT) + PNG[33:], "x.png", "image/png"),
+        (with_segment(0xFE, DOCUMENT), "x.jpg", "image/jpeg"),
+        (with_segment(0xFE, bytes(900) + DOCUMENT), "x.jpg", "image/jpeg"),
+    ],
+)
+def test_a_picture_with_a_document_in_its_comments_is_refused(data, name, declared):
+    assert refused(data, name, declared) == "polyglot"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "declared"),
+    [
+        (JPEG[:-2] + b"\xff\xda\x00\x02" * 2_000_000 + JPEG[-2:], "x.jpg", "image/jpeg"),
+        (JPEG[:2] + b"\xff" * 8_000_000 + JPEG[2:], "x.jpg", "image/jpeg"),
+        (PNG[:-12] + chunk(b"prVt", b"") * 600_000 + PNG[-12:], "x.png", "image/png"),
+    ],
+)
+def test_a_picture_of_endless_parts_is_left_in_time(data, name, declared):
+    class Counting(io.BytesIO):
+        taken = 0
+
+        def read(self, *size):
+            data = super().read(*size)
+            self.taken += len(data)
+            return data
+
+    file = Counting(data)
+    with pytest.raises(Unfit) as unfit:
+        check_content(file, len(data), name, declared)
+    assert unfit.value.reason == "broken"
+    assert file.taken < 100_000_000, "a scan each four bytes would have 256 KB read for each"

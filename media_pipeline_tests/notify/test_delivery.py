@@ -2,19 +2,25 @@
 
 import datetime as dt
 import fcntl
+import logging
+import resource
+import signal
+import socket
+import threading
 import time
 
 import pytest
 
 from media_pipeline.notify.completed_days import begin_check, broken_off_checks
 from media_pipeline.notify.delivery import FAILURES_IN_A_ROW, Deliverer, Outcome, Rules
-from media_pipeline.notify.events import Message
+from media_pipeline.notify.events import METADATA_PARSED, Message
 from media_pipeline.notify.queue import DEAD, DELIVERED, DROPPED, PENDING, Queue
 from media_pipeline.notify.webhooks import Answer, Webhook
+from media_pipeline.storage.base import SMALL_BYTES, StorageError
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.opening import open_store
 from media_pipeline_tests.notify.test_announcer import DAY, announced
-from media_pipeline_tests.receiver import Reply, receiving
+from media_pipeline_tests.receiver import SECRET_PATH, Reply, receiving
 
 DAY_SECONDS = 24 * 3600
 
@@ -202,6 +208,56 @@ def test_a_batch_that_is_none_is_named_and_left_and_the_rest_delivered(deploymen
     assert list(deployment.store.sizes("outbox/")) == ["outbox/0.jsonl"]
 
 
+def test_a_round_that_ends_before_its_work_says_so(deployment, receiver):
+    deployment.announce("a")
+    assert deployment.deliver(seconds=-1.0).left, "the batch was not even taken in"
+    Deliverer(deployment.store, deployment.queue, deployment.receivers).take_in(time.monotonic() + 5, Outcome())
+    assert deployment.deliver(seconds=-1.0).left
+    assert receiver.posts == []
+    assert not deployment.deliver().left
+
+
+def test_the_address_of_a_receiver_is_in_no_log_line(deployment, receiver, caplog):
+    caplog.set_level(logging.INFO)
+    deployment.announce("a")
+    assert deployment.deliver().delivered == 1
+    assert "HTTP Request: POST http://127.0.0.1:" in caplog.text
+    assert SECRET_PATH not in caplog.text
+
+
+def test_a_name_server_that_hangs_holds_up_no_round(deployment, monkeypatch):
+    answers, asked, over = threading.Event(), threading.Event(), threading.Event()
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        asked.set()
+        answers.wait(30)
+        over.set()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    deployment.receivers = [Webhook("http://hooks.example/1")]
+    deployment.announce("a")
+    assert deployment.deliver(answer_seconds=0.2).failed == 1
+    assert asked.is_set()
+    assert not over.is_set(), "it was not waited for"
+    answers.set()
+
+
+def test_a_queue_that_cannot_be_written_says_where_and_what_to_do(deployment):
+    deployment.announce("a")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+    try:
+        with pytest.raises(StorageError, match="queue of callbacks cannot be kept in"):
+            deployment.deliver()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert len(deployment.store.sizes("outbox/")) == 1
+    assert deployment.deliver().delivered == 1
+
+
 def test_what_is_over_is_forgotten_after_a_month_and_dead_letters_after_three(deployment, receiver):
     deployment.announce("a")
     deployment.deliver()
@@ -244,6 +300,10 @@ def test_the_outbox_may_be_in_a_bucket(s3_root, tmp_path, receiver):
     assert list(broken_off_checks(deployment.store, time.time() - 60)) == []
     assert list(broken_off_checks(deployment.store, time.time() + 60)) == [(DAY, "run")]
     assert deployment.deliver().delivered == 1
-    deployment.queue.close()
     assert [post.id for post in receiver.posts] == [message_id]
+    long_ids = {f"{number}{'é' * 150}": 1 for number in range(1_000)}
+    announced(deployment.store, long_ids, METADATA_PARSED)
+    assert sum(deployment.store.sizes("outbox/").values()) > SMALL_BYTES
+    assert deployment.deliver().delivered == 10
     assert list(deployment.store.sizes("outbox/")) == []
+    deployment.queue.close()

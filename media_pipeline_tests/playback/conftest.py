@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from media_pipeline.build import build_definitions
+from media_pipeline.playback.redacted import joined
+from media_pipeline.privacy.silence import Span, silenced
 from media_pipeline.sandbox.running import RunningSandbox
 from media_pipeline_tests.harness import DAY, Export, Org, expected_of
 from media_pipeline_tests.playback.serving import Served, served
@@ -74,6 +76,13 @@ def body_of(org: Org, recording_id: str) -> bytes:
     ).json()["access_token"]
     media = httpx.get(f"{org.url}/api/v2/media/{recording_id}", headers={"Authorization": f"Bearer {token}"}).json()
     return httpx.get(media["download_url"]).content
+
+
+def heard_of(exported: Export, call: Call) -> bytes:
+    """A WAV with silence where its transcript is redacted, made at once from the whole of it."""
+    rows = [row for row in exported.rows("diarized_transcripts") if row["recording_id"] == call.recording_id]
+    spans = [Span(*span) for span in joined((row["start_ms"], row["end_ms"]) for row in rows if row["pii_redacted"])]
+    return b"".join(now for _, now in silenced([call.content], spans))
 
 
 @pytest.fixture(scope="session")

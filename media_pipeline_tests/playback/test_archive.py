@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import gzip
@@ -9,6 +10,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -301,3 +303,57 @@ def test_only_types_that_are_played_and_never_run_are_named(local: Archive, stat
         answer = player.ask(player.path("r"), PART)
     assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == (sent, "nosniff")
     assert answer["X-Evil"] is None
+
+
+def test_the_connection_of_a_thread_ends_with_it(local):
+    catalogue = Catalogue(Tables(local.store), local.spool / "playback" / "x.sqlite")
+    catalogue.refresh()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):  # as the threads that make pages come and go
+        thread = threading.Thread(target=catalogue.days)
+        thread.start()
+        thread.join()
+    assert len(list(Path("/proc/self/fd").iterdir())) < before + 5  # SQLite keeps one or two for later
+    catalogue.close()
+
+
+def test_a_list_of_recordings_that_is_removed_while_it_is_used_is_made_anew(local):
+    local.write("r")
+    local.table(local.row("r"))
+    with served(local.settings()) as player:
+        assert player.ask(player.path("r"), PART).status == 206
+        for file in (local.spool / "playback").glob("*.sqlite*"):
+            file.unlink()
+        assert player.ask(player.path("r"), PART).body == CONTENT[200000:200100]
+        (file,) = (local.spool / "playback").glob("*.sqlite")
+        with contextlib.closing(sqlite3.connect(file)) as anew:
+            assert anew.execute("SELECT recording_id FROM files").fetchall() == [("r",)]
+
+
+def test_a_list_of_recordings_that_cannot_be_kept_is_a_503(local):
+    local.write("r")
+    local.table(local.row("r"))
+    local.spool.mkdir(exist_ok=True)
+    (local.spool / "playback").write_text("in the way")
+    with served(local.settings()) as player:
+        answer = player.ask(player.path("r"))
+        assert (answer.status, json.loads(answer.body)["reason"]) == (503, "archive_unavailable")
+        assert player.ask("/").status == 503
+
+
+def test_whoever_opens_the_list_does_not_wait_for_who_writes_it(local):
+    file = local.spool / "playback" / "x.sqlite"
+    catalogue = Catalogue(Tables(local.store), file)
+    catalogue.refresh()
+    writer = sqlite3.connect(file, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")  # a day of a million recordings is being read
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(catalogue.days()), daemon=True)
+    thread.start()
+    thread.join(5)
+    came = found.copy()
+    writer.execute("ROLLBACK")
+    thread.join()
+    writer.close()
+    catalogue.close()
+    assert came == [[]]

@@ -10,15 +10,17 @@ import pytest
 
 from media_pipeline_tests.playback.cases import CASES, FAILED, PART, SAME, UNSATISFIABLE, WHOLE, Case, filled, moment
 from media_pipeline_tests.playback.conftest import Call
+from media_pipeline_tests.playback.published_cases import PUBLISHED
 from media_pipeline_tests.playback.serving import Answer, Served
 
 
 def test_there_are_as_many_cases_as_promised():
     assert len({str(case) for case in CASES}) >= 160
+    assert len({(case.method, case.fields) for case in CASES + PUBLISHED}) >= 400
 
 
 @pytest.mark.parametrize("where", ["archived", "elsewhere"])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + PUBLISHED, ids=str)
 def test_a_reply_is_what_the_rfc_says(case: Case, where: str, player: Served, request: pytest.FixtureRequest) -> None:
     call: Call = request.getfixturevalue(where)
     path = player.path(call.recording_id)

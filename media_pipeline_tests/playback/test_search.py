@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from media_pipeline.playback.day_index import build_index
 from media_pipeline.playback.days import Days
+from media_pipeline.playback.redacted import PLACEHOLDER
 from media_pipeline.playback.searching import PAGE_CALLS, Found, Wanted, find, opened, terms_of
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.opening import open_store
@@ -93,7 +94,8 @@ def ids(found: Found) -> list[str]:
         ("left me", ["r-1"]),
         ("NEAR(refund way)", []),
         ("text:refund", []),
-        ("phone_number", ["r-2"]),
+        ("phone_number", []),
+        ("redacted", ["r-2"]),
         ('"', []),
         ("***", []),
         ('refund "', ["r-0", "r-1", "r-2"]),
@@ -193,8 +195,21 @@ def test_the_asset_indexes_what_the_org_said_and_redacted_text_only(drawn):
     rows = drawn.rows("diarized_transcripts")
     with opened(path) as connection:
         texts = [text for (text,) in connection.execute("SELECT text FROM said ORDER BY rowid")]
-    assert texts == [row["text"] for row in rows]
-    assert any("_NUMBER]" in text for text in texts)
+    assert texts == [PLACEHOLDER.sub("[redacted]", row["text"]) for row in rows]
+    assert any("_NUMBER]" in row["text"] for row in rows)
+    assert not any("_NUMBER]" in text for text in texts)
     said = rows[3]
     found = search(path, words=f'"{said["text"]}"'.replace("'", " "))
     assert said["recording_id"] in ids(found)
+
+
+def test_what_was_redacted_is_not_found_by_its_kind(tmp_path):
+    tables = Tables(LocalStore(tmp_path))
+    write(tables, {"r-0": ["the card is [CREDIT_CARD] then", "[CREDIT_CARD]", "[SIC]"], "r-1": ["credit where due"]})
+    file = tmp_path / "index.sqlite"
+    build_index(tables, DAY, file)
+    with opened(file) as connection:
+        (call,) = find(connection, Wanted(words="card")).calls
+        assert ["".join(text for text, _ in place.pieces) for place in call.places] == ["the card is [redacted] then"]
+        assert [each.recording_id for each in find(connection, Wanted(words="credit")).calls] == ["r-1"]
+        assert find(connection, Wanted(words="sic")).total == 1

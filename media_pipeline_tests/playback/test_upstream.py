@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -43,6 +45,19 @@ def test_a_seek_costs_one_request_to_the_media_host_and_none_to_the_api(player: 
         assert answer.body == elsewhere.content[start : start + 100]
     requests = speaking_org.stats()["requests"]
     assert {name: sum(counts.values()) for name, counts in requests.items()} == {"file": 3}
+
+
+def test_listeners_who_come_together_ask_the_api_once(speaking_org, exported, elsewhere, tmp_path):
+    def asked(operation: str) -> int:
+        return sum(speaking_org.stats()["requests"].get(operation, {}).values())
+
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as fresh, ThreadPoolExecutor(12) as pool:
+        before = asked("media")
+        path = fresh.path(elsewhere.recording_id)
+        speaking_org.break_with({"fault": "stall", "on": "media", "seconds": 0.5, "times": 1})
+        answers = list(pool.map(lambda _: fresh.ask(path, PART), range(12)))
+        assert [answer.status for answer in answers] == [206] * 12
+        assert asked("media") - before == 1
 
 
 def test_an_expired_link_is_renewed_once_and_without_a_word(player: Served, speaking_org, elsewhere: Call):
@@ -86,6 +101,23 @@ def test_what_goes_wrong_at_the_source_is_told_in_json(rule, status, word, speak
         answer = fresh.ask(fresh.path(elsewhere.recording_id), PART)
     assert (answer.status, reason(answer)) == (status, word)
     assert_nothing_leaks(answer, speaking_org)
+
+
+def test_a_link_whose_name_leads_inside_is_not_followed(speaking_org, exported, elsewhere, tmp_path, monkeypatch):
+    host, real, asked = "bucket.s3.amazonaws.com", socket.getaddrinfo, []
+    inside = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
+
+    def looked_up(name: str, *rest: object, **more: object) -> object:
+        asked.append(name)
+        return inside if name == host else real(name, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    speaking_org.break_with({"fault": "bad_url", "on": "media", "url": f"https://{host}/x?X-Amz-Signature=s"})
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as fresh:
+        answer = fresh.ask(fresh.path(elsewhere.recording_id), PART)
+    assert (answer.status, reason(answer)) == (502, "source_refused")
+    assert asked.count(host) == 1
+    assert host not in str(answer)
 
 
 def test_a_source_without_an_answer_is_a_504(speaking_org, exported, elsewhere, tmp_path, monkeypatch):

@@ -10,8 +10,10 @@ from media_pipeline.privacy import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_
 
 FOLDER = Path(__file__).parent / "tables"
 TABLES = {"phone": PHONE_NUMBER, "email": EMAIL_ADDRESS, "card": CREDIT_CARD, "ssn": US_SSN}
-MIXED = ("calls", "heldout")
-"""Tables in which each mark names its type; `heldout` was written without sight of the others, and is judged alone."""
+ALONE = ("heldout", "unseen")
+"""Written without sight of the others, and each judged alone."""
+MIXED = ("calls", *ALONE)
+"""Tables in which each mark names its type."""
 MARK = re.compile(rf"<<(?!<)(?:({'|'.join(TABLES.values())}):)?(.*?)>>")
 """<<what is found>>, of the table's type or of the one that is named."""
 

@@ -312,7 +312,10 @@ def test_an_object_is_no_copy_of_itself(bench):
     assert (bench.row("uploads/u.png")["state"], bench.row("uploads/u.png")["reason"]) == ("failed", "no_copy")
 
 
-@pytest.mark.parametrize("key", ["audit/x", "tables/t/x", "retention/holds/x.json", "../x", "/etc/passwd", "a/../b"])
+@pytest.mark.parametrize(
+    "key",
+    ["audit/x", "tables/t/x", "retention/holds/x.json", "cursors/x", "outbox/x", "../x", "/etc/passwd", "uploads/../b"],
+)
 def test_what_proves_deletions_cannot_be_scheduled(bench, key):
     with pytest.raises(ValueError, match=r"not an object key|no object that retention"):
         bench.schedule(key, kind="local_object")

@@ -11,35 +11,32 @@ from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.service.access import Needs, NeedsInBrowser, Open, check_routes
 from media_pipeline.service.app import create_app
 from media_pipeline.service.health import HEALTH
-from media_pipeline.service.rendering import ASSETS
 from media_pipeline.service.tokens import SCOPES, Tokens, new_token
 from media_pipeline.settings import Settings
 
 TOKEN = "t" * 32
-OPEN = (HEALTH, ASSETS + "{name}")
-"""The process lives; style sheets and scripts."""
 
 
-def operations(app: FastAPI) -> list[tuple[str, str, str]]:
-    """Method, path and scope of every route but those that anybody may call."""
+def operations(app: FastAPI) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Method, path and scopes of every route but the one that anybody may call."""
     found = []
     for route in app.routes:
         assert isinstance(route, APIRoute)
-        if route.path not in OPEN:
-            (scope,) = [each.call.scope for each in route.dependant.dependencies if isinstance(each.call, Needs)]
-            found += [(method, route.path, scope) for method in route.methods]
+        if route.path != HEALTH:
+            (rule,) = [each.call for each in route.dependant.dependencies if isinstance(each.call, Needs)]
+            found += [(method, route.path, tuple(sorted(rule.scopes))) for method in route.methods]
     return found
 
 
-def test_health_and_style_sheets_are_all_that_is_open(service):
+def test_health_is_all_that_is_open(service):
     rules = {route.path: [type(each.call) for each in route.dependant.dependencies] for route in service.app.routes}
-    assert [path for path, each in rules.items() if Open in each] == list(OPEN)
+    assert [path for path, each in rules.items() if Open in each] == [HEALTH]
 
 
-def test_each_route_but_those_refuses_without_token_with_a_wrong_one_and_without_its_scope(service):
+def test_each_other_route_refuses_without_token_with_a_wrong_one_and_without_its_scope(service):
     found = operations(service.app)
     assert len(found) >= 6
-    for method, path, scope in found:
+    for method, path, (scope, *others) in found:
         wrong = [
             None,
             "Bearer",
@@ -57,12 +54,12 @@ def test_each_route_but_those_refuses_without_token_with_a_wrong_one_and_without
             assert answer.headers["www-authenticate"].startswith("Bearer")
         for other in SCOPES:
             answer = service.call(method, path, other)
-            assert (answer.status_code == 403) == (other != scope), (method, path, other)
+            assert (answer.status_code == 403) == (other not in (scope, *others)), (method, path, other)
             assert service.tokens[other] not in answer.text
 
 
 def test_only_what_changes_nothing_takes_a_token_as_a_browsers_password(service):
-    for method, path, scope in operations(service.app):
+    for method, path, (scope, *_) in operations(service.app):
         password = base64.b64encode(f"me:{service.tokens[scope]}".encode()).decode()
         answer = service.call(method, path, headers={"Authorization": f"Basic {password}"})
         assert (answer.status_code != 401) == (scope in ("docs", "listen")), (method, path)
@@ -73,6 +70,18 @@ def test_only_what_changes_nothing_takes_a_token_as_a_browsers_password(service)
 
 def test_health_needs_no_token(service):
     assert service.call("GET", "/health").json() == {"status": "alive"}
+
+
+def test_head_is_answered_like_get_on_every_route_and_asks_for_the_same_token(service):
+    paths = [(path, scopes[0]) for method, path, scopes in operations(service.app) if method == "GET"]
+    for path, scope in [*paths, (HEALTH, None)]:
+        got, head = (service.call(method, path, scope) for method in ("GET", "HEAD"))
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+        assert service.call("HEAD", path).status_code == (401 if scope else 200)
+    for path, allowed in (("/health", "GET, HEAD"), ("/voice-messages", "POST"), ("/cleanup", "DELETE")):
+        answer = service.call("OPTIONS", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 def test_a_route_that_does_not_say_who_may_call_it_cannot_be_served(tmp_path):

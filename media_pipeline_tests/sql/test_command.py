@@ -216,6 +216,13 @@ def test_without_duckdb_it_says_what_to_install(archive):
     assert "Traceback" not in done.stderr
 
 
+def test_a_table_without_a_day_is_told_beside_the_answer(archive):
+    done = archive.run("select count(*) as n from recording_audio", "--format", "csv")
+    assert done.stdout == '"n"\n0\n'
+    assert " ".join(done.stderr.split()).endswith(": recording_audio.")
+    assert archive.run("select count(*) as n from storage_quota").stderr == ""
+
+
 def test_a_relative_root_is_seen_from_the_working_folder(archive):
     relative = archive.options()["env"] | {"MEDIA_ROOT": Path(archive.path.name).as_posix()}
     assert archive.run("select count(*) as n from storage_quota", "--format", "csv", env=relative).stdout == '"n"\n12\n'

@@ -33,6 +33,13 @@ def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
     assert list(store.sizes("audio/")) == ["audio/y.gz"]
 
 
+def test_what_is_no_file_is_no_object(tmp_path):
+    store = LocalStore(tmp_path)
+    store.put("inbox/a.jsonl", b"{}")
+    os.mkfifo(tmp_path / "inbox/pipe.jsonl")
+    assert list(store.sizes("inbox/")) == ["inbox/a.jsonl"]
+
+
 def test_what_another_host_left_is_removed_after_a_day(tmp_path):
     store = LocalStore(tmp_path)
     store.check_writable()

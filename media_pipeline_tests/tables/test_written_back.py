@@ -1,6 +1,8 @@
 """What the org is known to hold: over runs, kills and machines."""
 
 import hashlib
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,28 @@ def test_a_torn_last_line_is_left_out(tmp_path):
     with opened(tmp_path) as ledger:
         assert ledger.is_confirmed("a", ONE)
         assert not ledger.is_confirmed("b", ONE)
+
+
+def test_a_disk_that_takes_only_a_part_of_a_line_fails_and_takes_no_other_line_with_it(tmp_path):
+    with opened(tmp_path) as ledger:
+        sent(ledger, "a")
+    ledger = opened(tmp_path)
+    sent(ledger, "b")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    (path,) = spooled(tmp_path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, limit[1]))
+    try:
+        with pytest.raises(StorageError, match="MEDIA_SPOOL cannot be written"):
+            ledger.intend("c", ONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    ledger.intend("a", OTHER)  # by another thread, once there was room again
+    killed(ledger)
+    with opened(tmp_path) as ledger:
+        assert ledger.is_confirmed("b", ONE)
+        assert not ledger.is_confirmed("a", ONE)
 
 
 def test_a_spool_counts_no_more_once_another_machine_had_its_turn(tmp_path):

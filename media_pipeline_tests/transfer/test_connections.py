@@ -2,42 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from media_pipeline.transfer.connections import Connections, _proxy
+from media_pipeline_tests.transfer.serving import plain, serving
 
 
 @contextmanager
-def serving(*, close: bool = False) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+def noted(*, close: bool = False) -> Iterator[tuple[str, list[tuple[int, str]]]]:
     """A server that tells which client port asked for what; `close` makes it hang up after each reply, unannounced."""
     seen = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append((handler.client_address[1], handler.path))
+        plain(handler, 200, b"bytes")
+        handler.close_connection = close
 
-        def do_GET(self) -> None:
-            seen.append((self.client_address[1], self.path))
-            self.send_response(200)
-            self.send_header("Content-Length", "5")
-            self.end_headers()
-            self.wfile.write(b"bytes")
-            self.close_connection = close
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(answer) as link:
+        yield link.partition("/x?")[0], seen
 
 
 def fetch(connections: Connections, link: str) -> None:
@@ -51,7 +35,7 @@ def fetch(connections: Connections, link: str) -> None:
 
 def test_one_connection_serves_recording_after_recording():
     connections = Connections()
-    with serving() as (base, seen):
+    with noted() as (base, seen):
         for number in range(5):
             fetch(connections, f"{base}/{number}")
         connections.close()
@@ -60,7 +44,7 @@ def test_one_connection_serves_recording_after_recording():
 
 def test_a_connection_the_server_closed_meanwhile_is_not_used_again():
     connections = Connections()
-    with serving(close=True) as (base, seen):
+    with noted(close=True) as (base, seen):
         for number in range(3):
             fetch(connections, f"{base}/{number}")
             idle = next(iter(connections._idle.values()))[0]
@@ -72,7 +56,7 @@ def test_a_connection_the_server_closed_meanwhile_is_not_used_again():
 
 def test_what_a_presigned_link_encodes_stays_and_what_it_does_not_is_encoded():
     connections = Connections()
-    with serving() as (base, seen):
+    with noted() as (base, seen):
         fetch(connections, f"{base}/a%2Fb c.wav?X-Amz-Signature=ab%3D&x=~1+2")
         connections.close()
     assert seen[0][1] == "/a%2Fb%20c.wav?X-Amz-Signature=ab%3D&x=~1+2"

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from media_pipeline.build import build_definitions
-from media_pipeline.messaging import voice_sending
+from media_pipeline.messaging import voice_way
 from media_pipeline.messaging.inbox import Inbox, VoiceMessage
 from media_pipeline.messaging.voice_state import TABLE
 from media_pipeline.sandbox.options import SandboxOptions
@@ -41,7 +41,7 @@ def guide(sandbox: RunningSandbox, tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def platform(sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(voice_sending, "SETTLED", dt.timedelta())
+    monkeypatch.setattr(voice_way, "SETTLED", dt.timedelta())
     with dg.DagsterInstance.ephemeral() as instance:
         yield Desk.of(sandbox, tmp_path, "platform", instance)
 

@@ -132,3 +132,16 @@ def test_hostile_pairs_have_their_rows_and_lie_aside(guide):
     assert guide.aside("rejected") == {*kinds, other["message_key"]}
     assert guide.inbox.depth() == 0
     assert rows == guide.sent()
+
+
+def test_audio_that_is_measured_has_no_name_that_a_kill_could_leave(tmp_path, monkeypatch):
+    seen = []
+    measured = audio_length._measured
+
+    def looking(*arguments):
+        seen.append(list(tmp_path.iterdir()))
+        return measured(*arguments)
+
+    monkeypatch.setattr(audio_length, "_measured", looking)
+    assert duration_ms(voices.mp3(0.5), "mp3", tmp_path) > 0
+    assert seen == [[]]

@@ -12,7 +12,7 @@ from media_pipeline.messaging import voice_run
 from media_pipeline.messaging.retention_days import Days
 from media_pipeline.messaging.voice_settling import Unsettleable, send_again, settle_as_sent
 from media_pipeline_tests import voices
-from media_pipeline_tests.messaging_org import today
+from media_pipeline_tests.messaging_org import Guests, today
 
 
 def _sha(audio: bytes) -> str:
@@ -85,16 +85,42 @@ def test_what_can_be_looked_up_is_looked_up(platform, fault):
 
 
 def test_a_send_without_an_answer_is_given_time_to_appear(platform, monkeypatch):
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta(minutes=1))
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta(minutes=1))
     platform.sandbox.break_with({"fault": "server_error", "on": ["message_create"], "times": 1})
     key = platform.put()
     row = platform.sent()[key]
     assert (row["status"], row["reason"]) == ("waiting", "unconfirmed")
     assert platform.sent()[key]["status"] == "waiting"
     assert platform.heard == []
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta())
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta())
     assert platform.sent()[key]["status"] == "sent"
     assert len(platform.heard) == 2
+
+
+def test_a_send_is_given_time_to_appear_since_its_last_try(platform, monkeypatch):
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta(seconds=1.5))
+    platform.sandbox.break_with(
+        {"fault": "rate_limit", "on": ["message_create"], "times": 1, "wait": 2},
+        {"fault": "server_error", "on": ["message_create"], "times": 1, "code": 500},
+    )
+    key = platform.put()
+    row = platform.sent()[key]
+    assert (row["status"], row["reason"]) == ("waiting", "unconfirmed"), (
+        "the first try was limited, the last one was not"
+    )
+
+
+def test_messages_that_wait_for_themselves_do_not_hold_up_the_others(platform, monkeypatch):
+    monkeypatch.setattr(voice_run, "SICK", 2)
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta(minutes=1))
+    guests = Guests(platform.sandbox)
+    others = [guests.post("conversations")["conversation_id"] for _ in range(4)]
+    platform.sandbox.break_with({"fault": "server_error", "on": ["message_create"], "times": 1, "code": 500})
+    for conversation in others:
+        platform.put(conversation_id=conversation)
+    rows = platform.sent(concurrency=1)
+    assert len(rows) == 4
+    assert {row["reason"] for row in rows.values()} <= {"unconfirmed", "transcript_unconfirmed", None}
 
 
 def test_a_limited_send_waits_as_long_as_it_is_told_and_is_sent_once(desk):
@@ -263,13 +289,13 @@ def test_five_messages_that_wait_leave_the_source_alone(guide, monkeypatch):
 
 
 def test_a_pair_that_was_taken_away_while_it_was_sent_is_looked_up(platform, monkeypatch):
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta(minutes=1))
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta(minutes=1))
     platform.sandbox.break_with({"fault": "server_error", "on": ["message_create"], "times": 1})
     key = platform.put()
     assert platform.sent()[key]["status"] == "waiting"
     for path in platform.inbox.folder.glob(f"{key}.*"):
         path.unlink()
-    monkeypatch.setattr("media_pipeline.messaging.voice_sending.SETTLED", dt.timedelta())
+    monkeypatch.setattr("media_pipeline.messaging.voice_way.SETTLED", dt.timedelta())
     row = platform.sent()[key]
     assert (row["status"], row["reason"]) == ("failed", "pair_gone")
     assert platform.tables.store.sizes("voice/") == {}

@@ -10,7 +10,7 @@ select
         when lower(coalesce(participant_purpose, speaker)) in ('customer', 'external') then 'customer'
         when lower(coalesce(participant_purpose, speaker)) in ('agent', 'user') then 'agent'
     end as side,
-    len(regexp_extract_all(text, '\S+')) as words,
+    {{ words_in('text') }} as words,
     pii_redacted
 from {{ source('media', 'diarized_transcripts') }}
 where date in (select date from {{ ref('stg_exported_days') }})

@@ -11,8 +11,8 @@ CONVERSATION_EVENTS = pa.schema(
         column(
             "event_id",
             pa.string(),
-            "The stream's id of the event (guide), or message and file id (platform); the same file may come again "
-            "under another one.",
+            "The stream's id of the event (guide; with # and a digest where it has none, or another file's), or "
+            "message and file id (platform); the same file may come again under another one.",
             required=True,
         ),
         column("conversation_id", pa.string(), "Id of its conversation.", required=True),

@@ -219,5 +219,13 @@ EXPORT_RUNS = pa.schema(
         column("p50_ms", pa.float64(), "Half of the timed calls took no longer; in ms, within 1 %."),
         column("p95_ms", pa.float64(), "95 of 100 took no longer."),
         column("p99_ms", pa.float64(), "99 of 100 took no longer."),
+        column(
+            "from_second",
+            pa.int64(),
+            "Set in rows about time: seconds from the run's first step on, in tens; the row tells of these 10 s.",
+        ),
+        column("calls_then", pa.int64(), "With from_second: calls that ended in these 10 s, whatever came of them."),
+        column("refused_then", pa.int64(), "Of these, refused with 429 (too many requests)."),
+        column("retries_then", pa.int64(), "Retries that were decided on in these 10 s."),
     ]
 )
