@@ -63,6 +63,23 @@ def test_python_snippets_run_as_printed(page, org, exported, tmp_path, capsys):
         exec(compile(snippet, page.name, "exec"), names)  # noqa: S102  our own documentation
 
 
+def test_every_question_runs_from_the_command_line(exported, tmp_path):
+    for file in (ROOT / "docs/queries").glob("*.sql"):
+        if ".marts." in file.name:  # tests/reports has marts to ask
+            continue
+        command = [BIN / "media-pipeline", "sql", "--file", file]
+        done = subprocess.run(command, env=exported, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, f"{file.name}\n{done.stderr}"
+
+
+def test_every_question_is_in_the_readme_as_its_file_asks_it():
+    text = (ROOT / "README.md").read_text()
+    for file in (ROOT / "docs/queries").glob("*.sql"):
+        question = file.read_text().splitlines()[0].removeprefix("-- ")
+        assert f"| {question} |" in text, file.name
+        assert f"(docs/queries/{file.name})" in text, file.name
+
+
 def test_the_rules_of_the_sandbox_page_are_accepted(org):
     (rules,) = blocks(ROOT / "docs/sandbox.md", "toml")
     org.break_with(*tomllib.loads(rules)["rules"])

@@ -54,7 +54,7 @@ class Measured:
     def add(self, connection: DuckDBPyConnection, query: str) -> None:
         """Ask once more; all rows are taken."""
         began, cpu_began = time.perf_counter(), time.process_time()
-        connection.execute(query).to_arrow_table()
+        connection.execute(query).fetchall()
         self.clock.append(time.perf_counter() - began)
         self.cpu.append(time.process_time() - cpu_began)
 
@@ -78,7 +78,7 @@ def ask_all(questions: Mapping[str, Ways], rounds: int, told: Callable[[str], No
         told(f"Asking: {name}")
         found[name] = {way: Measured() for way in asked}
         for connection, query in asked.values():
-            connection.execute(query).to_arrow_table()
+            connection.execute(query).fetchall()
         for number in range(rounds):
             order = list(asked.items())
             for way, (connection, query) in order if number % 2 else reversed(order):
