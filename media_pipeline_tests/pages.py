@@ -43,7 +43,7 @@ CHROMIUM_FLAGS = (
 )
 PAGE_SECONDS = 20.0
 VIEWPORT = (1600, 1000)
-LINEAGE_VIEWPORT = (3400, 2060)
+LINEAGE_VIEWPORT = (3900, 2500)
 """Large enough for Dagster to write out the assets' names."""
 CANVAS = (68, 112, LINEAGE_VIEWPORT[0] - 54, LINEAGE_VIEWPORT[1])
 """Left, top, right and bottom of the lineage's canvas in that viewport, without its tools."""

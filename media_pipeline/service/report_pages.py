@@ -31,7 +31,6 @@ _TO_CALLS = f' href="../..{PAGE}'.encode()
 def add_routes(app: FastAPI) -> None:
     """Add these routes to an app that has the pages of calls."""
     for path, page in (
-        ("/reports", get_reports),
         ("/reports/", get_reports),
         ("/" + CALENDAR_KEY, get_calendar),
         ("/reports/date={date}/" + REPORT_PAGE, get_report),
