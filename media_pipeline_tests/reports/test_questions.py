@@ -64,7 +64,7 @@ def test_a_question_about_days_reads_the_files_of_these_days_only(month, name, w
     assert set(read) == {f"{asked_days(DATED[name])}/{DAYS}"}
 
 
-@pytest.mark.parametrize("name", DATED.keys() & OF_MARTS.keys())
+@pytest.mark.parametrize("name", sorted(DATED.keys() & OF_MARTS.keys()))
 def test_the_same_holds_for_the_marts(month, name):
     assert set(ways.files_read(ways.over_views(month.path), OF_MARTS[name])) == {f"{asked_days(DATED[name])}/{DAYS}"}
 
