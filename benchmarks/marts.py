@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.year.building import build
 from benchmarks.year.generate import FIRST_DAY, write_year
-from media_pipeline.reports.manifest import dbt_executable
-from media_pipeline.reports.places import PROJECT
 
-KB, MB = 1024, 10**6
+MB = 10**6
 OTHER_SEED = 7
 """Of the day that is exported again."""
 
@@ -71,27 +68,16 @@ def _written(root: Path, first: dt.date, days: int, options: argparse.Namespace,
 
 
 def _build(what: str, folder: Path, *arguments: str) -> None:
-    """One `dbt build`: seconds, the most memory of its process, days taken in, files published."""
-    command = [str(dbt_executable()), "--quiet", "build", *arguments]
-    command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(folder / "target")]
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("MEDIA_", "DBT_"))}
+    """One `dbt build`: seconds, the most memory of its process, files published."""
     before = _published(folder)
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        env=ours
-        | {"MEDIA_ROOT": str(folder / "media"), "MEDIA_SPOOL": str(folder / "spool"), "DBT_LOG_PATH": str(folder)},
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - began
-    if status:
-        sys.exit(f"{what}: dbt failed.")
-    written = _published(folder)
-    changed = sum(before.get(path) != stamp for path, stamp in written.items())
-    memory = usage.ru_maxrss * KB / MB
-    work = usage.ru_utime + usage.ru_stime
+    try:
+        built = build(folder / "media", folder / "spool", folder / "target", *arguments)
+    except RuntimeError as error:
+        sys.exit(f"{what}: {error}")
+    changed = sum(before.get(path) != stamp for path, stamp in _published(folder).items())
     print(
-        f"{what:38} {seconds:7.1f} s, of processors {work:7.1f} s {memory:7,.0f} MB {changed:7,} files published",
+        f"{what:38} {built.seconds:7.1f} s, of processors {built.cpu:7.1f} s {built.peak_mb:7,.0f} MB "
+        f"{changed:7,} files published",
         flush=True,
     )
 

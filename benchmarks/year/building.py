@@ -19,18 +19,20 @@ KB_PER_MB = 1000
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One `dbt build`: seconds from start to exit, MB of 10^6 bytes at its highest, and seconds of each model."""
+    """One `dbt build`: seconds from start to exit and of processors, most MB of 10^6 bytes, seconds of each model."""
 
     seconds: float
+    cpu: float
     peak_mb: float
     models: dict[str, float]
 
 
-def build(root: Path, spool: Path, target: Path) -> Build:
+def build(root: Path, spool: Path, target: Path, *arguments: str) -> Build:
     """Run `dbt build` over a root; raises RuntimeError with dbt's own words when it fails."""
-    command = [str(Path(sys.executable).with_name("dbt")), "build", "--target-path", str(target)]
+    command = [str(Path(sys.executable).with_name("dbt")), "build", *arguments, "--target-path", str(target)]
     command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(target)]
-    environment = os.environ | {"MEDIA_ROOT": str(root), "MEDIA_SPOOL": str(spool), "DO_NOT_TRACK": "1"}
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("MEDIA_", "DBT_"))}
+    environment = others | {"MEDIA_ROOT": str(root), "MEDIA_SPOOL": str(spool), "DO_NOT_TRACK": "1"}
     target.mkdir(parents=True, exist_ok=True)
     with (target / "dbt.out").open("wb") as output:
         began = time.monotonic()
@@ -46,7 +48,7 @@ def build(root: Path, spool: Path, target: Path) -> Build:
         for result in results
         if result["unique_id"].startswith("model.")
     }
-    return Build(seconds, usage.ru_maxrss * 1024 / KB_PER_MB**2, models)
+    return Build(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / KB_PER_MB**2, models)
 
 
 @contextmanager
