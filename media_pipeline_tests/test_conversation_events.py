@@ -72,7 +72,9 @@ def test_what_guests_send_is_a_row_each_and_heard_once(guests, tmp_path, instanc
 
 
 def test_the_published_api_tells_time_and_hash_and_the_row_goes_to_the_day_of_the_message(guests, poller):
-    sent = guests.send(3) + guests.send(1, age_seconds=23 * 3600)
+    now = dt.datetime.now(dt.UTC)
+    yesterday_seconds = now.hour * 3600 + now.minute * 60 + now.second + 60
+    sent = guests.send(3) + guests.send(1, age_seconds=yesterday_seconds)
     truth = {f["file_id"]: (m, f) for c in guests.get("conversations") for m in c["messages"] for f in m["files"]}
     poller.heard()
     days = [today() - dt.timedelta(days=n) for n in (1, 0)]

@@ -85,6 +85,10 @@ class Asker:
             yield
         except duckdb.Error as error:
             raise self._in_words(error, question, before) from None
+        except OSError as error:  # of a later batch: Arrow passes DuckDB's error on as its own
+            if '{"exception_type"' not in str(error):
+                raise
+            raise self._in_words(error, question, before) from None
 
     def _in_words(self, error: Exception, question: str, before: int) -> Exception:
         told = _told(error)

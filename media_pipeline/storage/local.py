@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISFIFO, S_ISREG
 from typing import IO
 
 from media_pipeline.storage.base import (
@@ -179,7 +179,7 @@ class LocalStore:
                     else:
                         with suppress(FileNotFoundError):  # gone since, or a link to nowhere
                             facts = entry.stat()
-                            if S_ISREG(facts.st_mode):  # opening a pipe would wait for who writes to it
+                            if not S_ISFIFO(facts.st_mode):  # opening a pipe would wait for who writes to it
                                 yield key + entry.name, facts
 
     def remove(self, key: str) -> None:

@@ -64,7 +64,7 @@ def unredacted(tables: Tables) -> Tables:
 
 def uncounted(row: Row) -> Row:
     """A segment as it was; days of earlier versions have no counts by type."""
-    return dict.fromkeys(COUNT_COLUMNS, 0) | row
+    return row | {name: row.get(name) or 0 for name in COUNT_COLUMNS}
 
 
 def unredacted_days(store: ObjectStore) -> list[dt.date]:

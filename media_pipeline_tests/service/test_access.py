@@ -77,7 +77,7 @@ def test_head_is_answered_like_get_on_every_route_and_asks_for_the_same_token(se
     for path, scope in [*paths, (HEALTH, None)]:
         got, head = (service.call(method, path, scope) for method in ("GET", "HEAD"))
         assert (head.status_code, head.content) == (got.status_code, b""), path
-        assert head.headers["content-type"] == got.headers["content-type"]
+        assert head.headers.get("content-type") == got.headers.get("content-type")
         assert service.call("HEAD", path).status_code == (401 if scope else 200)
     for path, allowed in (("/health", "GET, HEAD"), ("/voice-messages", "POST"), ("/cleanup", "DELETE")):
         answer = service.call("OPTIONS", path)
