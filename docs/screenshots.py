@@ -7,6 +7,7 @@ these. Needs Debian's chromium. The pictures land in docs/images; nothing else i
 from __future__ import annotations
 
 import datetime as dt
+import io
 import shutil
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, FloatRect, HttpCredentials, Page
 from pydantic import SecretStr
 
@@ -30,6 +32,8 @@ IMAGES = Path(__file__).resolve().parent / "images"
 PER_DAY = 180
 DAYS = (YESTERDAY - dt.timedelta(days=1), YESTERDAY)
 MAX_BYTES = 400_000
+COLOURS = 256
+"""Of a picture: pages have few, and a README loads all of them."""
 EDGE = 12
 """Pixels around the lineage."""
 
@@ -121,7 +125,8 @@ def _take(page: Page, name: str, part: FloatRect | None = None) -> None:
     page.wait_for_timeout(800)
     IMAGES.mkdir(exist_ok=True)
     path = IMAGES / f"{name}.png"
-    path.write_bytes(page.screenshot(animations="disabled", clip=part))
+    taken = Image.open(io.BytesIO(page.screenshot(animations="disabled", clip=part)))
+    taken.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size
     print(f"{path.relative_to(IMAGES.parent.parent)}: {size:,} bytes")
     if size > MAX_BYTES:
