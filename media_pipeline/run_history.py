@@ -24,7 +24,7 @@ def forget_old_runs(instance: dg.DagsterInstance, job_name: str, kept: dt.timede
     for record in records:
         run_id = record.dagster_run.run_id
         instance.delete_run(run_id)
-        with suppress(OSError, NotImplementedError):
+        with suppress(OSError, NotImplementedError):  # some managers of logs cannot delete any
             instance.compute_log_manager.delete_logs(prefix=[run_id])
         _remove_database(instance, run_id)
     return len(records)

@@ -44,18 +44,24 @@ def _style() -> str:
     return (TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
-@functools.cache
-def _environment() -> Environment:
+def pages_below(folder: Path) -> Environment:
+    """The templates of a folder, which escape what they are given and refuse a name that was not."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@functools.cache
+def _environment() -> Environment:
+    from markupsafe import Markup
+
+    environment = pages_below(TEMPLATES)
     environment.globals |= {
         "style": Markup(_style()),  # noqa: S704  a file of our own
         "change": units.change_text,

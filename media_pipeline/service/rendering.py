@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from media_pipeline.report_page.rendering import pages_below
 from media_pipeline.service.problems import Problem
 
 WEB = Path(__file__).with_name("web")
@@ -61,13 +62,7 @@ class PageProblem(Problem):
 
 @functools.cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(WEB),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages_below(WEB)
     environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704  files of ours
     environment.globals["icon"] = "data:image/svg+xml;base64," + base64.b64encode(ICON.encode()).decode()
     environment.filters |= {"clock": clock, "lasting": lasting, "moment": moment, "short": short, "at": seconds_of}
