@@ -9,6 +9,7 @@ import dagster as dg
 
 from media_pipeline.reports.manifest import dbt_executable, fresh_manifest
 from media_pipeline.reports.places import PROJECT, absolute_root
+from media_pipeline.reports.schedule import marts_schedule
 from media_pipeline.reports.sensor import marts_after_complete_day_sensor
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.settings import Settings
@@ -47,6 +48,7 @@ def build_reports(
     return dg.Definitions(
         assets=[marts_assets(manifest, retry)],
         jobs=[job],
+        schedules=[marts_schedule(job)],
         sensors=[marts_after_complete_day_sensor(job)],
         resources={**own, **(resources or {})},
         executor=dg.in_process_executor,  # dbt is one step

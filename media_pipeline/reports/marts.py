@@ -21,6 +21,7 @@ from dagster_dbt import (
 from packaging.version import Version
 from pydantic import Field
 
+from media_pipeline.reports.built import told
 from media_pipeline.reports.places import DATABASE, DATABASE_KEY
 from media_pipeline.reports.publishing import publish
 from media_pipeline.resources.failures import explained
@@ -92,7 +93,7 @@ def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefin
                     context=context,
                     target_path=folder / "target",
                 )
-            yield from build.stream()
+            yield from told(build, database, folder / "target")
             lease.check()
             media.store.remove(f"{DATABASE_KEY}.wal")  # of a build by hand that was killed
             size = publish(media.store, database, DATABASE_KEY)

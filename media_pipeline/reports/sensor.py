@@ -60,7 +60,7 @@ def marts_after_complete_day_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sen
             reason = "There were too many materializations for one tick; the next one goes on."
         elif not progress.owed:
             reason = "No day was completed since the last build."
-        elif context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=_UNDER_WAY), limit=1):
+        elif build_under_way(context.instance, job.name):
             reason = "A build is queued or under way; the next one follows it."
         else:
             progress.builds += 1
@@ -69,6 +69,11 @@ def marts_after_complete_day_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sen
         return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=json.dumps(asdict(progress)))
 
     return marts_after_complete_day
+
+
+def build_under_way(instance: dg.DagsterInstance, job_name: str) -> bool:
+    """Whether a run of the job is queued or at work."""
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNDER_WAY), limit=1))
 
 
 def _look(instance: dg.DagsterInstance, progress: Progress) -> bool:

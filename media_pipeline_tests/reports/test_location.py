@@ -55,6 +55,7 @@ def test_the_job_gives_what_dbt_by_hand_gives_checks_all_of_it_and_parses_nothin
     assert result.success, failure_of(result)
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
     assert made == {path.stem for path in PROJECT.glob("models/*/*.sql")}
+    assert_told_of_rows_and_columns(result, days)
     checks = result.get_asset_check_evaluations()
     assert {check.asset_key.to_user_string() for check in checks} >= set(MARTS)
     assert len(checks) > 30
@@ -67,6 +68,34 @@ def test_the_job_gives_what_dbt_by_hand_gives_checks_all_of_it_and_parses_nothin
     (log,) = logs
     assert "Nothing changed, skipping partial parsing" in log
     assert "Unable to do partial parsing" not in log
+
+
+def assert_told_of_rows_and_columns(result: dg.ExecuteInProcessResult, root: Root) -> None:
+    """Each mart's materialization has its rows and what its columns are made of, down to columns of the tables."""
+    metadata = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+    }
+    for mart in MARTS:
+        assert metadata[mart]["dagster/row_count"].value == root.query(f"select count(*) from {mart}").iat[0, 0]  # noqa: S608
+        columns = set(root.query(f"select * from {mart} limit 0").columns)  # noqa: S608
+        assert set(made_of(metadata, mart)) <= columns
+    assert made_of(metadata, "recording_facts")["compression_ratio"] == [
+        ("stg_recording_audio", "source_bytes"),
+        ("stg_recording_audio", "stored_bytes"),
+    ]
+    assert made_of(metadata, "stg_recording_audio")["source_bytes"] == [("recording_audio", "source_size_bytes")]
+    assert made_of(metadata, "speaker_talk_time")["silence_seconds"] == [
+        ("stg_diarized_transcripts", "end_ms"),
+        ("stg_diarized_transcripts", "start_ms"),
+        ("stg_recording_inventory", "duration_seconds"),
+    ]
+    assert "dagster/column_lineage" not in metadata["stg_days"], "days are files, no columns"
+
+
+def made_of(metadata: dict, asset: str) -> dict[str, list[tuple[str, str]]]:
+    lineage = metadata[asset]["dagster/column_lineage"].value.deps_by_column
+    return {name: [(dep.asset_key.to_user_string(), dep.column_name) for dep in deps] for name, deps in lineage.items()}
 
 
 def test_a_day_without_recordings_and_then_one_mart_alone(empty_day):

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from media_pipeline.reports.build import JOB
+from media_pipeline.reports.schedule import marts_schedule
 from media_pipeline.reports.sensor import NAME, marts_after_complete_day_sensor
 from media_pipeline_tests.harness import DAY
 from media_pipeline_tests.reports.conftest import EMPTY_DAY
@@ -117,6 +118,20 @@ def test_a_day_completed_during_a_build_is_built_after_it(daemon, status):
     daemon.instance.report_run_canceled(daemon.instance.get_run_by_id(run_id))
     assert len(daemon.tick()) == 1
     assert daemon.tick() == []
+
+
+def test_once_a_day_red_days_are_built_too_unless_a_build_is_under_way(tmp_path):
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:  # an ephemeral one has no reference
+        daemon = Daemon(instance)
+        daemon.export(complete=False, day=RED_DAY)
+        schedule = marts_schedule(daemon.build)
+        assert (schedule.name, schedule.execution_timezone) == (f"{JOB}_schedule", "UTC")
+        with dg.build_schedule_context(instance=instance) as context:
+            assert isinstance(schedule(context), dg.RunRequest)
+            run_id = daemon.build_is(dg.DagsterRunStatus.STARTED)
+            assert schedule(context).skip_message == "A build is queued or under way."
+            instance.report_run_canceled(instance.get_run_by_id(run_id))
+            assert isinstance(schedule(context), dg.RunRequest)
 
 
 def test_a_run_is_waited_for_until_it_is_over(daemon, monkeypatch):
