@@ -21,12 +21,12 @@ from rich.table import Table
 from media_pipeline.build import build_definitions
 from media_pipeline.exporter import QUIET, RecordingExporter
 from media_pipeline.jobs import PLAYBACK_DAILY
-from media_pipeline.partitions import newest_finished_day
 from media_pipeline.progress_bar import ProgressBar
 from media_pipeline.settings import Settings
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.paths import newest_finished_day
 
 CLIENT_ID, CLIENT_SECRET = "sandbox-client", "sandbox-secret"
 STOP_SECONDS = 5

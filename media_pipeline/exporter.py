@@ -16,10 +16,10 @@ from media_pipeline.build import build_definitions
 from media_pipeline.genesys.errors import NotFound
 from media_pipeline.jobs import DAILY_EXPORT
 from media_pipeline.notify.callbacks import Callback
-from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.failures import first_cause
 from media_pipeline.settings import Settings
 from media_pipeline.storage.space import BYTES_PER_MB
+from media_pipeline.tables.paths import newest_finished_day
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

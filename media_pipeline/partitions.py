@@ -25,11 +25,6 @@ def partition_day(context: dg.AssetExecutionContext) -> dt.date:
     return dt.date.fromisoformat(context.partition_key)
 
 
-def newest_finished_day() -> dt.date:
-    """Yesterday, in UTC."""
-    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
-
-
 def recent_days(
     now: dt.datetime, start: dt.date, lookback_days: int, grace: dt.timedelta | None = None
 ) -> list[dt.date]:

@@ -11,6 +11,9 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Browser
 
+from media_pipeline import exporter
+from media_pipeline.assets import inventory
+from media_pipeline.doctor import examine
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import RunningSandbox, running
 
@@ -33,6 +36,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_day_ends() -> Iterator[None]:
+    """The orgs end with DAY, and it stays this process' newest finished day when midnight passes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for asking in (inventory, examine, exporter):
+            patch.setattr(asking, "newest_finished_day", lambda: DAY)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -299,6 +299,8 @@ def test_the_schedule_is_off_and_the_sweep_is_no_part_of_the_export(daemon):
 
 def test_the_admin_clock_moves_the_list(daemon, org):
     """Only what was kept for more days than the threshold is on it."""
-    httpx.put(f"{org.url}/_sandbox/clock", json={"offset_seconds": -3 * 86_400}).raise_for_status()
+    moment = dt.datetime.combine(DAY - dt.timedelta(days=2), dt.time(12), dt.UTC)
+    offset = (moment - dt.datetime.now(dt.UTC)).total_seconds()
+    httpx.put(f"{org.url}/_sandbox/clock", json={"offset_seconds": offset}).raise_for_status()
     _, metadata = sweep(daemon)
     assert 80 <= metadata["recordings_kept_at_the_source"] <= 160

@@ -6,10 +6,10 @@ from media_pipeline.assets.step import working
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.metadata import calls, calls_per_1000, schema_metadata, written
 from media_pipeline.ownership import GENESYS_POOL
-from media_pipeline.partitions import newest_finished_day
 from media_pipeline.resources.genesys import GenesysResource
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.tables.inventory import write_inventory
+from media_pipeline.tables.paths import newest_finished_day
 
 
 def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:

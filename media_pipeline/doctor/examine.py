@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 
 from media_pipeline.connection import endpoints_of, media_hosts_of
@@ -24,6 +23,7 @@ from media_pipeline.genesys.platform_account import Account
 from media_pipeline.genesys.platform_voice import CONTENT_PROFILE
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.settings import Settings
+from media_pipeline.tables.paths import newest_finished_day
 
 LOOK_SECONDS = 9.0
 """For hosts, token and storage; 10 s more are for the API."""
@@ -102,12 +102,12 @@ def _transport(settings: Settings, endpoints: Endpoints, witness: rate.Witness, 
 
 
 def _client(settings: Settings, transport: Transport, stats: CallStats, features: tuple[Feature, ...]) -> Client:
-    yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+    newest = newest_finished_day()
     if settings.dialect == "guide":
-        return GuideClient(GuideSource(transport), yesterday, settings.min_available_mb, features)
+        return GuideClient(GuideSource(transport), newest, settings.min_available_mb, features)
     source = PlatformSource(transport, media_hosts_of(settings), stats, AT_ONCE, connections=CONNECTIONS)
     account = Account(transport, settings.client_id)
-    return PlatformClient(account, source, yesterday, settings.min_available_mb, features)
+    return PlatformClient(account, source, newest, settings.min_available_mb, features)
 
 
 def _budget(settings: Settings, endpoints: Endpoints) -> Budget | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,9 @@ from media_pipeline.transfer.sizes import SizeProbe
 SAMPLED = 100
 """Entries looked at: with call lengths that vary as widely as their mean, a tenth off is one standard error."""
 ASKED_WITH_DURATION = 25
-"""Files asked for their size where the listing states durations; the rest follow from bytes per second."""
+"""Files asked for their size where the listing states durations; the rest follow from bytes per second, if they do."""
+PRECISE = 0.03
+"""Standard error of those sizes, as a share of them, from which on the rest of the sample is asked too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Sampler:
         with_durations = sum(each.duration_seconds is not None for each in wanted)
         asked = _spread(wanted, ASKED_WITH_DURATION) if with_durations > len(wanted) / 2 else wanted
         sizes = self._sizes(asked)
+        if len(asked) < len(wanted) and not _is_precise(wanted, sizes):
+            among = set(map(_key, asked))
+            sizes |= self._sizes([each for each in wanted if _key(each) not in among])
         total = _total(wanted, sizes)
         files = len(sample.files)
         # One call at least; where there is no transcript, each communication is asked: something in between.
@@ -91,6 +97,23 @@ class Sampler:
         finally:
             probe.close()
         return {_key(file): size for file, size in zip(files, found, strict=True) if size is not None}
+
+
+def _is_precise(wanted: Sequence[ListedRecording], sizes: dict[tuple[str, int], int]) -> bool:
+    """Whether the sizes that are known tell those of the other files, format by format."""
+    missed: float = 0.0
+    for kind in {file.format for file in wanted}:
+        alike = [file for file in wanted if file.format == kind]
+        known = [file for file in alike if _key(file) in sizes]
+        if len(known) < min(2, len(alike)):
+            return False  # of one nobody knows how much they vary
+        per_file = [float(sizes[_key(file)]) for file in known]
+        per_second = [sizes[_key(file)] / file.duration_seconds for file in known if file.duration_seconds]
+        spread = _variation(per_file)
+        if len(per_second) == len(known):
+            spread = min(spread, _variation(per_second))
+        missed += (sum(per_file) * spread) ** 2 / len(known)
+    return math.sqrt(missed) <= PRECISE * sum(sizes.values())
 
 
 def _total(wanted: Sequence[ListedRecording], sizes: dict[tuple[str, int], int]) -> float:

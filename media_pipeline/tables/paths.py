@@ -18,6 +18,11 @@ UNREDACTED_FOLDER = "unredacted"
 """Beside all that is shared: so that a bucket's policy can keep it from everybody who reads the rest."""
 
 
+def newest_finished_day() -> dt.date:
+    """Yesterday, in UTC."""
+    return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+
+
 def table_key(table: str, day: dt.date, part: str = "part-0", folder: str = TABLES_FOLDER) -> str:
     """The Parquet file of one table's day."""
     return f"{folder}/{table}/date={day}/{part}.parquet"

@@ -30,7 +30,7 @@ def _asked_for(desk, minutes=0, **changes):
         instance=desk.instance,
         resources=definitions.resources,
         repository_def=definitions.get_repository_def(),
-        scheduled_execution_time=dt.datetime(2026, 11, 21, 12, minutes, tzinfo=dt.UTC),
+        scheduled_execution_time=dt.datetime.combine(today(), dt.time(12, minutes), dt.UTC),
     ) as context:
         return schedule.evaluate_tick(context)
 
