@@ -155,7 +155,7 @@ def test_a_job_can_take_its_time_by_the_clock(sandbox, api, platform):
 
 def test_what_the_data_lake_does_not_have_yet_is_not_in_the_results(sandbox, platform):
     everything = platform.listed()
-    sandbox.state.clock.offset_seconds = -30 * 86_400.0  # from before the org's end, that end counts instead
+    sandbox.state.clock.offset_seconds = -100 * 365 * 86_400.0  # from before the org's end, that end counts instead
     sandbox.state.settings.analytics_lag_hours = 13
     with logged_in(sandbox.url) as api:
         assert api.get(f"{DETAILS}/jobs/availability").json()["dataAvailabilityDate"] == "2026-11-20T12:00:00.000Z"
@@ -165,7 +165,7 @@ def test_what_the_data_lake_does_not_have_yet_is_not_in_the_results(sandbox, pla
 def test_late_recordings_duplicates_and_nameless_ones_reach_this_side_too(sandbox, platform, of):
     everything = platform.listed()
     late = of(kind="ordinary")
-    sandbox.break_with({"fault": "late", "hours": 1_000.0, "ids": [late["id"]]})
+    sandbox.break_with({"fault": "late", "hours": 1_000_000.0, "ids": [late["id"]]})
     assert set(everything) - set(platform.listed()) == {late["platform"]["conversation_id"]}
     sandbox.break_with({"fault": "duplicates", "on": "job_results", "count": 2})
     pages = platform.results(platform.finished_job(), 10)
