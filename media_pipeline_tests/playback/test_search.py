@@ -198,7 +198,7 @@ def test_the_asset_indexes_what_the_org_said_and_redacted_text_only(drawn):
     assert texts == [PLACEHOLDER.sub("[redacted]", row["text"]) for row in rows]
     assert any("_NUMBER]" in row["text"] for row in rows)
     assert not any("_NUMBER]" in text for text in texts)
-    said = rows[3]
+    said = next(row for row in rows if "[" not in row["text"] and len(row["text"].split()) > 3)
     found = search(path, words=f'"{said["text"]}"'.replace("'", " "))
     assert said["recording_id"] in ids(found)
 

@@ -135,7 +135,7 @@ def test_a_full_refresh_gives_what_the_history_gave(history, tmp_path):
     kept, before = rows(history), stamps(history)
     built(history, arguments=("build", "--full-refresh"))
     for mart, found in rows(history).items():
-        assert len(found)
+        assert len(found) or mart == "failure_ageing", "there may be no failures"
         assert found.equals(kept[mart]), mart
     assert stamps(history) == before
 
