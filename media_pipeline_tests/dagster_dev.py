@@ -115,18 +115,20 @@ def dagster_dev(
     *,
     per_day: int,
     days: int = 3,
+    last_day: dt.date = YESTERDAY,
     first_day: dt.date | None = None,
     transcode_seconds: int = 0,
     latency_ms: int = 0,
     dialect: str = "platform",
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[DagsterDev]:
-    """Serve an org of `days` days and Dagster's UI for the length of a `with` block; files go below `folder`.
+    """Serve an org of `days` days up to `last_day` and Dagster's UI for the length of a `with` block.
 
-    Partitions start at `first_day`, by default with the org's first one. `variables` go to Dagster besides its own.
+    Files go below `folder`. Partitions start at `first_day`, by default with the org's first one. `variables` go to Dagster besides its own.
     """
-    start = first_day or YESTERDAY - dt.timedelta(days=days - 1)
-    options = {"per-day": per_day, "days": days, "transcode-seconds": transcode_seconds, "latency-ms": latency_ms}
+    start = first_day or last_day - dt.timedelta(days=days - 1)
+    options: dict[str, object] = {"per-day": per_day, "days": days, "end": last_day}
+    options |= {"transcode-seconds": transcode_seconds, "latency-ms": latency_ms}
     with _sandbox(folder, options) as sandbox_url:
         port = _free_port()
         command = ["-m", "dagster", "dev", "--workspace", str(REPO / "workspace.yaml")]
@@ -145,7 +147,7 @@ def tail(log: Path, characters: int = 3_000) -> str:
 
 
 @contextlib.contextmanager
-def _sandbox(folder: Path, options: Mapping[str, int]) -> Iterator[str]:
+def _sandbox(folder: Path, options: Mapping[str, object]) -> Iterator[str]:
     log = folder / "sandbox.log"
     command = ["-m", "media_pipeline.sandbox", "--port", "0"]
     for name, value in options.items():
@@ -157,7 +159,7 @@ def _sandbox(folder: Path, options: Mapping[str, int]) -> Iterator[str]:
             raise DevError(f"The sandbox ended. {tail(log)}")
         return lines[0].removeprefix(_ANNOUNCEMENT).strip() if lines else None
 
-    with _process([*command, "--end", str(YESTERDAY)], log, folder, _clean_environment()) as process:
+    with _process(command, log, folder, _clean_environment()) as process:
         yield until(announced, START_SECONDS, lambda: f"The sandbox did not start. {tail(log)}")
 
 

@@ -102,7 +102,10 @@ def interactions_of(done: Export) -> list[str]:
 
 
 def voice(done: Export) -> list[str]:
-    return [row["interaction_id"] for row in done.rows("interaction_media") if row["media_type"] == "voice"]
+    """Interactions with a recording of a call whose digest the org was told."""
+    told = rows_of(done)
+    calls = [row["interaction_id"] for row in done.rows("interaction_media") if row["media_type"] == "voice"]
+    return [each for each in calls if (each, "archive.sha256") in told]
 
 
 @BOTH

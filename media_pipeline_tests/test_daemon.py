@@ -24,7 +24,9 @@ LATENCY_MS = 150
 HEALED_SECONDS = 200.0
 QUIET_SECONDS = 70.0
 """Two ticks of the sensor and a run."""
-BEFORE = YESTERDAY - timedelta(days=1)
+KILLED = YESTERDAY - timedelta(days=1)
+"""Due at any hour: yesterday, on which the org has nothing, is from 03:00 UTC on."""
+BEFORE = KILLED - timedelta(days=1)
 _RUNS = """
 query Runs($tag: ExecutionTag!) {
   runsOrError(filter: {tags: [$tag]}) { ... on Runs { results { runId status tags { key value } } } }
@@ -42,22 +44,23 @@ def test_a_killed_day_heals_by_itself_and_a_hopeless_one_is_given_up_in_one_mess
             tmp_path,
             per_day=30,
             days=2,
+            last_day=KILLED,
             transcode_seconds=TRANSCODE_SECONDS,
             latency_ms=LATENCY_MS,
             variables={"MEDIA_WEBHOOKS": receiver.url},
         ) as dev,
     ):
         forbid_one_recording_of(BEFORE, dev)
-        killed = dev.launch_day(YESTERDAY)
+        killed = dev.launch_day(KILLED)
         kill_in_mid_day(dev, killed)
         for sensor in ("incomplete_days", "run_failures"):
             dev.start_sensor(sensor)
         dev.start_sensor("marts_after_complete_day", "reports")
         tables = Tables(LocalStore(tmp_path / "media"))
-        until(lambda: judge_day(tables, YESTERDAY).complete or None, HEALED_SECONDS, lambda: f"not healed: {runs(dev)}")
+        until(lambda: judge_day(tables, KILLED).complete or None, HEALED_SECONDS, lambda: f"not healed: {runs(dev)}")
         until(lambda: receiver.messages or None, HEALED_SECONDS, lambda: f"nobody was told: {runs(dev, BEFORE)}")
         until(lambda: _all_over(dev) or None, QUIET_SECONDS, lambda: f"still under way: {runs(dev)}")
-        mart = tmp_path / f"media/marts/availability_daily/date={YESTERDAY}/part-0.parquet"
+        mart = tmp_path / f"media/marts/availability_daily/date={KILLED}/part-0.parquet"
         until(lambda: mart.exists() or None, HEALED_SECONDS, lambda: "the marts were not built")
 
         healing = runs(dev)
@@ -94,15 +97,15 @@ def forbid_one_recording_of(day: Any, dev: DagsterDev) -> None:
 
 def kill_in_mid_day(dev: DagsterDev, run_id: str) -> None:
     """kill -9 of the run's own process, once it has published something and before it is done."""
-    objects = dev.folder / f"media/audio/date={YESTERDAY}"
+    objects = dev.folder / f"media/audio/date={KILLED}"
     until(lambda: next(objects.glob("*.gz"), None), 60, lambda: "the run published nothing")
     messages = [event.get("message", "") for event in _run(dev, run_id)["eventConnection"]["events"]]
     pid = next(found[1] for message in messages if (found := re.search(r"\(pid: (\d+)\)", message)))
     os.kill(int(pid), signal.SIGKILL)
-    assert not (dev.folder / f"media/tables/recording_audio/date={YESTERDAY}").exists(), "the run was too fast"
+    assert not (dev.folder / f"media/tables/recording_audio/date={KILLED}").exists(), "the run was too fast"
 
 
-def runs(dev: DagsterDev, day: Any = YESTERDAY) -> list[dict[str, Any]]:
+def runs(dev: DagsterDev, day: Any = KILLED) -> list[dict[str, Any]]:
     """The day's runs, oldest first."""
     results = dev.graphql(_RUNS, {"tag": {"key": "dagster/partition", "value": str(day)}})["runsOrError"]["results"]
     found = []
@@ -118,4 +121,4 @@ def _run(dev: DagsterDev, run_id: str) -> dict[str, Any]:
 
 
 def _all_over(dev: DagsterDev) -> bool:
-    return all(run["status"] in ("SUCCESS", "FAILURE") for day in (YESTERDAY, BEFORE) for run in runs(dev, day))
+    return all(run["status"] in ("SUCCESS", "FAILURE") for day in (KILLED, BEFORE) for run in runs(dev, day))
