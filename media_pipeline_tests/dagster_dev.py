@@ -124,7 +124,8 @@ def dagster_dev(
 ) -> Iterator[DagsterDev]:
     """Serve an org of `days` days up to `last_day` and Dagster's UI for the length of a `with` block.
 
-    Files go below `folder`. Partitions start at `first_day`, by default with the org's first one. `variables` go to Dagster besides its own.
+    Files go below `folder`. Partitions start at `first_day`, by default with the org's first one. `variables` go to
+    Dagster besides its own.
     """
     start = first_day or last_day - dt.timedelta(days=days - 1)
     options: dict[str, object] = {"per-day": per_day, "days": days, "end": last_day}
