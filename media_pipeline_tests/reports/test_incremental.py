@@ -63,25 +63,26 @@ def rows(root: Root) -> dict:
 
 @pytest.fixture(scope="module")
 def history(new_folder) -> Root:
-    """Two days and the fourth, built; then stories follow each other on it."""
+    """Five days of seven, built; then stories follow on it, any of them alone too."""
     root = Root(new_folder())
-    for number in (0, 1, 3):
+    for number in (0, 1, 2, 3, 6):
         export(root, number)
     return built(root)
 
 
 def test_a_new_day_a_repaired_one_and_a_backfill_are_taken_in_and_no_other_file_is_opened(history):
     before = stamps(history)
-    kept = spoil(history, 0, 3)
+    kept = spoil(history, 0, 2, 3, 6)
     export(history, 1, seed=2)
-    export(history, 2)
     export(history, 5)
+    export(history, 7)
     built(history)
-    taken_in = {str(day(number)) for number in (1, 2, 5)}
+    taken_in = {str(day(number)) for number in (1, 5, 7)}
     assert set(history.query("select date from raw.due_days").date.astype(str)) == taken_in
     assert written(history, before, PER_RECORDING) == {(mart, day) for mart in PER_RECORDING for day in taken_in}
     later = written(history, before, ["storage_utilization_daily"])
-    assert {date for _, date in later} == taken_in | {str(day(3))}, "the sums of later days hold the repaired one"
+    summed = {str(day(number)) for number in (2, 3, 6)}
+    assert {date for _, date in later} == taken_in | summed, "the sums of later days hold the repaired one"
     restore(kept)
 
 
