@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 DIALECT = "duckdb"
 RESULTS = "run_results.json"
 
-Columns = dict[str, dict[str, str]]
-"""Types of the columns of each relation."""
-
 
 class Relation(NamedTuple):
     """A table or view of the database, as SQL names it."""
@@ -29,20 +26,21 @@ class Relation(NamedTuple):
 
 
 def told(build: DbtCliInvocation, database: Path, target: Path) -> Iterator[Any]:
-    """dbt's events, all at its end: until then nobody else can open the database to look at what was built."""
+    """dbt's events, all at its end: until then nobody else can open the database to look at what was built.
+
+    A build that failed is not looked at: none of it is published.
+    """
     events: list[Any] = []
-    failure: Exception | None = None
     try:
         for event in build.stream():
             events.append(event)
-    except Exception as error:
-        failure = error
-    metadata = dict(built_metadata(database, target, build.manifest)) if (target / RESULTS).exists() else {}
+    except Exception:
+        yield from events
+        raise
+    metadata = dict(built_metadata(database, target, build.manifest))
     for event in events:
         more = metadata.get(event.metadata["unique_id"].value) if isinstance(event, dg.Output) else None
         yield event.with_metadata({**event.metadata, **more}) if more else event
-    if failure is not None:
-        raise failure
 
 
 def built_metadata(database: Path, target: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -87,7 +85,24 @@ def column_lineage(
     columns: Mapping[Relation, Mapping[str, str]],
     keys: Mapping[Relation, dg.AssetKey],
 ) -> dg.TableColumnLineage | None:
-    """Which columns of which assets each wanted column of a query is computed from; None when of none."""
+    """Which columns of which assets each wanted column of a query is computed from.
+
+    None when of none, and for SQL that sqlglot cannot read: that is no reason to keep what was built from analysts.
+    """
+    from sqlglot.errors import SqlglotError
+
+    try:
+        return _lineage(query, wanted, columns, keys)
+    except SqlglotError:
+        return None
+
+
+def _lineage(
+    query: str,
+    wanted: Mapping[str, str],
+    columns: Mapping[Relation, Mapping[str, str]],
+    keys: Mapping[Relation, dg.AssetKey],
+) -> dg.TableColumnLineage | None:
     from sqlglot import exp, parse_one
     from sqlglot.lineage import lineage
     from sqlglot.optimizer.qualify import qualify
