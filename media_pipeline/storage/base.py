@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
@@ -59,10 +59,10 @@ class ObjectWriter(Protocol):
     def write(self, data: bytes) -> int:
         """Append bytes."""
 
-    def commit(self, *, sha256: str | None = None, soon: bool = False) -> int:
+    def commit(self, *, sha256: str | None = None) -> int:
         """Publish what was written, durably, replacing an older object; returns its size in bytes.
 
-        `sha256` and `soon` as for `ObjectStore.publish`.
+        `sha256` as for `ObjectStore.publish`.
         """
 
 
@@ -76,6 +76,12 @@ class ObjectStore(Protocol):
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Publish a small object; what is not durable may be torn by a kill or a power cut, and its readers notice."""
+
+    def put_pieces(self, key: str, pieces: Sequence[bytes], *, sha256: str | None = None, soon: bool = False) -> int:
+        """Publish an object that is in memory as pieces, at most 1,000, durably, replacing an older one; its size.
+
+        `sha256` and `soon` as for `publish`.
+        """
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         """Make a finished local file an object, durably, replacing an older one; returns its size in bytes.

@@ -8,10 +8,14 @@ import io
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 COPY_BYTES = 1024 * 1024
+FILE_MODE = 0o666
+"""Less the umask: of objects, and of the spool's files that become objects; their folder there is private."""
+MOST_PIECES = 1_000
+"""Of one writev: IOV_MAX is 1,024."""
 SOON_SECONDS = 1.0
 """How long a name may wait for its folder's fsync: each costs as much as that of a short recording's bytes."""
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
@@ -29,7 +33,7 @@ class Folders:
 
     def sync_soon(self, folder: str) -> None:
         """The same if that is due after a second; else leave it to the next call, or to `flush`."""
-        sync = self._syncs.setdefault(folder, _Sync())
+        sync = self._syncs.get(folder) or self._syncs.setdefault(folder, _Sync())
         sync.is_waiting = True
         if time.monotonic() >= sync.due:
             sync.run(folder)
@@ -121,6 +125,17 @@ def write_all(file: io.FileIO, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
+
+
+def write_pieces(handle: int, pieces: Sequence[bytes]) -> int:
+    """Write up to MOST_PIECES one after another, in one system call if the disk takes all; their size in bytes."""
+    size = sum(map(len, pieces))
+    written = os.writev(handle, pieces)
+    if written < size:  # a nearly full disk takes a part; the rest says why
+        rest = memoryview(b"".join(pieces))[written:]
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+    return size
 
 
 def copy_synced(source: Path, file: io.FileIO) -> None:

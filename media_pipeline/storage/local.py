@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISFIFO, S_ISREG
@@ -29,6 +28,7 @@ from media_pipeline.storage.base import (
     checked_range,
 )
 from media_pipeline.storage.files import (
+    FILE_MODE,
     Folders,
     NoHardLinks,
     copy_synced,
@@ -37,14 +37,15 @@ from media_pipeline.storage.files import (
     place_new,
     removed_after,
     sync_file,
-    write_all,
+    write_pieces,
 )
 from media_pipeline.storage.local_errors import explained, unreadable
 from media_pipeline.storage.lock import locked
-from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, staged
+from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, staged, staged_synced
 
 CLOCK_TICK_NS = 50_000_000
 """File systems tell times by the kernel's tick, at most 10 ms, some by more."""
+_WRITTEN_OVER = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 LOCK = ".lock"
 """Held while an object is compared and swapped."""
 
@@ -66,9 +67,18 @@ class LocalStore:
         if not durable:
             self._put_in_place(f"{self.url}/{checked_key(key)}", data)
             return
-        with self.writer(key) as writer:
-            writer.write(data)
-            writer.commit()
+        self.put_pieces(key, [data])
+
+    def put_pieces(self, key: str, pieces: Sequence[bytes], *, sha256: str | None = None, soon: bool = False) -> int:
+        target = f"{self.url}/{checked_key(key)}"
+        with explained(self.root):
+            name, size = staged_synced(self.root, pieces)
+            try:
+                place(name, target, self._folders, soon=soon)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        return size
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         target = f"{self.url}/{checked_key(key)}"
@@ -203,12 +213,14 @@ class LocalStore:
         """No staging: renames out of another folder wait for each other, those of the objects too."""
         with explained(self.root):
             try:
-                file = io.FileIO(target, "w")
+                handle = os.open(target, _WRITTEN_OVER, FILE_MODE)
             except FileNotFoundError:
                 make_folder(Path(target).parent)
-                file = io.FileIO(target, "w")
-            with file:
-                write_all(file, data)
+                handle = os.open(target, _WRITTEN_OVER, FILE_MODE)
+            try:
+                write_pieces(handle, [data])
+            finally:
+                os.close(handle)
 
     @contextmanager
     def _copied(self, path: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ import io
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -54,7 +54,10 @@ class S3Store:
             yield _UploadWriter(self, file, full_key)
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
-        self.upload(io.BytesIO(data), self._full(key))
+        self.put_pieces(key, [data])
+
+    def put_pieces(self, key: str, pieces: Sequence[bytes], *, sha256: str | None = None, soon: bool = False) -> int:
+        return self.upload(io.BytesIO(b"".join(pieces)), self._full(key), sha256)
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         with path.open("rb") as file:
@@ -306,5 +309,5 @@ class _UploadWriter:
         with self._store._spooling():
             return int(self._file.write(data))
 
-    def commit(self, *, sha256: str | None = None, soon: bool = False) -> int:
+    def commit(self, *, sha256: str | None = None) -> int:
         return self._store.upload(self._file, self._full_key, sha256)

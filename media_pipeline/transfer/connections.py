@@ -20,7 +20,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from media_pipeline.genesys.addresses import Admits, admitted
-from media_pipeline.genesys.endpoints import is_loopback
+from media_pipeline.genesys.endpoints import PLAIN_ORIGIN, is_loopback
 from media_pipeline.transfer.exchange import LOOK_SECONDS, READ_SECONDS, Broken, Exchange
 
 CONNECT_SECONDS = 10.0
@@ -48,6 +48,7 @@ class Connection:
         self.buffer = memoryview(bytearray(buffer_bytes))
         self._http = _connection(origin, tls, admits)
         self._sock: socket.socket | None = None
+        self._poll = select.poll()
         host = f"[{origin.host}]" if ":" in origin.host else origin.host.encode("idna").decode()
         self._head = f" HTTP/1.1\r\nHost: {host if origin.port is None else f'{host}:{origin.port}'}\r\n"
 
@@ -59,6 +60,7 @@ class Connection:
                 raise ValueError("a header field holds a line break")
             if self._sock is None:
                 self._sock = self._opened()
+                self._poll.register(self._sock, select.POLLIN)
             self._sock.sendall(f"GET {target}{self._head}{lines}\r\n".encode("latin-1"))
             return Exchange(self._sock, self.buffer)
         except (http.client.HTTPException, OSError, ValueError) as error:
@@ -70,9 +72,7 @@ class Connection:
 
     def is_fresh(self) -> bool:
         """Whether the other side has neither closed the idle connection nor sent anything out of turn."""
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)  # type: ignore[arg-type]  # it was used
-        return not poll.poll(0)
+        return not self._poll.poll(0)
 
     def interrupt(self) -> None:
         """End whatever another thread is waiting for here; it still has to close the connection."""
@@ -109,13 +109,7 @@ class Connections:
 
     def take(self, link: str) -> tuple[Connection, str]:
         """A connection for the link's host, and what to ask it for; raises Broken for what is no URL."""
-        try:
-            parts = urlsplit(link)
-            origin = _Origin(parts.scheme, parts.hostname or "", parts.port)
-        except ValueError as error:
-            raise Broken(type(error).__name__) from None
-        path = parts.path or "/"
-        target = quote(f"{path}?{parts.query}" if parts.query else path, _SAFE_IN_TARGET)
+        origin, target = _taken_apart(link)
         while (connection := self._pop(origin)) is not None:
             if connection.is_fresh():
                 return connection, target
@@ -138,6 +132,26 @@ class Connections:
         with self._lock:
             idle = self._idle[origin]
             return idle.pop() if idle else None
+
+
+def _taken_apart(link: str) -> tuple[_Origin, str]:
+    """Where a link leads, and what to ask for there; raises Broken for what is no URL."""
+    try:
+        if plain := PLAIN_ORIGIN.match(link):
+            origin, path = _origin(plain[0]), link[plain.end() :].partition("#")[0]
+        else:
+            parts = urlsplit(link)
+            origin, path = _origin.__wrapped__(link), parts.path or "/"
+            path = f"{path}?{parts.query}" if parts.query else path
+    except ValueError as error:
+        raise Broken(type(error).__name__) from None
+    return origin, quote(path, _SAFE_IN_TARGET)
+
+
+@functools.lru_cache(maxsize=64)
+def _origin(link: str) -> _Origin:
+    parts = urlsplit(link)
+    return _Origin(parts.scheme, parts.hostname or "", parts.port)
 
 
 def _connection(origin: _Origin, tls: ssl.SSLContext, admits: Admits | None) -> http.client.HTTPConnection:

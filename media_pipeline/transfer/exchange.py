@@ -34,21 +34,22 @@ class Headers(Mapping[str, str]):
     """Header fields by name in any case; of one that comes twice the first counts."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, str] = {}
+        self._fields: dict[bytes, bytes] = {}
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take a field as it came."""
-        self._fields.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        self._fields.setdefault(name.lower(), value)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The field's value."""
-        return self._fields.get(name.lower(), default)
+        value = self._fields.get(name.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
 
     def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()]
+        return self._fields[name.lower().encode("latin-1")].decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
+        return (name.decode("latin-1") for name in self._fields)
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -67,6 +68,7 @@ class Exchange:
         filled = 0
         while True:
             self.headers, self._ended = Headers(), False
+            self.on_header = self.headers.add
             self._parser = httptools.HttpResponseParser(self)
             filled = self._head(buffer, filled)
             self.status: int = self._parser.get_status_code()
@@ -78,10 +80,6 @@ class Exchange:
             self._left = 0
         self._early = buffer[:filled]
         """What came of the body with the head."""
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser."""
-        self.headers.add(name, value)
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from urllib.parse import urljoin
 
 from media_pipeline.genesys.addresses import AddressRefused
@@ -21,15 +20,25 @@ OPERATION = "file"
 
 
 class Reply:
-    """A reply whose body is read piece by piece into its connection's buffer."""
+    """A reply whose body is read piece by piece into its connection's buffer, within a context."""
 
-    def __init__(self, connection: Connection, exchange: Exchange) -> None:
+    def __init__(self, connection: Connection, exchange: Exchange, connections: Connections) -> None:
         self._connection = connection
+        self._connections = connections
         self._view = connection.buffer
         self._exchange = exchange
         self._filled = 0
         self.status: int = exchange.status
         self.headers: Mapping[str, str] = exchange.headers
+
+    def __enter__(self) -> Reply:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is None and self._exchange.is_drained:
+            self._connections.give_back(self._connection)
+        else:
+            self._connection.close()  # a half-read connection cannot be used again
 
     def head(self) -> bytes:
         """The body's first bytes, up to 512, which `pieces` yields too; raises Broken."""
@@ -83,8 +92,7 @@ class MediaHttp:
         """Close all connections."""
         self._connections.close()
 
-    @contextmanager
-    def get(self, link: str, *, offset: int, etag: str | None, length: int | None = None) -> Iterator[Reply]:
+    def get(self, link: str, *, offset: int, etag: str | None, length: int | None = None) -> Reply:
         """Ask for all bytes from `offset` on (or `length` of them), of the same entity if `etag` is given.
 
         Raises Broken, Ending(bad_url). A server may send more than `length`: whoever has enough leaves the context.
@@ -93,15 +101,6 @@ class MediaHttp:
         headers = {"Range": f"bytes={offset}-{last}", "Accept-Encoding": "identity", "User-Agent": "media-pipeline"}
         if offset and etag:
             headers["If-Range"] = etag
-        connection, exchange = self._followed(link, headers)
-        reusable = False
-        try:
-            yield Reply(connection, exchange)
-            reusable = exchange.is_drained  # a half-read connection cannot be used again
-        finally:
-            self._let_go(connection, reusable=reusable)
-
-    def _followed(self, link: str, headers: dict[str, str]) -> tuple[Connection, Exchange]:
         for _ in range(MAX_REDIRECTS + 1):
             if refusal := self._hosts.refusal(link):
                 raise Ending("bad_url", _sentence(refusal))
@@ -117,16 +116,10 @@ class MediaHttp:
             self._stats.called(OPERATION, exchange.status, time.monotonic() - began)
             location = exchange.location
             if not location:
-                return connection, exchange
-            self._let_go(connection, reusable=False)
+                return Reply(connection, exchange, self._connections)
+            connection.close()
             link = urljoin(link, location)
         raise Ending("bad_url", f"The download link redirected more than {MAX_REDIRECTS} times.")
-
-    def _let_go(self, connection: Connection, *, reusable: bool) -> None:
-        if reusable:
-            self._connections.give_back(connection)
-        else:
-            connection.close()
 
 
 def _sentence(refusal: str) -> str:

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 WINDOW_ITEMS = 2_000
 """Results not yet handed back: how far the others may run ahead of a slow one."""
-FIRST_THREADS = 5
+FIRST_THREADS = 4
 IDLE_SHARE = 0.5
 """Of the cores' time: below it more threads join."""
 JOIN_SECONDS = 0.06

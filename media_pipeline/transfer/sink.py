@@ -83,9 +83,7 @@ class GzipSink:
         self._keep([rest])
         sha256 = self._sha256.hexdigest()
         if self._partial is None:
-            with self._store.writer(self._key) as writer:
-                writer.write(b"".join(self._pieces))
-                size = writer.commit(sha256=sha256, soon=True)
+            size = self._store.put_pieces(self._key, self._pieces, sha256=sha256, soon=True)
         else:
             size = self._store.publish(Path(self._partial.path), self._key, sha256=sha256, soon=True)
             self._partial.published()

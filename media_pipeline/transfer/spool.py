@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from media_pipeline.storage.base import StorageError, root_name
+from media_pipeline.storage.files import FILE_MODE, MOST_PIECES, write_pieces
 from media_pipeline.storage.lock import removed_unless_locked
 
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
@@ -25,8 +26,6 @@ MAX_AGE_SECONDS = 7 * 24 * 3600.0
 PART, IDENTITY = ".part", ".json"
 ATTRIBUTE = "user.media_pipeline.identity"
 """The identity is an attribute of the file where the file system has such, else a file beside it."""
-_MODE = 0o666
-"""Less the umask: the file becomes the object, and its folder is private."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +102,8 @@ class Partial:
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append pieces; they are the kernel's when this returns, so that they outlive the process."""
         try:
-            for start in range(0, len(pieces), _MAX_PIECES):
-                some = pieces[start : start + _MAX_PIECES]
-                wanted = sum(map(len, some))
-                written = os.writev(self._handle, some)
-                if written < wanted:  # a nearly full disk takes a part; the rest says why
-                    rest = memoryview(b"".join(some))[written:]
-                    while rest:
-                        rest = rest[os.write(self._handle, rest) :]
-                self.size += wanted
+            for start in range(0, len(pieces), MOST_PIECES):
+                self.size += write_pieces(self._handle, pieces[start : start + MOST_PIECES])
         except OSError as error:
             raise _unusable(self.path, error) from error
 
@@ -184,13 +176,9 @@ class Spool:
             yield from (Path(folder) / name for name in names)
 
 
-_MAX_PIECES = 1_000
-"""Of one writev: IOV_MAX is 1,024."""
-
-
 def _locked(path: str) -> tuple[int, str]:
     """The file, open and locked for this process; one of our own beside it when another process has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, _MODE)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(handle).st_ino == os.stat(path).st_ino:  # noqa: PTH116
@@ -199,7 +187,7 @@ def _locked(path: str) -> tuple[int, str]:
         pass
     os.close(handle)
     own = f"{path}.{os.getpid()}.{threading.get_ident()}"
-    return os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _MODE), own
+    return os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE), own
 
 
 def _unusable(path: str, error: OSError) -> StorageError:

@@ -15,6 +15,7 @@ from media_pipeline.transfer.outcome import Ending
 _SIZE = r"\d{1,18}"
 """Longer ones are no size of a file, and from 4,301 digits on Python refuses to read them."""
 _CONTENT_RANGE = re.compile(rf"bytes ({_SIZE})-({_SIZE})/({_SIZE}|\*)\Z", re.IGNORECASE)
+_LENGTH = re.compile(rf"{_SIZE}\Z")
 _UNSATISFIED = re.compile(rf"bytes \*/({_SIZE})\Z", re.IGNORECASE)
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
 _DOCUMENT = re.compile(
@@ -108,4 +109,4 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
 
 def _length(headers: Mapping[str, str]) -> int | None:
     value = headers.get("Content-Length", "").strip()
-    return int(value) if re.fullmatch(_SIZE, value) else None
+    return int(value) if _LENGTH.match(value) else None

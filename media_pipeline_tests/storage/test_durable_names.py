@@ -28,9 +28,7 @@ def test_names_given_soon_are_durable_after_a_flush_and_within_a_second(tmp_path
     monkeypatch.setattr(files.time, "monotonic", lambda: now)
 
     def publish(key: str) -> None:
-        with store.writer(key) as writer:
-            writer.write(b"bytes")
-            writer.commit(soon=True)
+        store.put_pieces(key, [b"by", b"tes"], soon=True)
 
     for number in range(5):
         publish(f"a/{number}")
@@ -51,8 +49,7 @@ def test_names_given_soon_are_durable_after_a_flush_and_within_a_second(tmp_path
 def test_a_folder_that_could_not_be_synced_is_tried_again(tmp_path, monkeypatch):
     store = LocalStore(tmp_path)
     store.put("a/0", b"")
-    with store.writer("a/1") as writer:
-        writer.commit(soon=True)
+    store.put_pieces("a/1", [], soon=True)
     monkeypatch.setattr(files, "sync_folder", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     for _ in range(2):
         with pytest.raises(StorageError, match="Input/output error"):

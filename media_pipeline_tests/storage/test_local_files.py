@@ -33,6 +33,20 @@ def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path):
     assert list(store.sizes("audio/")) == ["audio/y.gz"]
 
 
+def test_a_disk_that_takes_half_of_an_object_leaves_the_old_one_and_nothing_beside_it(tmp_path):
+    code = (
+        "import resource, sys; from pathlib import Path; from media_pipeline.storage.local import LocalStore\n"
+        "store = LocalStore(Path(sys.argv[1])); store.put_pieces('audio/x.gz', [b'old'])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: store.put_pieces('audio/x.gz', [bytes(600), bytes(600)])\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert told.stdout.startswith("StorageError MEDIA_ROOT="), told
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.gz"]
+    assert (tmp_path / "audio/x.gz").read_bytes() == b"old"
+
+
 def test_what_is_no_file_is_no_object(tmp_path):
     store = LocalStore(tmp_path)
     store.put("inbox/a.jsonl", b"{}")

@@ -23,6 +23,16 @@ def test_an_object_appears_on_commit_and_not_before(store):
     assert store.sizes("audio/") == {"audio/x.gz": 5}
 
 
+def test_an_object_of_pieces_is_their_bytes_in_order_and_replaces_the_old_one(store):
+    store.put("audio/x.gz", b"old")
+    assert store.put_pieces("audio/x.gz", [b"1", b"", b"23", b"45"], sha256="ab" * 32, soon=True) == 5
+    assert store.put_pieces("audio/empty", []) == 0
+    store.flush()
+    with store.open("audio/x.gz") as file:
+        assert file.read() == b"12345"
+    assert store.sizes("audio/") == {"audio/x.gz": 5, "audio/empty": 0}
+
+
 def test_an_abandoned_object_leaves_the_old_one(store):
     store.put("audio/x.gz", b"old")
     with pytest.raises(RuntimeError), store.writer("audio/x.gz") as writer:

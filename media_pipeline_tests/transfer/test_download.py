@@ -13,7 +13,7 @@ from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.local import LocalStore
-from media_pipeline.transfer.connections import BUFFER_BYTES
+from media_pipeline.transfer.connections import BUFFER_BYTES, Connections
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp, Reply
 from media_pipeline.transfer.outcome import Effort, Ending, Stored
@@ -90,7 +90,7 @@ def test_however_much_comes_with_the_head_no_byte_is_lost(first):
             self.sent += len(part)
             return len(part)
 
-    reply = Reply(SimpleNamespace(buffer=memoryview(bytearray(BUFFER_BYTES))), Exchange())
+    reply = Reply(SimpleNamespace(buffer=memoryview(bytearray(BUFFER_BYTES))), Exchange(), Connections())
     assert reply.head() == body[: len(reply.head())]
     assert b"".join(map(bytes, reply.pieces())) == body
 
