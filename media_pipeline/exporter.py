@@ -19,7 +19,7 @@ from media_pipeline.notify.callbacks import Callback
 from media_pipeline.resources.failures import first_cause
 from media_pipeline.settings import Settings
 from media_pipeline.storage.space import BYTES_PER_MB
-from media_pipeline.tables.paths import newest_finished_day
+from media_pipeline.tables.paths import days_to_export, newest_finished_day
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -53,8 +53,7 @@ class RecordingExporter:
         could not be exported at all.
         """
         first, last = _day(start), _day(end, is_end=True)
-        self._check(first, last)
-        return self._export([first + dt.timedelta(days=n) for n in range((last - first).days + 1)], {})
+        return self._export(days_to_export(first, last, self._settings.start_date, newest_finished_day()), {})
 
     def export_recordings(self, recording_ids: list[str]) -> dict[str, Any]:
         """Export single recordings again, whatever they have: each in the run of its own day; see export_range."""
@@ -95,18 +94,6 @@ class RecordingExporter:
             raise ExportFailed(f"{day} could not be exported. {_why(result)}")
         metadata = audio[-1].step_materialization_data.materialization.metadata
         return {name: value.value for name, value in metadata.items() if hasattr(value, "value")}, result.success
-
-    def _check(self, first: dt.date, last: dt.date) -> None:
-        newest = newest_finished_day()
-        if last < first:
-            raise ValueError(f"The range ends ({last}) before it begins ({first}); swap the two days.")
-        if last > newest:
-            raise ValueError(f"{last} is not finished: the newest day that can be exported is {newest} (UTC).")
-        if first < self._settings.start_date:
-            raise ValueError(
-                f"{first} is before MEDIA_START_DATE={self._settings.start_date}; "
-                f"set it to {first} or earlier to export it."
-            )
 
     def _day_of(self, recording_id: str) -> dt.date:
         from media_pipeline.build import default_resources

@@ -21,6 +21,7 @@ from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.completeness import Verdict, judge_day
 from media_pipeline.tables.drift import days_below
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.paths import days_to_export
 
 ENOUGH_FILES = 200
 """Files of exported days that make a sample needless."""
@@ -49,7 +50,11 @@ class Planner:
 
         `told` hears what is being done.
         """
-        days = checked_range(first, last, self._settings.start_date, now)
+        newest = now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
+        try:
+            days = days_to_export(first, last, self._settings.start_date, newest)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
         told("Looking at what is exported already ...")
         exported = days_below(self._store, "tables/recording_inventory/")
         verdicts = self._verdicts([day for day in days if day in exported])
@@ -128,20 +133,6 @@ class Planner:
                 reserved=reserved,
             ),
         )
-
-
-def checked_range(first: dt.date, last: dt.date, start: dt.date, now: dt.datetime) -> list[dt.date]:
-    """The days of a range that can be exported; raises ConfigurationError with what to change."""
-    newest = now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
-    if last < first:
-        raise ConfigurationError(f"The range ends ({last}) before it begins ({first}); swap the two days.")
-    if last > newest:
-        raise ConfigurationError(f"{last} is not finished: the newest day that can be exported is {newest} (UTC).")
-    if first < start:
-        raise ConfigurationError(
-            f"{first} is before MEDIA_START_DATE={start}; set it to {first} or earlier to export it."
-        )
-    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _day_plan(

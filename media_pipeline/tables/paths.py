@@ -23,6 +23,17 @@ def newest_finished_day() -> dt.date:
     return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
+def days_to_export(first: dt.date, last: dt.date, start: dt.date, newest: dt.date) -> list[dt.date]:
+    """The days of a range, both included; raises ValueError with what to change unless each can be exported."""
+    if last < first:
+        raise ValueError(f"The range ends ({last}) before it begins ({first}); swap the two days.")
+    if last > newest:
+        raise ValueError(f"{last} is not finished: the newest day that can be exported is {newest} (UTC).")
+    if first < start:
+        raise ValueError(f"{first} is before MEDIA_START_DATE={start}; set it to {first} or earlier to export it.")
+    return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
+
+
 def table_key(table: str, day: dt.date, part: str = "part-0", folder: str = TABLES_FOLDER) -> str:
     """The Parquet file of one table's day."""
     return f"{folder}/{table}/date={day}/{part}.parquet"
