@@ -126,9 +126,19 @@ class BlockCompressor:
         return rest + EOF_BLOCK, BlockIndex(starts, _source_offsets(len(starts)))
 
     def _block(self, content: bytearray | memoryview) -> tuple[bytes, ...]:
-        pieces = (_deflated(content) if self._worthwhile() else None) or _stored(content)
-        self._ends.append(self._ends[-1] + sum(map(len, pieces)))
-        return pieces
+        if self._worthwhile():
+            # With the trailer: ISA-L computes the CRC on the way.
+            body = igzip_lib.compress(content, GZIP_LEVEL, igzip_lib.COMP_GZIP_NO_HDR)
+            if len(body) < _STORED.size + len(content) + TRAILER.size:
+                return self._header(len(body)), body  # not joined: that copy took 2 % of the throughput
+        head = _STORED.pack(1, len(content), len(content) ^ 0xFFFF)
+        trailer = TRAILER.pack(isal_zlib.crc32(content), len(content))
+        return (b"".join((self._header(len(head) + len(content) + len(trailer)), head, content, trailer)),)
+
+    def _header(self, body_bytes: int) -> bytes:
+        size = HEADER_BYTES + body_bytes
+        self._ends.append(self._ends[-1] + size)
+        return HEADER + (size - 1).to_bytes(2, "little")
 
     def _worthwhile(self) -> bool:
         """Whether to try to deflate the next block. Asks nothing but the sizes so far, so that a resumed object
@@ -140,22 +150,3 @@ class BlockCompressor:
         if number < sampled:
             return True
         return (self._ends[sampled] - self._ends[group]) * 100 < SAMPLE_BLOCKS * BLOCK_BYTES * WORTHWHILE_PERCENT
-
-
-def _deflated(content: bytearray | memoryview) -> tuple[bytes, ...] | None:
-    """The block; None when stored takes no more."""
-    # With the trailer: ISA-L computes the CRC on the way.
-    body = igzip_lib.compress(content, GZIP_LEVEL, igzip_lib.COMP_GZIP_NO_HDR)
-    if len(body) >= _STORED.size + len(content) + TRAILER.size:
-        return None
-    return _header(len(body)), body  # not joined: that copy took 2 % of the throughput
-
-
-def _stored(content: bytearray | memoryview) -> tuple[bytes, ...]:
-    head = _STORED.pack(1, len(content), len(content) ^ 0xFFFF)
-    trailer = TRAILER.pack(isal_zlib.crc32(content), len(content))
-    return (b"".join((_header(len(head) + len(content) + len(trailer)), head, content, trailer)),)
-
-
-def _header(body_bytes: int) -> bytes:
-    return HEADER + (HEADER_BYTES + body_bytes - 1).to_bytes(2, "little")

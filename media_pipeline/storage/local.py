@@ -39,7 +39,7 @@ from media_pipeline.storage.files import (
     sync_file,
     write_pieces,
 )
-from media_pipeline.storage.local_errors import explained, unreadable
+from media_pipeline.storage.local_errors import explained, unreadable, unwritable
 from media_pipeline.storage.lock import locked
 from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, staged, staged_synced
 
@@ -71,13 +71,15 @@ class LocalStore:
 
     def put_pieces(self, key: str, pieces: Sequence[bytes], *, sha256: str | None = None, soon: bool = False) -> int:
         target = f"{self.url}/{checked_key(key)}"
-        with explained(self.root):
+        try:  # here and below without a context of its own: a short recording's way
             name, size = staged_synced(self.root, pieces)
             try:
                 place(name, target, self._folders, soon=soon)
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
+        except OSError as error:
+            raise unwritable(self.root, error) from error
         return size
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
@@ -211,7 +213,7 @@ class LocalStore:
 
     def _put_in_place(self, target: str, data: bytes) -> None:
         """No staging: renames out of another folder wait for each other, those of the objects too."""
-        with explained(self.root):
+        try:
             try:
                 handle = os.open(target, _WRITTEN_OVER, FILE_MODE)
             except FileNotFoundError:
@@ -221,6 +223,8 @@ class LocalStore:
                 write_pieces(handle, [data])
             finally:
                 os.close(handle)
+        except OSError as error:
+            raise unwritable(self.root, error) from error
 
     @contextmanager
     def _copied(self, path: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ class explained:  # used as a function; a generator's context costs four times a
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, OSError):
-            raise _sentence(self._root, error) from error
+            raise unwritable(self._root, error) from error
 
 
 def unreadable(root: Path, error: OSError) -> StorageError:
@@ -31,7 +31,8 @@ def unreadable(root: Path, error: OSError) -> StorageError:
     )
 
 
-def _sentence(root: Path, error: OSError) -> StorageError:
+def unwritable(root: Path, error: OSError) -> StorageError:
+    """For what should be writable."""
     if isinstance(error, TimeoutError):
         return StorageUnavailable(
             f"MEDIA_ROOT={root} is locked by another process ({error}): end the process that hangs, then run again."

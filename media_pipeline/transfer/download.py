@@ -64,7 +64,8 @@ class _State:
         if body.start < self.sink.size:
             self.restart()
         self.etag, self.total, self.content_type = etag, body.total, content_type
-        self.sink.identify(Identity(self.media.size_bytes, self.media.md5, etag, body.total, content_type))
+        if self.sink.outlives_the_process:
+            self.sink.identify(Identity(self.media.size_bytes, self.media.md5, etag, body.total, content_type))
 
     def progressed(self) -> bool:
         """Whether the file got well further than ever before; a file that is begun again and again does not."""

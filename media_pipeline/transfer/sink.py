@@ -37,6 +37,11 @@ class GzipSink:
         if self._partial is not None:
             self._partial.close()
 
+    @property
+    def outlives_the_process(self) -> bool:
+        """Whether a later run can go on with what is written."""
+        return self._partial is not None
+
     def resume(self, size_bytes: int | None, md5: str | None) -> Identity | None:
         """Go on with an earlier run's bytes if they are of the file that the source describes; else start empty."""
         identity = self._partial.identity() if self._partial is not None else None
@@ -63,7 +68,7 @@ class GzipSink:
 
     def identify(self, identity: Identity) -> None:
         """Remember whose bytes these are, before the first is written."""
-        if self._partial is not None and self.size == 0:
+        if self.size == 0 and self._partial is not None:
             self._partial.identify(identity)
 
     def write(self, data: bytes | memoryview) -> None:

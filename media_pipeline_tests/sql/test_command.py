@@ -121,7 +121,7 @@ def test_memory_does_not_grow_with_the_rows(archive, tmp_path, kind):
     assert peaks[1] - peaks[0] < 80, peaks
 
 
-@pytest.mark.parametrize("arguments", [("--format", "csv"), ("--format", "parquet"), ("--rows", "200000")])
+@pytest.mark.parametrize("arguments", [("--format", "csv"), ("--format", "parquet"), ("--rows", "20000")])
 def test_a_reader_who_leaves_ends_it_quietly(archive, arguments):
     options = archive.options()
     process = subprocess.Popen(
@@ -144,8 +144,8 @@ def test_a_reader_who_leaves_ends_it_quietly(archive, arguments):
 def test_a_slow_reader_gets_every_byte(archive, unbuffered):
     options = archive.options()
     environment = options["env"] | {"PYTHONUNBUFFERED": unbuffered}
-    done = archive.run("--rows", "100000", "select i from range(100000) r(i)", env=environment)
-    assert len(done.stdout.splitlines()) == 100_002
+    done = archive.run("--rows", "30000", "select i from range(30000) r(i)", env=environment)
+    assert len(done.stdout.splitlines()) == 30_002
 
 
 def test_a_broken_file_ends_with_one_and_leaves_no_half_answer(archive, tmp_path):
