@@ -130,12 +130,13 @@ class BlockCompressor:
             # With the trailer: ISA-L computes the CRC on the way.
             body = igzip_lib.compress(content, GZIP_LEVEL, igzip_lib.COMP_GZIP_NO_HDR)
             if len(body) < _STORED.size + len(content) + TRAILER.size:
-                return self._header(len(body)), body  # not joined: that copy took 2 % of the throughput
+                return self._noted(len(body)), body  # not joined: that copy took 2 % of the throughput
         head = _STORED.pack(1, len(content), len(content) ^ 0xFFFF)
         trailer = TRAILER.pack(isal_zlib.crc32(content), len(content))
-        return (b"".join((self._header(len(head) + len(content) + len(trailer)), head, content, trailer)),)
+        return (b"".join((self._noted(len(head) + len(content) + len(trailer)), head, content, trailer)),)
 
-    def _header(self, body_bytes: int) -> bytes:
+    def _noted(self, body_bytes: int) -> bytes:
+        """The header of the next block, whose end is noted."""
         size = HEADER_BYTES + body_bytes
         self._ends.append(self._ends[-1] + size)
         return HEADER + (size - 1).to_bytes(2, "little")

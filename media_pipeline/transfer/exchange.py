@@ -68,7 +68,7 @@ class Exchange:
         filled = 0
         while True:
             self.headers, self._ended = Headers(), False
-            self.on_header = self.headers.add
+            self.on_header = self.headers.add  # called by the parser
             self._parser = httptools.HttpResponseParser(self)
             filled = self._head(buffer, filled)
             self.status: int = self._parser.get_status_code()
