@@ -54,7 +54,7 @@ dev: $(VENV)/.installed ## sandbox + Dagster UI on http://127.0.0.1:3000
 	  $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(DEV_PORT)
 
 test: $(VENV)/.installed-dev ## run the whole test suite
-	@$(BIN)/pytest -n 3
+	@$(BIN)/pytest -n 3 --dist worksteal
 
 check: $(VENV)/.installed-dev ## format, lint, types
 	@$(BIN)/ruff format --check .
