@@ -1,7 +1,8 @@
 """A year of an archive: what analysts' questions and the marts cost, and what many small files cost beside one.
 
-Each question is asked of the tables (the views of `media-pipeline sql`, and DuckDB's own hive reading), of the marts
-where they can answer it (their Parquet files, and dbt's DuckDB file), and of each table as one merged Parquet file.
+Each question is asked of the tables (the views of `media-pipeline sql`, those of its `--ddl duckdb` in one session, and
+DuckDB's own hive reading), of the marts where they can answer it (their Parquet files, in both kinds of views, and
+dbt's DuckDB file), and of each table as one merged Parquet file, with DuckDB's own settings.
 Rounds are interleaved after one that warms up; ratios are taken round by round, their median is given. Ratios of CPU
 time stand beside those of the clock, which busy neighbours disturb.
 """
@@ -13,14 +14,16 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from duckdb import DuckDBPyConnection
 
 from benchmarks.throughput.table import machine
 from benchmarks.year import table, ways
 from benchmarks.year.building import Build, build, without_the_last_day
 from benchmarks.year.generate import FIRST_DAY, write_year
-from benchmarks.year.questions import GROUP_BYS, Measured, ask_all
+from benchmarks.year.questions import GROUP_BYS, Measured, Ways, ask_all
 
 RESULTS = Path("benchmarks/results/year.md")
 
@@ -122,21 +125,30 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
         "merged": ways.over_merged(home / "merged", options.threads),
         "tables": ways.over_views(root, options.threads),
         "hive": ways.over_hive(root, options.threads),
+        "session": ways.over_session(root, options.threads),
     }
     questions = {name: {way: (connections[way], query) for way in connections} for name, query in asked.items()}
     if of_marts:
         database = ways.over_marts_database(root, options.threads)
         for name, query in of_marts.items():
-            questions[name] |= {"marts": (connections["tables"], query), "database": (database, query)}
+            questions[name] |= _of_marts(connections, database, query)
     measured: dict[str, dict[str, Measured]] = ask_all(questions, options.rounds, _told)
     yield table.of_questions(asked, measured)
     plain = {query: {way: (connections[way], query) for way in connections} for query in GROUP_BYS}
     for query, of_mart in GROUP_BYS.items() if of_marts else ():
         if of_mart is not None:
-            plain[query] |= {"marts": (connections["tables"], of_mart), "database": (database, of_mart)}
+            plain[query] |= _of_marts(connections, database, of_mart)
     yield table.of_group_bys(ask_all(plain, options.rounds, _told))
     dated = {name: query for name, query in asked.items() if "where" in query and "date '" in query}
     yield table.of_plans({name: ways.files_read(connections["tables"], query) for name, query in dated.items()})
+
+
+def _of_marts(connections: Mapping[str, DuckDBPyConnection], database: DuckDBPyConnection, query: str) -> Ways:
+    return {
+        "marts": (connections["tables"], query),
+        "session_marts": (connections["session"], query),
+        "database": (database, query),
+    }
 
 
 def _told(text: str) -> None:

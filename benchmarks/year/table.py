@@ -7,6 +7,14 @@ from collections.abc import Mapping
 from benchmarks.year.building import Build
 from benchmarks.year.questions import Measured
 
+_COLUMNS = {
+    "tables": "tables",
+    "session": "tables, session",
+    "hive": "tables, by hand",
+    "marts": "marts",
+    "session_marts": "marts, session",
+    "database": "marts' DuckDB file",
+}
 Found = Mapping[str, Mapping[str, Measured]]
 MOST_OF_TABLES, MOST_OF_MARTS = 2.5, 1.2
 """What a group-by over the year may take, with one merged file as 1."""
@@ -14,31 +22,26 @@ MOST_OF_TABLES, MOST_OF_MARTS = 2.5, 1.2
 
 def of_questions(queries: Mapping[str, str], found: Found) -> list[str]:
     """Seconds of each documented question, and in brackets how many times those of merged files."""
-    lines = [
-        "| question | tables | tables, by hand | marts | marts' DuckDB file | merged files |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = _head("question", "merged files")
     for name, ways in found.items():
         title = queries[name].splitlines()[0].removeprefix("-- ")
-        cells = [_cell(ways, way) for way in ("tables", "hive", "marts", "database")]
+        cells = [_cell(ways, way) for way in _COLUMNS]
         lines.append(f"| {title} (`{name}`) | " + " | ".join(cells) + f" | {ways['merged'].seconds:.3f} s |")
     return lines
 
 
 def of_group_bys(found: Found) -> list[str]:
     """The same for bare group-bys, with CPU time behind the slash; how many keep what is promised of them."""
-    lines = [
-        "| group-by over all days | tables | tables, by hand | marts | marts' DuckDB file | merged file |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = _head("group-by over all days", "merged file")
     for query, ways in found.items():
-        cells = [_cell(ways, way, with_cpu=True) for way in ("tables", "hive", "marts", "database")]
+        cells = [_cell(ways, way, with_cpu=True) for way in _COLUMNS]
         lines.append(f"| `{query}` | " + " | ".join(cells) + f" | {ways['merged'].seconds:.3f} s |")
-    for way, most in (("tables", MOST_OF_TABLES), ("marts", MOST_OF_MARTS), ("database", MOST_OF_MARTS)):
+    for way, title in _COLUMNS.items():
+        most = MOST_OF_MARTS if "mart" in title else MOST_OF_TABLES
         ratios = [ways[way].against(ways["merged"]) for ways in found.values() if way in ways]
         for kind, number in (("by the clock", 0), ("of CPU", 1)) if ratios else ():
             kept = sum(ratio[number] <= most for ratio in ratios)
-            lines += ["", f"{way}: {kept} of {len(ratios)} take at most {most} times one merged file {kind}."]
+            lines += ["", f"{title}: {kept} of {len(ratios)} take at most {most} times one merged file {kind}."]
     return lines
 
 
@@ -56,6 +59,11 @@ def of_builds(whole: Build, more: Build) -> list[str]:
     lines.append(f"| all of `dbt build`, tests included | {whole.seconds:.0f} s | {more.seconds:.0f} s |")
     lines.append(f"| peak memory | {whole.peak_mb:.0f} MB | {more.peak_mb:.0f} MB |")
     return lines
+
+
+def _head(first: str, last: str) -> list[str]:
+    titles = [first, *_COLUMNS.values(), last]
+    return [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
 
 
 def _cell(ways: Mapping[str, Measured], way: str, *, with_cpu: bool = False) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from media_pipeline.sql.session import session
 from media_pipeline.sql.views import Views, quoted
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.schemas import TABLES
@@ -39,6 +40,13 @@ def over_views(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnect
     connection = connected(threads)
     store = LocalStore(root)
     Views(store).create(connection, " ".join([*TABLES, *Views(store).marts]))
+    return connection
+
+
+def over_session(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """All tables and marts as the script of `media-pipeline sql --ddl duckdb` makes them."""
+    connection = connected(threads)
+    connection.execute("".join(session(LocalStore(root), connection)))
     return connection
 
 

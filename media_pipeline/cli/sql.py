@@ -36,8 +36,8 @@ def sql(
     plan: Annotated[bool, typer.Option("--explain", help="Run it and show the plan: which files were read.")] = False,
     memory_mb: Annotated[int, typer.Option("--memory-mb", min=64, help="Memory for the query in MB.")] = 1024,
     ddl: Annotated[
-        Literal["athena", "spark"] | None,
-        typer.Option("--ddl", help="Print CREATE TABLE statements; QUERY then names one table."),
+        Literal["duckdb", "athena", "spark"] | None,
+        typer.Option("--ddl", help="Print a script that makes all tables; QUERY then names one table."),
     ] = None,
 ) -> None:
     """Ask the tables, marts and the audit log in SQL (DuckDB); read only. Without a query: list them.
@@ -191,12 +191,25 @@ def _list(*, with_columns: bool) -> None:
         show_listing(OUT, described(views, connection), with_columns=with_columns)
 
 
-def _print_ddl(engine: Literal["athena", "spark"], table: str | None) -> None:
+def _print_ddl(engine: Literal["duckdb", "athena", "spark"], name: str | None) -> None:
     from media_pipeline.settings import Settings
-    from media_pipeline.sql.ddl import statements
+    from media_pipeline.sql.asking import absolute
     from media_pipeline.storage.opening import open_store
 
     settings = Settings.load()
-    store = open_store(settings.root, settings.spool, settings.concurrency)
-    for statement in statements(engine, store, settings.start_date, table):
-        typer.echo(statement)
+    if engine != "duckdb":
+        from media_pipeline.sql.ddl import statements
+
+        store = open_store(settings.root, settings.spool, settings.concurrency)
+        for statement in statements(engine, store, settings.start_date, name):
+            typer.echo(statement)
+        return
+    _need_duckdb()
+    import duckdb
+
+    from media_pipeline.sql.session import session
+
+    store = open_store(absolute(settings.root, Path.cwd()), settings.spool, settings.concurrency)
+    with duckdb.connect(":memory:") as connection:
+        for statement in session(store, connection, name):
+            typer.echo(statement, nl=False)

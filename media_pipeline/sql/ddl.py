@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Iterator
 from typing import Literal
 
 import pyarrow as pa
 
-from media_pipeline.sql.described import mart_pages
+from media_pipeline.sql.described import mart_pages, unknown
 from media_pipeline.sql.views import DAY, MARTS_FOLDER, Views
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import TABLES_FOLDER
@@ -33,9 +32,7 @@ def statements(engine: Engine, store: ObjectStore, first: dt.date, table: str | 
     marts = views.marts if table not in TABLES else {}
     known = [*TABLES, *marts]
     if table is not None and table not in known:
-        near = difflib.get_close_matches(table, known, 1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(f"There is neither a table nor a mart {table} under MEDIA_ROOT={store.url}.{meant}")
+        raise ValueError(unknown(table, known, store))
     root = store.url if "://" in store.url or engine == "spark" else PLACEHOLDER
     for name in known if table is None else [table]:
         if name in TABLES:

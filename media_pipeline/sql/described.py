@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_pipeline.sql.views import AUDIT, AUDIT_COLUMNS, AUDIT_FOLDER, DAY, Views, days_in, typed
+from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.schemas.columns import fact
 from media_pipeline.tables.schemas.facts import FACTS
@@ -72,6 +74,13 @@ def mart_pages() -> dict[str, dict[str, Any]]:
         for model in yaml.safe_load(file.read_text()).get("models", []):
             pages[model["name"]] = model
     return pages
+
+
+def unknown(name: str, known: list[str], store: ObjectStore) -> str:
+    """The sentence for a name that is neither a table nor a mart."""
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"There is neither a table nor a mart {name} under MEDIA_ROOT={store.url}.{meant}"
 
 
 def _days(keys: list[str] | tuple[str, ...]) -> str:

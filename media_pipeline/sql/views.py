@@ -105,16 +105,16 @@ class Views:
             days = self.files_of(table) if table in meant else []
             if table in meant and not days:
                 self.without_days.append(table)
-            _create(connection, table, _parquet(columns, self._urls(days)))
+            _create(connection, table, over_parquet(columns, self._patterns(days)))
         for mart in self.marts.values():
             columns = typed(connection, self.mart_schema(mart))
             files = mart.files if mart.name in meant else ()
-            _create(connection, mart.name, _parquet(columns, self._urls(files), is_daily=mart.is_daily))
+            _create(connection, mart.name, over_parquet(columns, self._patterns(files), is_daily=mart.is_daily))
         logs = self.keys_below(AUDIT_FOLDER, ".jsonl") if AUDIT in meant else []
-        _create(connection, AUDIT, _audit(self._urls(logs)))
+        _create(connection, AUDIT, _audit(self._patterns(logs)))
 
-    def _urls(self, keys: Iterable[str]) -> list[str]:
-        return [f"{self._store.url}/{key}" for key in keys]
+    def _patterns(self, keys: Iterable[str]) -> list[str]:
+        return [as_pattern(f"{self._store.url}/{key}") for key in keys]
 
 
 class Meant:
@@ -148,8 +148,9 @@ def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
     connection.execute(f"create view {named(name)} as {select}")
 
 
-def _parquet(columns: Typed, urls: Sequence[str], *, is_daily: bool = True) -> str:
-    if not urls:
+def over_parquet(columns: Typed, patterns: Sequence[str], *, is_daily: bool = True) -> str:
+    """The query behind a view over files that DuckDB finds by patterns; no rows when there are none."""
+    if not patterns:
         return _nothing(columns)
     in_file = [(name, kind) for name, kind in columns if not (is_daily and name == DAY)]
     entries = ", ".join(
@@ -157,17 +158,17 @@ def _parquet(columns: Typed, urls: Sequence[str], *, is_daily: bool = True) -> s
         for name, kind in in_file
     )
     chosen = ", ".join(_DAY if is_daily and name == DAY else named(name) for name, _ in columns)
-    return f"select {chosen} from read_parquet({_list(urls)}, filename = true, schema = map {{{entries}}})"
+    return f"select {chosen} from read_parquet({_list(patterns)}, filename = true, schema = map {{{entries}}})"
 
 
-def _audit(urls: Sequence[str]) -> str:
+def _audit(patterns: Sequence[str]) -> str:
     columns = [*((name, kind) for name, kind, _ in AUDIT_COLUMNS), (DAY, "DATE")]
-    if not urls:
+    if not patterns:
         return _nothing(columns)
     chosen = ", ".join(f"cast(json->>{quoted(name)} as {kind}) as {name}" for name, kind in columns[:-2])
     return (
         f"select {chosen}, json as facts, {_DAY} "
-        f"from read_ndjson_objects({_list(urls)}, filename = true, ignore_errors = true) where json is not null"
+        f"from read_ndjson_objects({_list(patterns)}, filename = true, ignore_errors = true) where json is not null"
     )
 
 
@@ -184,8 +185,8 @@ def as_pattern(url: str) -> str:
     return _PATTERN_CHARACTERS.sub(r"[\g<0>]", url)
 
 
-def _list(urls: Iterable[str]) -> str:
-    return "[" + ", ".join(quoted(as_pattern(url)) for url in urls) + "]"
+def _list(patterns: Iterable[str]) -> str:
+    return "[" + ", ".join(map(quoted, patterns)) + "]"
 
 
 def days_in(keys: Iterable[str]) -> Iterator[str]:

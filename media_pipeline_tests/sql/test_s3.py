@@ -1,9 +1,12 @@
 """MEDIA_ROOT in a real S3: the same answers, and only the files of the days that are asked for."""
 
+import duckdb
 import pytest
 
 from media_pipeline.sql.asking import QueryRefused, asker
+from media_pipeline.sql.session import session
 from media_pipeline.sql.views import Views
+from media_pipeline.storage.arrow_s3 import s3_filesystem
 from media_pipeline.storage.opening import open_store
 
 QUESTION = "select date, used_mb, basis from storage_quota where date <= '2026-11-03' order by date"
@@ -34,6 +37,16 @@ def test_the_answers_are_those_of_a_disk(store, archive):
 def test_only_the_files_of_the_days_are_read(store):
     with asker(store, Views(store), QUESTION) as asking:
         assert "Scanning Files: 3/12" in asking.plan(QUESTION)
+
+
+def test_the_script_for_a_duckdb_of_ones_own_reads_them_too(store):
+    with duckdb.connect() as connection:
+        script = "".join(session(store, connection))
+        connection.register_filesystem(s3_filesystem())
+        connection.execute(script)
+        assert connection.sql("select count(*), count(distinct date) from storage_quota").fetchall() == [(12, 12)]
+    assert "create secret" in script
+    assert "async_threads" not in script  # reading from S3 is waiting
 
 
 def test_nothing_beside_the_tables_is_read(store):
