@@ -26,7 +26,7 @@ _OF_S3 = "-- Once before: install httpfs; create secret (type s3, provider crede
 def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None = None) -> Iterator[str]:
     """Settings, then a view with comments for each table and mart, or for one; raises ValueError for neither.
 
-    The settings are for many questions in one session: over a year a short one takes 0.6 of the time.
+    The settings are for many questions in one session: over a year one takes two thirds to three quarters of the time.
     """
     views = Views(store)
     known = [*TABLES, *views.marts]
