@@ -2,7 +2,9 @@
 
 All take the same files from the same nginx on loopback and leave verified gzip objects on the same disk: ours and the
 guide's timed inside their processes, without imports. Rounds are interleaved and each ratio is taken within its round,
-so that what else the machine does meets all of them. Every stored object is unpacked and compared after its run.
+so that what else the machine does meets all of them, and each begins with a disk that has nothing left to write. Every
+stored object is unpacked and compared after its run. What a run deletes in the end makes the next one slow for five
+minutes where ext4 has no journal (it then passes over the inodes one by one): wait for so long between two.
 """
 
 from __future__ import annotations

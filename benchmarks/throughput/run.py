@@ -21,6 +21,7 @@ from benchmarks.throughput.corpus import Item, read_manifest
 
 PIECE_BYTES = 1 << 20
 BYTES_PER_MB = 10**6
+SETTLING_SECONDS = 0.5
 _SET_CHILD_SUBREAPER = 36
 
 
@@ -49,6 +50,7 @@ def run(name: str, job: Job) -> Figures:
     """Do the job; raises RuntimeError when the contender fails or stored anything but the source's bytes."""
     items = read_manifest(job.manifest, job.count)
     job.out.mkdir()
+    _settled()
     links = [f"{item.stored_as.removesuffix('.gz')} {job.base_url}/{item.path}\n" for item in items]
     job.links.write_text("".join(links), encoding="ascii")
     try:
@@ -75,6 +77,12 @@ def _measured(command: list[str]) -> tuple[dict[str, float], float, float]:
         raise RuntimeError(f"{' '.join(command)[:200]} ended with code {code}.")
     lines = output.decode().splitlines()
     return (json.loads(lines[-1]) if lines else {}), seconds, cpu
+
+
+def _settled() -> None:
+    """Let the disk finish what others left to it: whoever syncs would wait for what the one before did not sync."""
+    os.sync()
+    time.sleep(SETTLING_SECONDS)
 
 
 def _emptied(folder: Path) -> None:
