@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from media_pipeline.escaping import printable
 from media_pipeline.sql.described import mart_pages, unknown
 from media_pipeline.sql.views import DAY, MARTS_FOLDER, Views, as_pattern, named, over_parquet, quoted, typed
 from media_pipeline.storage.base import ObjectStore
@@ -19,7 +20,7 @@ from media_pipeline.tables.schemas.facts import FACTS
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_OF_A_DISK = "set async_threads = 0;  -- a disk's files are in memory once read: threads that wait for them cost more\n"
+_OF_A_DISK = "set async_threads = 0;  -- no threads that wait for files; not for network drives\n"
 _OF_S3 = "-- Once before: install httpfs; create secret (type s3, provider credential_chain);\n"
 
 
@@ -32,7 +33,8 @@ def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None
     known = [*TABLES, *views.marts]
     if name is not None and name not in known:
         raise ValueError(unknown(name, known, store))
-    yield f"-- Views of {store.url}, for DuckDB {connection.sql('select version()').fetchall()[0][0]} or newer.\n"
+    version = connection.sql("select version()").fetchall()[0][0]
+    yield f"-- Views of {printable(store.url)}, for DuckDB {version} or newer.\n"
     yield _OF_S3 if "://" in store.url else _OF_A_DISK
     yield "set parquet_metadata_cache = true;  -- a file's footer is read once, and again when it changed\n"
     yield "set TimeZone = 'UTC';\n"
