@@ -75,7 +75,8 @@ def _tee(compress: str, parallel: int) -> Callable[[Job], list[str]]:
 
 
 def _aria(job: Job) -> list[str]:
-    one = 'md5sum "$0" >"$0.md5" && sha256sum "$0" >"$0.sha256" && igzip -2 -c "$0" >"$0.gz" && rm "$0"'
+    # emptied, not removed: see run.py's _emptied
+    one = 'md5sum "$0" >"$0.md5" && sha256sum "$0" >"$0.sha256" && igzip -2 -c "$0" >"$0.gz" && : >"$0"'
     script = (
         'cd "$1" && while read -r name url; do printf "%s\\n  out=%s\\n" "$url" "$name"; done <"$2" >../aria.txt '
         "&& aria2c -q -j8 --file-allocation=none --auto-file-renaming=false -i ../aria.txt "
