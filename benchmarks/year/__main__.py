@@ -2,7 +2,7 @@
 
 Each question is asked of the tables (the views of `media-pipeline sql`, those of its `--ddl duckdb` in one session, and
 DuckDB's own hive reading), of the marts where they can answer it (their Parquet files, in both kinds of views, and
-dbt's DuckDB file), and of each table as one merged Parquet file, with DuckDB's own settings.
+dbt's DuckDB file), and of each table as one merged Parquet file, with the settings of who is compared with it.
 Rounds are interleaved after one that warms up; ratios are taken round by round, their median is given. Ratios of CPU
 time stand beside those of the clock, which busy neighbours disturb.
 """
@@ -123,6 +123,7 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
     of_marts = {} if options.without_marts else ways.queries(".marts.sql")
     connections = {
         "merged": ways.over_merged(home / "merged", options.threads),
+        "session_merged": ways.over_merged(home / "merged", options.threads, in_session=True),
         "tables": ways.over_views(root, options.threads),
         "hive": ways.over_hive(root, options.threads),
         "session": ways.over_session(root, options.threads),

@@ -15,6 +15,8 @@ _COLUMNS = {
     "session_marts": "marts, session",
     "database": "marts' DuckDB file",
 }
+_MERGED = {"session": "session_merged", "session_marts": "session_merged"}
+"""Which connection over merged files a way is compared with, where that is not `merged`: the one of its settings."""
 Found = Mapping[str, Mapping[str, Measured]]
 MOST_OF_TABLES, MOST_OF_MARTS = 2.5, 1.2
 """What a group-by over the year may take, with one merged file as 1."""
@@ -38,7 +40,7 @@ def of_group_bys(found: Found) -> list[str]:
         lines.append(f"| `{query}` | " + " | ".join(cells) + f" | {ways['merged'].seconds:.3f} s |")
     for way, title in _COLUMNS.items():
         most = MOST_OF_MARTS if "mart" in title else MOST_OF_TABLES
-        ratios = [ways[way].against(ways["merged"]) for ways in found.values() if way in ways]
+        ratios = [_against(ways, way) for ways in found.values() if way in ways]
         for kind, number in (("by the clock", 0), ("of CPU", 1)) if ratios else ():
             kept = sum(ratio[number] <= most for ratio in ratios)
             lines += ["", f"{title}: {kept} of {len(ratios)} take at most {most} times one merged file {kind}."]
@@ -66,8 +68,12 @@ def _head(first: str, last: str) -> list[str]:
     return [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
 
 
+def _against(ways: Mapping[str, Measured], way: str) -> tuple[float, float]:
+    return ways[way].against(ways[_MERGED.get(way, "merged")])
+
+
 def _cell(ways: Mapping[str, Measured], way: str, *, with_cpu: bool = False) -> str:
     if way not in ways:
         return "-"
-    clock, cpu = ways[way].against(ways["merged"])
+    clock, cpu = _against(ways, way)
     return f"{ways[way].seconds:.3f} s ({clock:.2f}{f' / {cpu:.2f}' if with_cpu else ''})"

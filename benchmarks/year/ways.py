@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from media_pipeline.sql.session import session
+from media_pipeline.sql.session import session, settings
 from media_pipeline.sql.views import Views, quoted
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.schemas import TABLES
@@ -60,9 +60,11 @@ def over_hive(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnecti
     return connection
 
 
-def over_merged(folder: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """Each table as the one file that `merge` wrote."""
+def over_merged(folder: Path, threads: int | None = None, *, in_session: bool = False) -> duckdb.DuckDBPyConnection:
+    """Each table as the one file that `merge` wrote, with DuckDB's own settings or those of `over_session`."""
     connection = connected(threads)
+    if in_session:
+        connection.execute("".join(settings(LocalStore(folder))))
     for path in sorted(folder.glob("*.parquet")):
         connection.execute(f"create view {path.stem} as from read_parquet({quoted(str(path))})")
     return connection
