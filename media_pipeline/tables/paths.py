@@ -14,6 +14,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 
 TABLES_FOLDER = "tables"
+ONE_FILE = "part-0.parquet"
+"""A day's file of every table and mart but export_runs."""
 UNREDACTED_FOLDER = "unredacted"
 """Beside all that is shared: so that a bucket's policy can keep it from everybody who reads the rest."""
 

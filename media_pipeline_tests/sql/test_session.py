@@ -78,6 +78,13 @@ def test_a_day_that_is_written_again_is_read_anew_although_footers_are_kept(arch
         assert rows(opened, query) == [(number, float(number))]
 
 
+def test_a_table_with_a_file_a_run_has_all_of_them(archive, opened):
+    run = {"run_id": "b", "step": "recording_audio", "calls": 1}
+    assert rows(opened, "select count(*) from export_runs") == [(len(archive.answer("from export_runs")),)]
+    Tables(archive.store).write("export_runs", NEW, [run, run], part="b")
+    assert rows(opened, f"select count(*) from export_runs where date = '{NEW}'") == [(2,)]  # noqa: S608
+
+
 def test_comments_say_what_the_dictionary_says(opened):
     (about,) = rows(opened, "select comment from duckdb_views() where view_name = 'recording_audio'")
     assert about[0].startswith("One row per ")
