@@ -21,6 +21,7 @@ from dagster_dbt import (
 from packaging.version import Version
 from pydantic import Field
 
+from media_pipeline.ownership import ANALYSTS
 from media_pipeline.reports.built import told
 from media_pipeline.reports.places import DATABASE, DATABASE_KEY
 from media_pipeline.reports.publishing import publish
@@ -49,7 +50,7 @@ class Build(dg.Config):
 
 
 class Translator(DagsterDbtTranslator):
-    """Groups marts and what they are made of, staging; marts are Parquet files too."""
+    """Groups marts and what they are made of, staging, both the analysts'; marts are Parquet files too."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         spec = super().get_asset_spec(manifest, unique_id, project)
@@ -57,7 +58,8 @@ class Translator(DagsterDbtTranslator):
             return spec
         folder = self.get_resource_props(manifest, unique_id)["fqn"][1]
         kinds = {"dbt", "duckdb"} | ({"parquet"} if folder == "marts" else set())
-        return spec.replace_attributes(group_name="marts" if folder == "marts" else "staging", kinds=kinds)
+        group = "marts" if folder == "marts" else "staging"
+        return spec.replace_attributes(group_name=group, kinds=kinds, owners=[ANALYSTS])
 
 
 def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefinition:

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from media_pipeline.genesys.errors import ConfigurationError
+from media_pipeline.ownership import ANALYSTS
 from media_pipeline.reports import manifest as manifests
 from media_pipeline.reports.build import JOB, build_reports
 from media_pipeline.reports.built import Relation, column_lineage
@@ -178,6 +179,7 @@ def test_marts_hang_on_the_tables_of_the_other_location_and_show_their_columns()
         node = graph.get(dg.AssetKey(mart))
         assert node.group_name == "marts"
         assert node.kinds == {"dbt", "duckdb", "parquet"}
+        assert node.owners == [ANALYSTS]
         columns = node.metadata["dagster/column_schema"].columns
         assert columns
         assert all(column.description and column.type != "?" for column in columns)
