@@ -101,6 +101,9 @@ class ObjectStore(Protocol):
     def get_small(self, key: str, most_bytes: int = SMALL_BYTES) -> Small | None:
         """A whole small object and its tag, None when there is no such object; ValueError may refuse a larger one."""
 
+    def source_sha256(self, key: str) -> str | None:
+        """What `publish` kept with the object; None where it kept nothing, or the object is gone."""
+
     def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
         """Replace a small object that still has this tag (None: that does not exist); the new tag, None when it lost.
 

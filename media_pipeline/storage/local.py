@@ -1,6 +1,6 @@
 """Objects as files below one folder: written beside their final place, synced, then renamed.
 
-A file keeps nothing beside its bytes: the digests of its source are in the tables.
+The digests of a file's source are in the tables; one that was published from a file also bears it as an attribute.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, st
 
 CLOCK_TICK_NS = 50_000_000
 """File systems tell times by the kernel's tick, at most 10 ms, some by more."""
+SHA256 = "user.media_pipeline.sha256"
+"""An attribute, where the file system has such: what proves an object whose run was killed before it could say so."""
 _WRITTEN_OVER = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 LOCK = ".lock"
 """Held while an object is compared and swapped."""
@@ -84,6 +86,7 @@ class LocalStore:
 
     def publish(self, path: Path, key: str, *, sha256: str | None = None, soon: bool = False) -> int:
         target = f"{self.url}/{checked_key(key)}"
+        _mark(path, sha256)
         size = _synced(path)
         with explained(self.root):
             try:
@@ -92,6 +95,7 @@ class LocalStore:
                 if error.errno != errno.EXDEV:
                     raise
                 with self._copied(path) as copy:
+                    _mark(copy, sha256)
                     place(str(copy), target, self._folders)
                 path.unlink()
         return size
@@ -122,6 +126,12 @@ class LocalStore:
         with file:
             data = file.read()
         return Small(data, _tag(data))
+
+    def source_sha256(self, key: str) -> str | None:
+        try:
+            return os.getxattr(self.root / checked_key(key), SHA256).decode()
+        except (OSError, AttributeError, ValueError):  # Python has this call on Linux only
+            return None
 
     def put_if(self, key: str, data: bytes, tag: str | None) -> str | None:
         target = self.root / checked_key(key)
@@ -293,6 +303,12 @@ def _synced(path: Path) -> int:
         raise StorageError(
             f"{path} cannot be read or written ({error.strerror}): check the disk of MEDIA_SPOOL, then run again."
         ) from error
+
+
+def _mark(path: Path, sha256: str | None) -> None:
+    if sha256 is not None:
+        with suppress(OSError, AttributeError):
+            os.setxattr(path, SHA256, sha256.encode())
 
 
 def _tag(data: bytes) -> str:

@@ -19,7 +19,7 @@ from media_pipeline.storage.s3_client import connect, is_aws
 from media_pipeline.storage.s3_errors import code_of, explained, is_missing
 from media_pipeline.storage.s3_stale import abort_stale
 from media_pipeline.storage.s3_swap import Swaps
-from media_pipeline.storage.s3_upload import LARGEST_SINGLE_BYTES, Slice, Uploader, metadata_of
+from media_pipeline.storage.s3_upload import LARGEST_SINGLE_BYTES, SHA256, Slice, Uploader, metadata_of
 
 IN_MEMORY_BYTES = 1024 * 1024
 """Larger objects are spooled to disk on their way in and out."""
@@ -144,17 +144,25 @@ class S3Store:
             return b""
 
     def version(self, key: str) -> Version | None:
+        head = self._head(key)
+        if head is None:
+            return None
+        return _TaggedObject(self, key, head["ETag"], Stat(head["ContentLength"], head["LastModified"].timestamp()))
+
+    def source_sha256(self, key: str) -> str | None:
+        head = self._head(key)
+        return None if head is None else head.get("Metadata", {}).get(SHA256)
+
+    def _head(self, key: str) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
-        full_key = self._full(key)
         with self._explained():
             try:
-                head = self._client.head_object(Bucket=self._bucket, Key=full_key)
+                return dict(self._client.head_object(Bucket=self._bucket, Key=self._full(key)))
             except ClientError as error:
                 if is_missing(error):
                     return None
                 raise
-        return _TaggedObject(self, key, head["ETag"], Stat(head["ContentLength"], head["LastModified"].timestamp()))
 
     def read_tagged(self, key: str, tag: str, start: int, length: int) -> bytes | None:
         """As `read_range`; None too when the object has another ETag."""

@@ -153,6 +153,10 @@ def part_bytes(size: int) -> int:
     return max(PART_BYTES, -(-needed // MIB) * MIB)
 
 
+SHA256 = "sha256"
+"""Of an object's source, in its metadata."""
+
+
 def metadata_of(sha256: str | None) -> dict[str, str]:
     """What an object says of its source."""
-    return {"sha256": sha256} if sha256 else {}
+    return {SHA256: sha256} if sha256 else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO
 
@@ -18,7 +19,8 @@ from media_pipeline.transfer.sidecar import sidecar_key
 def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
     """The object's facts when it restores to the file that the source describes now; None when nothing proves that.
 
-    With the source's MD5 that is proof; else its size, together with the SHA-256 that the run wrote beside the object.
+    With the source's MD5 that is proof; else the SHA-256 that the run kept with the object, or wrote beside it, and the
+    size, if the source states one.
     """
     file = store.open(key)
     if file is None:
@@ -31,9 +33,7 @@ def adopted(store: ObjectStore, key: str, media: MediaFile) -> Stored | None:
         return None
     if found.source_size_bytes == 0 or media.size_bytes not in (None, found.source_size_bytes):
         return None
-    proved = media.md5 == found.md5 if media.md5 else media.size_bytes is not None and (
-        _noted_sha256(store, key) == found.sha256
-    )  # fmt: skip
+    proved = media.md5 == found.md5 if media.md5 else found.sha256 in _noted_sha256(store, key)
     if not proved:
         return None
     if index is not None:  # the run may have been killed before it was there, or whole
@@ -62,10 +62,10 @@ def _index_of(file: IO[bytes]) -> BlockIndex | None:
         return None
 
 
-def _noted_sha256(store: ObjectStore, key: str) -> str | None:
+def _noted_sha256(store: ObjectStore, key: str) -> Iterator[str | None]:
+    yield store.source_sha256(key)
     file = store.open(sidecar_key(key))
     if file is not None:
         with file, suppress(ValueError):
             noted = json.load(file)
-            return noted.get("sha256") if isinstance(noted, dict) else None
-    return None
+            yield noted.get("sha256") if isinstance(noted, dict) else None

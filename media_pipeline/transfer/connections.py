@@ -114,7 +114,10 @@ class Connections:
             if connection.is_fresh():
                 return connection, target
             connection.close()
-        return Connection(origin, self._tls, self._buffer_bytes, self._admits), target
+        try:
+            return Connection(origin, self._tls, self._buffer_bytes, self._admits), target
+        except (http.client.HTTPException, ValueError) as error:  # blanks in the host, labels too long for DNS
+            raise Broken(type(error).__name__) from None
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose last reply is drained for the next request."""

@@ -20,6 +20,7 @@ from media_pipeline.transfer.outcome import Effort, Ending, Stored
 from media_pipeline.transfer.sink import GzipSink
 from media_pipeline.transfer.spool import Identity, Spool
 from media_pipeline.transfer.verdict import (
+    ABOUT_THE_RANGE,
     Body,
     FreshLinkNeeded,
     StartOver,
@@ -128,6 +129,8 @@ class Downloader:
             raise Abandoned
         if state.media.link is None:
             raise Ending("no_file")
+        if state.etag is None and state.media.md5 is None:
+            state.restart()  # nothing can tell that a rest is of the same file (RFC 9110, 15.3.7.3)
         state.effort.attempts += 1
         try:
             with self._http.get(state.media.link, offset=state.sink.size, etag=state.etag) as reply:
@@ -143,17 +146,18 @@ class Downloader:
             raise TryAgain(Ending(reason, f"The connection broke ({broken}).")) from None
 
     def _taken(self, reply: Reply, state: _State) -> bool:
-        if error := refused_status(reply.status, reply.headers):
+        message = "" if reply.status in ABOUT_THE_RANGE else reply.head().decode("latin-1")
+        if error := refused_status(reply.status, reply.headers, message):
             raise error
+        etag = strong_etag(reply.headers)
         offset, expected = state.sink.size, state.media.size_bytes
-        if expected is None:
+        if expected is None and (reply.status != 200 or etag == state.etag):  # else it may be another file, whole
             expected = state.total
         if reply.status == 416:
             unsatisfied(reply.headers, offset=offset, expected=expected)
             return True
-        if is_document(reply.headers, reply.head()):
+        if is_document(reply.headers, b"" if reply.status == 206 and offset else reply.head()):
             raise FreshLinkNeeded(Ending("not_media", "The download link answered with a document."))
-        etag = strong_etag(reply.headers)
         if reply.status == 206 and offset and state.etag and etag != state.etag:
             if etag is not None or state.media.md5 is None:  # without a tag, only the checksum at the end can tell
                 raise StartOver(Ending("bad_range", "The file changed while it was downloaded."))
@@ -188,6 +192,7 @@ class Downloader:
             return True
         if body.total is None:  # an unannounced length: only a checksum can tell
             if state.media.md5 is None:
+                state.restart()
                 raise Ending("unverifiable")
             return True
         if size == body.end and size > state.furthest:  # all of a part that the server chose to keep short

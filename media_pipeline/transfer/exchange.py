@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,14 +32,20 @@ class Broken(Exception):
 
 
 class Headers(Mapping[str, str]):
-    """Header fields by name in any case; of one that comes twice the first counts."""
+    """Header fields by name in any case; one that comes twice is a list (RFC 9110, 5.3), and so no range or tag."""
 
     def __init__(self) -> None:
         self._fields: dict[bytes, bytes] = {}
+        self.is_whole = False
+        """Set after the head: what comes later are trailers, which say nothing here and have no end."""
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take a field as it came."""
-        self._fields.setdefault(name.lower(), value)
+        if self.is_whole:
+            return
+        name = name.lower()
+        before = self._fields.get(name)
+        self._fields[name] = value if before is None else before + b", " + value
 
     def get(self, name: str, default: Any = None) -> Any:
         """The field's value."""
@@ -66,11 +73,12 @@ class Exchange:
         self._pieces: deque[bytes] = deque()
         """Of a body whose length the head does not tell, as the parser gives them."""
         filled = 0
+        until = time.monotonic() + READ_SECONDS  # for interim replies too, of which there may be any number
         while True:
             self.headers, self._ended = Headers(), False
             self.on_header = self.headers.add  # called by the parser
             self._parser = httptools.HttpResponseParser(self)
-            filled = self._head(buffer, filled)
+            filled = self._head(buffer, filled, until)
             self.status: int = self._parser.get_status_code()
             if self.status >= 200:
                 break
@@ -84,6 +92,7 @@ class Exchange:
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self.keeps_alive: bool = self._parser.should_keep_alive()  # with the message's end it is forgotten
+        self.headers.is_whole = True
 
     def on_body(self, piece: bytes) -> None:
         """Called by the parser."""
@@ -118,13 +127,17 @@ class Exchange:
         self._left -= count
         return count
 
-    def _head(self, buffer: memoryview, filled: int) -> int:
+    def _head(self, buffer: memoryview, filled: int, until: float) -> int:
         """Read and parse a head; what came after it lies at the buffer's start, and its size is returned."""
+        if time.monotonic() > until:
+            raise Broken("TimeoutError")
         seen = 0
         while (end := bytes(buffer[seen:filled]).find(_HEAD_END)) < 0:
             seen = max(0, filled - len(_HEAD_END) + 1)
             if filled >= MAX_HEAD_BYTES:
                 raise Broken("HeadTooLong")
+            if time.monotonic() > until:
+                raise Broken("TimeoutError")
             count = self._received(buffer[filled : filled + HEAD_READ_BYTES])
             if not count:
                 raise Broken("RemoteDisconnected")
@@ -136,13 +149,19 @@ class Exchange:
 
     def _parsed_into(self, room: memoryview) -> int:
         """The body of a reply that is chunked, or that ends with its connection."""
+        framing, until = 0, time.monotonic() + READ_SECONDS
         while not self._pieces:
             if self._ended:
                 return 0
+            if framing > MAX_HEAD_BYTES or time.monotonic() > until:
+                raise Broken("NoBody")  # chunk extensions and trailers have no end of their own
             data = bytes(self._early) or bytes(room[: self._received(room)])
             self._early = self._early[:0]
             if not data:
+                if "transfer-encoding" in self.headers:
+                    raise Broken("IncompleteRead")
                 return 0  # the caller compares what came with what was announced
+            framing += len(data)
             self._fed(data)
         piece = self._pieces.popleft()
         count = min(len(piece), len(room))
@@ -167,5 +186,5 @@ class Exchange:
     def _fed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:  # its text may quote the reply
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:  # their texts may quote the reply
             raise Broken(type(error).__name__) from None

@@ -15,6 +15,8 @@ from media_pipeline.transfer.outcome import Ending
 
 PIECE_SECONDS = 1.0
 HEAD_BYTES = 512
+HEAD_SECONDS = 10.0
+"""A body that drips is judged by what came by then, and left to the rule for slow ones."""
 MAX_REDIRECTS = 3
 OPERATION = "file"
 
@@ -42,7 +44,8 @@ class Reply:
 
     def head(self) -> bytes:
         """The body's first bytes, up to 512, which `pieces` yields too; raises Broken."""
-        while self._filled < HEAD_BYTES and self._fill():
+        until = time.monotonic() + HEAD_SECONDS
+        while self._filled < HEAD_BYTES and self._fill() and time.monotonic() < until:
             pass
         return bytes(self._view[: min(self._filled, HEAD_BYTES)])
 
@@ -104,7 +107,10 @@ class MediaHttp:
         for _ in range(MAX_REDIRECTS + 1):
             if refusal := self._hosts.refusal(link):
                 raise Ending("bad_url", _sentence(refusal))
-            connection, target = self._connections.take(link)
+            try:
+                connection, target = self._connections.take(link)
+            except Broken:
+                raise Ending("bad_url", "The download link is not a URL.") from None
             began = time.monotonic()
             try:
                 exchange = connection.ask(target, headers)
@@ -118,7 +124,10 @@ class MediaHttp:
             if not location:
                 return Reply(connection, exchange, self._connections)
             connection.close()
-            link = urljoin(link, location)
+            try:
+                link = urljoin(link, location)
+            except ValueError:
+                raise Ending("bad_url", "The download link redirected to what is not a URL.") from None
         raise Ending("bad_url", f"The download link redirected more than {MAX_REDIRECTS} times.")
 
 

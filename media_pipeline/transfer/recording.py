@@ -15,7 +15,7 @@ from media_pipeline.genesys.source import FileState, ListedRecording, MediaFile,
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.transfer.adopt import adopted
 from media_pipeline.transfer.download import Downloader
-from media_pipeline.transfer.outcome import EMPTY, STORED, UNAVAILABLE, Effort, Ending, Stored
+from media_pipeline.transfer.outcome import EMPTY, PENDING, STORED, UNAVAILABLE, Effort, Ending, Stored
 
 Refetch = Literal["nothing", "absent", "everything"]
 """What is asked for again although an earlier run settled it: nothing, what had no file, or all of it."""
@@ -114,6 +114,9 @@ class Exporter:
         """The object that a killed run had published already, if its bytes prove to be the source's."""
         if self.refetch == "everything" or self.present(task.object_key) is None:
             return None
+        settled = task.earlier is not None and task.earlier["status"] != PENDING
+        if settled and media.size_bytes is None and media.md5 is None:
+            return None  # the object may be of another file that was here before, and nothing tells
         found = adopted(self.store, task.object_key, media)
         effort.adopted = found is not None
         return found

@@ -17,6 +17,8 @@ _SIZE = r"\d{1,18}"
 _CONTENT_RANGE = re.compile(rf"bytes ({_SIZE})-({_SIZE})/({_SIZE}|\*)\Z", re.IGNORECASE)
 _LENGTH = re.compile(rf"{_SIZE}\Z")
 _UNSATISFIED = re.compile(rf"bytes \*/({_SIZE})\Z", re.IGNORECASE)
+ABOUT_THE_RANGE = (200, 206, 416)
+_STRONG_ETAG = re.compile(r'"[^"]+"\Z')
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
 _DOCUMENT = re.compile(
     rb"\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!doctype|<!--|<html|<error|<head|<body|\{\s*\"|\[\s*[{\"])", re.IGNORECASE
@@ -44,26 +46,33 @@ class StartOver(TryAgain):
     """What was received so far does not belong to the file any more."""
 
 
-def refused_status(status: int, headers: Mapping[str, str]) -> Exception | None:
-    """The error that a status other than 200, 206 and 416 stands for."""
-    if status in (200, 206, 416):
+def refused_status(status: int, headers: Mapping[str, str], message: str = "") -> Exception | None:
+    """The error that a status other than 200, 206 and 416 stands for; the reply's text may say how long to wait."""
+    if status in ABOUT_THE_RANGE:
         return None
     if status in (401, 403):
         return FreshLinkNeeded(Ending("forbidden", f"The download link was refused (HTTP {status}), also when fresh."))
     if status in (404, 410):
         return FreshLinkNeeded(Ending("no_file", f"The download link leads nowhere (HTTP {status}), also when fresh."))
     if status == 429:
-        return TryAgain(Ending("rate_limited"), retry_after_seconds=retry_after_seconds(headers))
+        return TryAgain(Ending("rate_limited"), retry_after_seconds=retry_after_seconds(headers, message))
     if status >= 500 or status == 408:
-        return TryAgain(Ending("server_error"), retry_after_seconds=retry_after_seconds(headers))
+        return TryAgain(Ending("server_error"), retry_after_seconds=retry_after_seconds(headers, message))
     return FreshLinkNeeded(Ending("not_media", f"The download link answered HTTP {status}."))
 
 
 def is_document(headers: Mapping[str, str], head: bytes) -> bool:
-    """Whether HTML, XML or JSON came instead of media, or the bytes are encoded so that ranges mean nothing."""
-    kind = headers.get("Content-Type", "").split(";")[0].strip().lower()
+    """Whether HTML, XML or JSON came instead of media, or the bytes are encoded so that ranges mean nothing.
+
+    `head`: the file's first bytes; empty for a later part, whose bytes may look like anything.
+    """
+    kinds = (kind.split(";")[0].strip().lower() for kind in headers.get("Content-Type", "").split(","))
     encoding = headers.get("Content-Encoding", "identity").strip().lower()
-    return kind in _DOCUMENT_TYPES or encoding not in ("", "identity") or _DOCUMENT.match(head) is not None
+    return (
+        any(kind in _DOCUMENT_TYPES or kind.endswith(("+json", "+xml")) for kind in kinds)
+        or encoding not in ("", "identity")
+        or _DOCUMENT.match(head) is not None
+    )
 
 
 def judged(status: int, headers: Mapping[str, str], *, offset: int, expected: int | None) -> Body:
@@ -72,6 +81,8 @@ def judged(status: int, headers: Mapping[str, str], *, offset: int, expected: in
     if status == 200:  # the whole file, whatever was asked: never appended
         body = Body(0, length, expected if length is None else length)
     else:
+        if headers.get("Content-Type", "").strip().lower().startswith("multipart/"):  # RFC 9110, 15.3.7.2
+            raise TryAgain(Ending("bad_range", "A partial reply came in parts, although one was asked for."))
         found = _CONTENT_RANGE.match(headers.get("Content-Range", "").strip())
         if found is None:
             raise TryAgain(Ending("bad_range", "A partial reply did not say which part it is."))
@@ -104,7 +115,7 @@ def unsatisfied(headers: Mapping[str, str], *, offset: int, expected: int | None
 def strong_etag(headers: Mapping[str, str]) -> str | None:
     """The entity tag, unless it is weak: a weak one cannot vouch for bytes."""
     etag = headers.get("ETag", "").strip()
-    return etag if len(etag) > 2 and etag.startswith('"') else None
+    return etag if _STRONG_ETAG.match(etag) else None
 
 
 def _length(headers: Mapping[str, str]) -> int | None:

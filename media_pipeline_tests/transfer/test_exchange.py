@@ -1,5 +1,6 @@
 """Replies as servers really send them, over a real socket: heads in pieces, every way to end a body, and nonsense."""
 
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from media_pipeline.transfer import exchange as exchange_module
 from media_pipeline.transfer.connections import Connections
 from media_pipeline.transfer.exchange import MAX_HEAD_BYTES, Broken
 
@@ -26,7 +28,7 @@ def asked(*sent: bytes, pause: float = 0.0, hang_up: bool = False):
 
         def serve() -> None:
             client, _ = listener.accept()
-            with client:
+            with client, contextlib.suppress(ConnectionError):  # the other side may have heard enough
                 client.recv(65_536)
                 for piece in sent:
                     client.sendall(piece)
@@ -98,9 +100,38 @@ def test_a_chunked_body(size):
     assert exchange.is_drained
 
 
-def test_a_chunked_body_that_is_cut_off_is_not_drained():
-    exchange, body = asked(head("Transfer-Encoding: chunked"), b"5\r\nhello\r\n", hang_up=True)
-    assert (body, exchange.is_drained) == (b"hello", False)
+def test_a_chunked_body_that_is_cut_off_has_no_end():
+    with pytest.raises(Broken, match="IncompleteRead"):
+        asked(head("Transfer-Encoding: chunked"), b"5\r\nhello\r\n", hang_up=True)
+
+
+def test_the_first_status_of_another_protocol_is_an_error():
+    with pytest.raises(Broken):
+        asked(head("Connection: upgrade", "Upgrade: websocket", status="101 Switching Protocols"), hang_up=True)
+
+
+def test_fields_that_come_twice_are_a_list():
+    exchange, _ = asked(head('ETag: "a"', 'ETag: "b"', "Content-Length: 0"))
+    assert exchange.headers["etag"] == '"a", "b"'
+
+
+def test_trailers_say_nothing():
+    trailer = b'2\r\nok\r\n0\r\nETag: "late"\r\n\r\n'
+    exchange, body = asked(head("Transfer-Encoding: chunked"), trailer)
+    assert (body, exchange.headers.get("ETag"), exchange.is_drained) == (b"ok", None, True)
+
+
+@pytest.mark.parametrize("framing", [b"1;" + b"x" * 200_000, b"1\r\nx\r\n0\r\n" + b"A: b\r\n" * 30_000])
+def test_framing_without_a_body_has_an_end(framing):
+    with pytest.raises(Broken):
+        asked(head("Transfer-Encoding: chunked"), framing)
+
+
+@pytest.mark.parametrize("pieces", [[head(status="103 Early Hints")] * 40, [b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * 40]])
+def test_a_head_that_never_ends_is_given_up(monkeypatch, pieces):
+    monkeypatch.setattr(exchange_module, "READ_SECONDS", 1)  # and none of the pieces is waited for that long
+    with pytest.raises(Broken, match="TimeoutError"):
+        asked(*pieces, pause=0.1)
 
 
 def test_a_body_that_ends_with_its_connection():

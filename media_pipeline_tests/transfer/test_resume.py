@@ -22,7 +22,7 @@ from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.bgzf import BLOCK_BYTES
 from media_pipeline.storage.gzi import BlockIndex
-from media_pipeline.storage.local import LocalStore
+from media_pipeline.storage.local import SHA256, LocalStore
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp
 from media_pipeline.transfer.outcome import Effort, Ending
@@ -132,6 +132,18 @@ def part(handler, start, end, total=TOTAL, body=None, **headers):
     } | headers)  # fmt: skip
 
 
+def two_fields(handler, name, *values):
+    """A 206 of the rest in which one field comes twice."""
+    fields = {"Content-Range": f"bytes {KEPT}-{TOTAL - 1}/{TOTAL}", "ETag": ETAG}
+    del fields[name]
+    handler.send_response(206)
+    for field, value in [*fields.items(), *((name, value) for value in values)]:
+        handler.send_header(field, value)
+    handler.send_header("Content-Length", str(TOTAL - KEPT))
+    handler.end_headers()
+    handler.wfile.write(BODY[KEPT:])
+
+
 CONTINUED = {
     "the rest": rest,
     "the rest, total unknown": lambda h: rest(h, Content_Range=f"bytes {KEPT}-{TOTAL - 1}/*"),
@@ -162,6 +174,9 @@ ASKED_AGAIN = {
     ),
     "206 with another unit": lambda h: part(h, KEPT, TOTAL, Content_Range=f"items {KEPT}-{TOTAL - 1}/{TOTAL}"),
     "206 with a body longer than its range": lambda h: part(h, KEPT, KEPT + 100, body=BODY[KEPT : KEPT + 200]),
+    "206 of two ranges": lambda h: two_fields(h, "Content-Range", f"bytes {KEPT}-{TOTAL - 1}/{TOTAL}", "bytes 0-1/2"),
+    "206 of several parts that says of one": lambda h: rest(h, Content_Type="multipart/byteranges; boundary=x"),
+    "101": lambda h: plain(h, 101, b"", Connection="upgrade", Upgrade="websocket"),
     "206 of several parts": lambda h: plain(
         h, 206, b"--x\r\n\r\n" + BODY[KEPT:], ETag=ETAG, Content_Type="multipart/byteranges; boundary=x"
     ),
@@ -221,6 +236,34 @@ def test_without_a_checksum_a_missing_tag_begins_anew(files):
     answer = first_then(lambda h: rest(h, etag=None))
     files.fetch(answer, md5=None)
     assert answer.asked == [KEPT, 0]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"one"'])
+def test_without_tag_and_checksum_a_break_begins_anew(files, etag):
+    """The file may have changed at the same size: nothing would tell (RFC 9110, 15.3.7.3)."""
+
+    def broken(handler):
+        handler.send_response(206)
+        if etag:
+            handler.send_header("ETag", etag)
+        handler.send_header("Content-Range", f"bytes 0-{TOTAL - 1}/{TOTAL}")
+        handler.send_header("Content-Length", str(TOTAL))
+        handler.end_headers()
+        handler.wfile.write(bytes(SENT_FIRST))
+        handler.close_connection = True
+
+    answer = first_then(broken)
+    files.fetch(answer, md5=None)
+    assert answer.asked == [0, 0]
+
+
+def test_a_file_of_another_length_replaces_one_whose_size_was_not_stated(files):
+    files.interrupt(size=None, md5=None, etag='"old"', body=bytes(SENT_FIRST))
+    answer = first_then(lambda h: plain(h, 200, BODY[:-1000], ETag='"new"'))
+    with pytest.raises(AssertionError):  # `fetch` compares with the whole
+        files.fetch(answer, size=None, md5=None)
+    assert answer.asked == [KEPT]
+    assert gzip.decompress((files.folder / "root" / KEY).read_bytes()) == BODY[:-1000]
 
 
 def test_bytes_that_nothing_can_vouch_for_are_not_continued(files):
@@ -304,11 +347,12 @@ def test_a_kill_while_the_object_is_published_costs_less_than_a_block(files, mon
     assert effort.bytes_fetched == TOTAL % BLOCK_BYTES
 
 
-def test_the_object_carries_no_trace_of_the_spool(files):
+def test_the_object_carries_its_hash_and_no_trace_of_the_spool(files):
     files.interrupt()
     files.fetch(rest)
     published = files.folder / "root" / KEY
-    assert os.listxattr(published) == []
+    assert os.listxattr(published) == [SHA256]
+    assert files.store.source_sha256(KEY) == hashlib.sha256(BODY).hexdigest()
     assert published.stat().st_mode & 0o777 == 0o666 & ~current_umask()
 
 
