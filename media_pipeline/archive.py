@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from media_pipeline.settings import Settings
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.partition import Tables
@@ -60,7 +62,8 @@ class Archive:
 
     def write_reports(self, span: Span | None) -> tuple[int, str]:
         """Write the report pages of the exported days of a span, both included, or of all; how many, and the
-        calendar's place. Raises ValueError without any such day."""
+        calendar's place. Raises ValueError without any such day, and, once all others are written, for days whose
+        tables cannot be read."""
         from media_pipeline.report_page.page import write_page
 
         settings, tables = self._settings, Tables(self._store)
@@ -69,13 +72,22 @@ class Archive:
         days = [day for day in days if all(tables.exists(needed, day) for needed in NEEDED_FOR_PAGES)]
         if not days:
             raise ValueError(f"No day of these was exported under MEDIA_ROOT={self._store.url}: export it first.")
+        unreadable: list[str] = []
         for day in days:
-            write_page(
-                tables,
-                day,
-                start=settings.start_date,
-                lookback_days=settings.lookback_days,
-                threads=settings.concurrency,
+            try:
+                write_page(
+                    tables,
+                    day,
+                    start=settings.start_date,
+                    lookback_days=settings.lookback_days,
+                    threads=settings.concurrency,
+                )
+            except (pa.ArrowException, OSError) as error:
+                unreadable.append(f"{day} ({error})")
+        if unreadable:
+            raise ValueError(
+                f"{len(days) - len(unreadable)} page(s) written, and not those that need a table which cannot be read: "
+                f"{'; '.join(unreadable)}. `media-pipeline verify --date {unreadable[0][:10]}` names the table."
             )
         return len(days), f"{self._store.url}/{CALENDAR_KEY}"
 

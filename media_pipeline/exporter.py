@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -114,12 +115,18 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
     return next((cause for cause in causes if cause), "See the run's events for the cause.")
 
 
+def _parsed(text: str) -> dt.date:
+    for kind in (dt.date, dt.datetime):
+        with suppress(ValueError):
+            return kind.fromisoformat(text)
+    raise ValueError(f"{text!r} is not a day such as 2026-11-20.")
+
+
 def _day(value: dt.date | str, *, is_end: bool = False) -> dt.date:
     if isinstance(value, str):
-        try:
-            value = dt.date.fromisoformat(value) if len(value) == 10 else dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not a day such as 2026-11-20.") from None
+        value = _parsed(value)
+    if not isinstance(value, dt.date):
+        raise ValueError(f"{value!r} is neither a date nor a text such as 2026-11-20.")
     if isinstance(value, dt.datetime):
         moment = value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
         if is_end:

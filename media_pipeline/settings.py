@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from media_pipeline.genesys.errors import ConfigurationError
+
+_FORMAT = re.compile(r"[a-z0-9][a-z0-9_+-]*")
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
 
 
 def _default_spool() -> Path:
@@ -95,6 +99,27 @@ class Settings(BaseSettings):
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip().lower().lstrip(".") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("root")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        if value.startswith("s3:") and not value.startswith("s3://"):
+            raise ValueError("a folder, or s3://bucket/prefix")
+        return value
+
+    @field_validator("codecs")
+    @classmethod
+    def _are_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(map(_FORMAT.fullmatch, value)):
+            raise ValueError("formats such as wav,mp3, separated by commas")
+        return value
+
+    @field_validator("download_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(_HOST.fullmatch, value)):
+            raise ValueError("host names such as media.example.com, without scheme, port and path")
         return value
 
     @field_validator("download_networks")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from media_pipeline.exporter import RecordingExporter
+from media_pipeline.exporter import ExportFailed, RecordingExporter
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.settings import Settings
 from media_pipeline_tests.harness import DAY, assert_is_truth, settings_for, variables_for
@@ -69,6 +70,14 @@ def test_a_media_root_that_cannot_be_written_is_named(org, export, tmp_path):
 def test_a_spool_that_cannot_be_written_is_named(org, export, tmp_path):
     (tmp_path / "spool").write_text("a file, not a folder")
     assert f"MEDIA_SPOOL={tmp_path / 'spool'} cannot be written" in export(org).failure
+
+
+@pytest.mark.parametrize("place", ["root", "spool"])
+def test_the_sentence_is_ours_and_not_the_systems_also_from_the_exporter(org, tmp_path, place):
+    (tmp_path / "file").touch()
+    exporter = RecordingExporter(settings_for(org.url, tmp_path, **{place: str(tmp_path / "file")}))
+    with pytest.raises(ExportFailed, match=f"MEDIA_{place.upper()}=.*cannot be written"):
+        exporter.export_range(DAY, DAY)
 
 
 def test_too_little_space_on_the_disk_stops_before_the_first_download(org, export):
@@ -135,6 +144,11 @@ def test_ranges_that_make_no_sense_are_refused(org, tmp_path):
         exporter.export_range("2020-01-01", "2020-01-01")
     with pytest.raises(ValueError, match="is not a day such as"):
         exporter.export_range("yesterday", "today")
+    with pytest.raises(ValueError, match="neither a date nor a text"):
+        exporter.export_range(20261120, None)
+    compact = f"{DAY + dt.timedelta(days=2):%Y%m%d}"  # also a day, whole
+    with pytest.raises(ValueError, match=f"{DAY + dt.timedelta(days=2)} is not finished"):
+        exporter.export_range(compact, compact)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +159,17 @@ def test_ranges_that_make_no_sense_are_refused(org, tmp_path):
         ("MEDIA_START_DATE", "01.01.2026"),
         ("GENESYS_REQUESTS_PER_MINUTE", "-1"),
         ("GENESYS_DIALECT", "klingon"),
+        ("MEDIA_CODECS", "wav;mp3"),
+        ("MEDIA_CODECS", ","),
+        ("MEDIA_DOWNLOAD_HOSTS", "https://media.example.com/x"),
+        ("MEDIA_DOWNLOAD_HOSTS", "media.example.com:8443"),
+        ("MEDIA_DOWNLOAD_HOSTS", "*"),
+        ("MEDIA_ROOT", "s3:bucket"),
     ],
 )
 def test_a_variable_that_does_not_parse_is_named_with_its_value(monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
-    with pytest.raises(ConfigurationError, match=f"{variable}='{value}' is not valid"):
+    with pytest.raises(ConfigurationError, match=re.escape(f"{variable}='{value}' is not valid")):
         Settings.load()
 
 

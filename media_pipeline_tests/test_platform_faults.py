@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import pytest
 
 from media_pipeline.build import build_definitions
 from media_pipeline.exporter import RecordingExporter
 from media_pipeline.genesys.errors import NotFound
 from media_pipeline.genesys.platform import PlatformSource
+from media_pipeline.genesys.replies import Replies
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import RunningSandbox, running
 from media_pipeline_tests.harness import DAY, NO_RETRY, Export, Org, resources_for, settings_for
@@ -371,3 +373,31 @@ def test_a_recording_is_exported_again_by_its_id_once_a_day_lists_it(org, export
         exporter.export_recordings([wanted])
     export(org)
     assert exporter.export_recordings([wanted])["recordings"]["stored"] == good_day()["stored", None]
+
+
+@pytest.mark.parametrize("trouble", [{"fault": "forbidden", "on": "usage"}, {"fault": "not_found", "on": "usage"}])
+def test_a_day_does_not_wait_for_a_figure_that_limits_nothing(org, export, trouble):
+    org.break_with(trouble)
+    done = export(org)
+    assert outcomes(done) == good_day()
+    assert done.rows("storage_quota") == []
+    told = metadata(done, "storage_quota")["unknown"]
+    assert "usage" in told
+    assert "permission none" not in told
+
+
+def test_a_token_that_a_refusal_repeats_is_in_nothing_that_is_written(org, export, monkeypatch):
+    issued = []
+    honest = Replies.said
+
+    def repeating(self, response):
+        issued.append(response.request.headers["Authorization"].partition(" ")[2])
+        refusal = httpx.Response(403, json={"message": f"Invalid token: {issued[-1]}"}, request=response.request)
+        return honest(self, refusal)
+
+    monkeypatch.setattr(Replies, "said", repeating)
+    org.break_with({"fault": "forbidden", "on": ["transcript_url", "usage"]})
+    done = export(org)
+    assert issued
+    assert "Invalid token: [redacted]" in done.all_text
+    assert not [token for token in issued if token in done.all_text]

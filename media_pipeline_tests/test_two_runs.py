@@ -1,6 +1,7 @@
 """Two runs of the same day at once: the second refuses, or waits and then finds everything done."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ import time
 import pytest
 
 from media_pipeline.storage import lease
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.paths import lease_key
 from media_pipeline_tests.harness import DAY, assert_is_truth, variables_for
 
 SLOW_MS = 400
@@ -63,3 +66,30 @@ def test_the_second_run_waits_for_the_first_and_fetches_nothing_twice(org, expor
     sizes = {i: record["size"] or 0 for i, record in org.truth().items()}
     fetched = {i: counts["bytes"] for i, counts in org.stats()["recordings"].items()}
     assert all(count <= sizes[i] for i, count in fetched.items())
+
+
+def test_a_run_that_wakes_after_another_took_its_day_over_changes_nothing(org, export, first_run, tmp_path):
+    store = LocalStore(tmp_path / "media")
+    first_run.send_signal(signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        org.sandbox.state.settings.latency_ms = 0
+        present = store.get_small(lease_key(DAY))
+        store.put_if(lease_key(DAY), lease.Holder().encode(), present.tag)  # as if its 90 s were over
+        assert_is_truth(export(org), org.truth())
+        before = contents(store)
+        time.sleep(max(0.0, lease.STALE_SECONDS + 1 - (time.monotonic() - stopped)))
+        org.forget_stats()
+    finally:
+        first_run.send_signal(signal.SIGCONT)
+    assert first_run.wait(60) != 0
+    assert contents(store) == before
+    assert not store.sizes("ledger/")
+    assert org.media_requests() <= 8, "what was under way when it was stopped"
+
+
+def contents(store):
+    """All that the runs of a day share: not each run's own log and costs."""
+    folders = ("audio", "leases", "reports", "tables")
+    paths = [path for folder in folders for path in (store.root / folder).rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in paths if "export_runs" not in path.parts}

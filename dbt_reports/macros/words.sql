@@ -12,7 +12,7 @@
     range between interval {{ days - 1 }} days preceding and current row
 {%- endmacro %}
 
-{% macro per_1000(column) %}{{ column }} * 1000 / nullif(recordings, 0){% endmacro %}
+{% macro per_1000(column) %}{{ column }} * 1000.0 / nullif(recordings, 0){% endmacro %}
 
 {% macro words_in(text) %}
     {#- Runs of characters other than white space. Splitting at single spaces takes a tenth of the expression's time,

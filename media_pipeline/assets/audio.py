@@ -39,7 +39,7 @@ from media_pipeline.tables.deadlines import due_first
 from media_pipeline.tables.drift import find_drift
 from media_pipeline.tables.inventory import listed
 from media_pipeline.tables.ledger import Ledger
-from media_pipeline.tables.partition import Row, Tables, aligned, rows_of
+from media_pipeline.tables.partition import Row, TableMissing, Tables, aligned, rows_of
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_key
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, QUARANTINED, STORED
@@ -176,10 +176,12 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
     exporter = Exporter(session.source, store, downloader, present.get, config.refetch, frozenset(config.recordings))
 
     def export(task: Task) -> Result:
+        step.still_ours()  # a run that stood still must not fetch, or write beside objects, what another one finished
         result = exporter.export(task)
         if not result.reused:
             _tell(step, result)
         if media.sidecars and result.row["status"] == STORED and not result.reused:
+            step.still_ours()
             store.put(sidecar_key(task.object_key), sidecar(task.listed, result.row, None))
         if not result.reused:
             ledger.add(result.row)
@@ -227,7 +229,7 @@ def _tasks(tables: Tables, settled: pa.Table, day: dt.date) -> Iterator[Task]:
     """The day's files with their newest row: a killed run's goes before the table's."""
     for recording_id, rows in aligned(
         inventory=tables.rows("recording_inventory", day),
-        audio=tables.rows("recording_audio", day),
+        audio=_earlier(tables, day),
         settled=rows_of(settled),
     ):
         earlier = {row["file_index"]: row for row in (*rows["audio"], *rows["settled"])}
@@ -239,6 +241,20 @@ def _tasks(tables: Tables, settled: pa.Table, day: dt.date) -> Iterator[Task]:
                 object_key=object_key(day, recording_id, row["file_index"], several, row["format"]),
                 earlier=earlier.get(row["file_index"]),
             )
+
+
+def _earlier(tables: Tables, day: dt.date) -> Iterator[Row]:
+    """What the day's table says; nothing when it cannot be read, as objects prove themselves and the table is written
+    anew.
+    """
+    try:
+        tables.read("recording_audio", day, [])
+    except TableMissing:
+        return iter(())
+    except (pa.ArrowException, OSError):
+        dg.get_dagster_logger().warning(f"recording_audio of {day} cannot be read: its objects are looked at again.")
+        return iter(())
+    return tables.rows("recording_audio", day)
 
 
 def _tell(step: Step, result: Result) -> None:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from media_pipeline.assets.step import working
+from media_pipeline.genesys.errors import MalformedReply, NotFound, PermissionMissing
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.metadata import calls, calls_per_1000, schema_metadata, written
 from media_pipeline.ownership import GENESYS_POOL
@@ -72,7 +73,16 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
         with working(context, "storage_quota", genesys, media) as step:
             if step.day != newest_finished_day():
                 return dg.MaterializeResult(metadata={"skipped": "A quota is a fact of today, not of an older day."})
-            use = step.session.source.storage_use()
+            try:
+                use = step.session.source.storage_use()
+            except (PermissionMissing, NotFound, MalformedReply) as error:
+                if genesys.dialect == "guide":  # its limit decides whether anything is downloaded
+                    raise
+                context.log.warning(f"How much storage is in use is not known: {error}")
+                media.tables.write("storage_quota", step.day, [])
+                return dg.MaterializeResult(
+                    metadata=written(media.tables, "storage_quota", step.day, 0) | {"unknown": str(error)}
+                )
             row = {
                 "used_mb": use.used_mb,
                 "limit_mb": use.limit_mb,

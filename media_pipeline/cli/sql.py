@@ -106,6 +106,9 @@ def _ask(question: str, format_: Format | None, output: Path | None, rows: int, 
     except QueryFailed as error:
         stop(error)
         raise typer.Exit(1) from None
+    except OverflowError:
+        stop("The answer has a day or a time outside the years 1 to 9999; cast(... as varchar) shows it.")
+        raise typer.Exit(1) from None
     except BrokenPipeError:
         _forget_output()
         raise typer.Exit(BROKEN_PIPE) from None

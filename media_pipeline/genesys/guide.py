@@ -18,6 +18,7 @@ from media_pipeline.genesys.guide_events import GuideEvents
 from media_pipeline.genesys.guide_guest_files import guest_file_bytes, put_context
 from media_pipeline.genesys.guide_voice import GuideVoices
 from media_pipeline.genesys.messaging_source import EventBatch, EventTally, GuestFile, VoiceTarget
+from media_pipeline.genesys.redaction import redact
 from media_pipeline.genesys.source import (
     Annotation,
     DayCount,
@@ -147,8 +148,8 @@ class GuideSource(GuideDeletion):
         """Name, type, size, MD5 and a fresh link in one call."""
         body = self._api.get_json("media", _path("media", recording.recording_id), permission="media:view")
         return MediaFile(
-            file_name=text(body.get("file_name")),
-            content_type=text(body.get("content_type")),
+            file_name=_told(body.get("file_name")),
+            content_type=_told(body.get("content_type")),
             size_bytes=count(body.get("file_size")),
             md5=(text(body.get("md5")) or "").strip().lower() or None,
             link=text(body.get("download_url")),
@@ -259,6 +260,12 @@ def _listed(entity: object) -> ListedRecording | None:
         duration_seconds=number(entity.get("duration_seconds")),
         file_state=_FILE_STATES.get(status.lower() if status else None, "pending"),
     )
+
+
+def _told(value: object) -> str | None:
+    """Text that is shown as it came, unless there is a URL in it, whose query may open doors."""
+    told = text(value)
+    return redact(told) if told is not None and "://" in told else told
 
 
 def _segment(entry: object, recording_id: str) -> Segment:

@@ -16,6 +16,10 @@ DETAILS = "analytics:conversationDetail:view"
 SPEECH = "speechAndTextAnalytics:data:view"
 
 
+NONE_NEEDED = "none"
+"""Where no permission is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """What a part of the product needs: its operations as they are counted, and permissions, `any` or `all` of them."""
@@ -33,7 +37,7 @@ class Feature:
     @property
     def sentence(self) -> str:
         """The permissions as a person would list them."""
-        return (" or " if self.needs == "any" else " and ").join(self.permissions) or "none"
+        return (" or " if self.needs == "any" else " and ").join(self.permissions) or NONE_NEEDED
 
 
 FEATURES = (
@@ -111,7 +115,7 @@ FEATURES = (
         writes=True,
     ),
     Feature(name="how long links live", operations=("settings",), permissions=(), without="60 minutes are assumed"),
-    Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota fails"),
+    Feature(name="storage in use", operations=("usage",), permissions=(), without="storage_quota has no row"),
 )
 """Every feature of the platform dialect."""
 
@@ -186,7 +190,7 @@ def features_of(dialect: str, *, writes_back: bool, deletes: bool) -> tuple[Feat
 
 def needed_for(operation: str) -> str:
     """The permissions of the feature that makes this call, in words; `none` where none is listed."""
-    return next((feature.sentence for feature in FEATURES if operation in feature.operations), "none")
+    return next((feature.sentence for feature in FEATURES if operation in feature.operations), NONE_NEEDED)
 
 
 def named_in(text: str) -> str:

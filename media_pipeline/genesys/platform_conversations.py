@@ -150,10 +150,10 @@ class DayConversations:
                 decode=_RESULTS.decode,
             )
             if isinstance(body, _Results):
-                cursor = text(body.cursor)
+                cursor = _cursor(body.cursor)
                 yield body.conversations
             elif isinstance(body, dict):
-                cursor = text(body.get("cursor"))
+                cursor = _cursor(body.get("cursor"))
                 yield _conversations(body)
             else:
                 raise MalformedReply("A page of an analytics job's results is not an object.")
@@ -168,8 +168,13 @@ class DayConversations:
 def query_pages(
     api: Transport, asked: Mapping[str, object], start: dt.datetime, end: dt.datetime, patience: Patience | None = None
 ) -> Iterator[Page]:
-    """Pages of an interval (L5); halves of it, recursively, where it holds more than can be paged through."""
-    number = 1
+    """Pages of an interval (L5); halves of it, recursively, where it holds more than can be paged through.
+
+    The end is a short page with the last of as many entries as are counted, or an empty one: a server may count wrong,
+    and may have smaller pages than it was asked for.
+    """
+    number, shown = 1, 0
+    before: Page = []
     while True:
         paging = {"pageSize": QUERY_PAGE, "pageNumber": number}
         body = api.call(
@@ -193,20 +198,31 @@ def query_pages(
             return
         page = _conversations(body)
         if not page:
-            if total is not None and (number - 1) * QUERY_PAGE < total:
+            if total is not None and shown < total:
                 raise ServerError(
-                    f"Genesys Cloud counts {total} conversations and shows {(number - 1) * QUERY_PAGE} at most. "
-                    "Run the day again later."
+                    f"Genesys Cloud counts {total} conversations and shows {shown}. Run the day again later."
                 )
             return
+        if page == before:
+            raise MalformedReply("The pages of a conversation query repeat themselves.")
         yield page
-        if total is not None and number * QUERY_PAGE >= total:
+        shown += len(page)
+        if shown == total and len(page) < QUERY_PAGE:
             return
-        number += 1
+        number, before = number + 1, page
 
 
 class _JobBroken(GenesysError):
     """A job ended without results."""
+
+
+def _cursor(value: object) -> str | None:
+    """Where the next page begins, None after the last; raises MalformedReply for what is neither."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    raise MalformedReply("The cursor of an analytics job's results is neither text nor a number.")
 
 
 def _decoded(entry: Any) -> object:

@@ -22,7 +22,7 @@ from media_pipeline.genesys.errors import (
     StillPreparing,
 )
 from media_pipeline.genesys.pacing import TryAgain, retry_after_seconds
-from media_pipeline.genesys.permissions import named_in
+from media_pipeline.genesys.permissions import NONE_NEEDED, named_in
 from media_pipeline.genesys.redaction import redact
 
 _ERROR_CHARACTERS = 4_000
@@ -52,10 +52,10 @@ class Replies:
             )
         if status == httpx.codes.FORBIDDEN:
             named = named_in(response.text[:_ERROR_CHARACTERS]) or permission
-            raise PermissionMissing(
-                f"The OAuth client may not call {what}. Give one of its roles the permission {named} "
-                "for the division of the recording."
-            )
+            advice = f"Give one of its roles the permission {named} for the division of the recording."
+            if named == NONE_NEEDED:
+                advice = "Which permission that takes is not published; see the client's roles and divisions."
+            raise PermissionMissing(f"The OAuth client may not call {what}. {advice}")
         if status == httpx.codes.NOT_FOUND:
             raise NotFound(
                 f"Genesys Cloud does not know what {what} asked for; check the id, the base URL and the dialect."
@@ -95,7 +95,8 @@ class Replies:
 
     def said(self, response: httpx.Response) -> str:
         """The error's own words, to be put behind a status."""
-        message = self.clean(message_of(response))
+        sent = response.request.headers.get("Authorization", "").partition(" ")[2]  # it may be repeated in the refusal
+        message = redact(message_of(response), (sent, self._secret))
         return f": {message}" if message else ""
 
     def clean(self, text: str) -> str:

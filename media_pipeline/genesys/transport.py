@@ -26,11 +26,14 @@ from media_pipeline.genesys.errors import (
     Unreached,
 )
 from media_pipeline.genesys.pacing import CallStats, Pacer, Patience, TryAgain
+from media_pipeline.genesys.permissions import NONE_NEEDED
 from media_pipeline.genesys.replies import Replies, message_of, object_of
 from media_pipeline.genesys.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
+BODY_SECONDS = 60.0
+"""From a reply's head to its end: one that drips would hold a thread for ever, as each read brings something."""
 DEFAULT_TOKEN_SECONDS = 3600.0
 """Assumed when a token reply does not say how long the token lives."""
 
@@ -217,7 +220,7 @@ class Transport:
                     "GENESYS_CLIENT_SECRET, that the OAuth client is of the type Client Credentials, and that "
                     "GENESYS_REGION is its org's region."
                 )
-            return object_of(self._replies.parsed(self._replies.judged(response, TOKEN, "none")), TOKEN)
+            return object_of(self._replies.parsed(self._replies.judged(response, TOKEN, NONE_NEEDED)), TOKEN)
 
         body = self.patience.run(attempt, TOKEN, self._stats, self._pacer.waited_seconds)
         value, seconds = body.get("access_token"), body.get("expires_in", DEFAULT_TOKEN_SECONDS)
@@ -270,6 +273,7 @@ class Transport:
         message = ""
         try:
             if "streamed" not in response.request.extensions:
+                response.stream = _Bounded(response.stream, BODY_SECONDS)
                 response.read()  # as who asked is going to; a call has taken as long as its whole reply
                 if status == httpx.codes.TOO_MANY_REQUESTS:
                     message = message_of(response)
@@ -277,6 +281,24 @@ class Transport:
             if operation != TOKEN:  # the login host's limits are its own
                 self._pacer.learned(status, response.headers, message)
         self._stats.called(operation, status, _seconds_since(response.request))
+
+
+class _Bounded(httpx.SyncByteStream):
+    """A body that has to end in time; raises httpx.ReadTimeout."""
+
+    def __init__(self, stream: Any, seconds: float) -> None:
+        self._stream = stream
+        self._until = time.monotonic() + seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            if time.monotonic() > self._until:
+                raise httpx.ReadTimeout("the reply did not end")
+            yield piece
+
+    def close(self) -> None:
+        """Close what it reads from."""
+        self._stream.close()
 
 
 def _seconds_since(request: httpx.Request) -> float | None:

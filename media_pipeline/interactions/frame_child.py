@@ -87,7 +87,7 @@ def thumbnail(film: IO[bytes], demuxer: str, size: tuple[int, int], most_pixels:
                     started = float((stream.start_time or 0) * (stream.time_base or 0))
                     at = max(0, round(((frame.time or 0) - started) * 1_000))
                     facts = {"frame_ms": at, "source_width": frame.width, "source_height": frame.height}
-                    return facts, letterboxed(frame, *size)
+                    return facts, letterboxed(frame, frame.rotation % 360, stream.sample_aspect_ratio or 1, *size)
                 blank = frame
             return {"reason": "corrupt" if blank is None else "all_blank"}, b""
     except (FFmpegError, OSError, ValueError, IndexError) as error:
@@ -126,23 +126,36 @@ def is_blank(frame: Any) -> bool:
     return bool(deviation < BLANK_DEVIATION or mean < BLANK_MEAN)
 
 
-def letterboxed(frame: Any, width: int, height: int) -> bytes:
-    """The frame in its own proportions on black, as a baseline JPEG without metadata."""
+_TURNS = {
+    90: (("transpose", "cclock"),),
+    180: (("hflip", ""), ("vflip", "")),
+    270: (("transpose", "clock"),),
+}
+"""By the degrees, counter-clockwise, of the film's display matrix; phones write one. FFmpeg's filters."""
+
+
+def letterboxed(frame: Any, turned: int, pixel_aspect: Fraction | int, width: int, height: int) -> bytes:
+    """The frame as a player shows it, turned and in its proportions, on black, as a baseline JPEG without metadata."""
     import av
 
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 1_000)
     )
+    shown = (frame.width * pixel_aspect, Fraction(frame.height))
+    wide, high = shown[::-1] if turned in (90, 270) else shown
+    factor = min(width / wide, height / high)
+    fitting = [max(2, int(side * factor) // 2 * 2) for side in (wide, high)]
     steps = [
-        ("scale", f"{width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2:out_range=pc"),
+        *_TURNS.get(turned, ()),
+        ("scale", f"{fitting[0]}:{fitting[1]}:out_range=pc"),
         ("pad", f"{width}:{height}:(ow-iw)/2:(oh-ih)/2:black"),
         ("setsar", "1"),
         ("format", "yuvj420p"),
     ]
     last = source
     for filter_name, settings in steps:
-        node = graph.add(filter_name, settings)
+        node = graph.add(filter_name, settings or None)
         last.link_to(node)
         last = node
     sink = graph.add("buffersink")

@@ -40,6 +40,7 @@ _OTHERS = (
 )
 """Not accepted, and named so that people see what guests try to send."""
 _MARKUP = re.compile(rb"<(?:!doctype\s|html[\s>]|script[\s>/]|iframe[\s>]|\?php\s)", re.IGNORECASE)
+_MARKUP_INSIDE = re.compile(_MARKUP.pattern + rb"|<(?:svg[\s>]|img\s|body[\s>])", re.IGNORECASE)
 _ARCHIVES = re.compile(rb"Rar!\x1a\x07|7z\xbc\xaf\x27\x1c")
 _OVERLAP = 32
 _PDF_MARKUP_BYTES = 4_096
@@ -227,7 +228,7 @@ def _refuse_archives(file: IO[bytes], size: int) -> None:
 
 
 def _refuse_markup(file: IO[bytes], size: int) -> None:
-    if _found(file, size, _MARKUP):
+    if _found(file, size, _MARKUP_INSIDE):
         raise _second("HTML or a script")
 
 

@@ -45,14 +45,17 @@ class Uploading:
         """Until it is there; raises Later."""
         way = self._way
 
+        begun = way.now()
+
         def announced() -> None:
+            nonlocal begun
+            begun = way.now()  # after all waiting: its time to live counts from here
             way.still_ours()
             if way.progress.step != UPLOADING:
                 way.save(step=UPLOADING)
             self._link_made = time.monotonic()
 
         for _ in range(UPLOADS_A_RUN):
-            begun = way.now()
             try:
                 self.uploaded = self._target.upload_voice(voice, audio, announced)
             except NOT_TAKEN as error:

@@ -176,7 +176,7 @@ def _with_transcript(tables: Tables, day: dt.date) -> int:
             known.append(batch.filter(pc.equal(batch["status"], "available"))["recording_id"])
     if not known:
         return 0
-    spoken = pa.chunked_array([chunk for each in known for chunk in each.chunks], pa.string())
+    spoken = pa.chunked_array([chunk.cast(pa.string()) for each in known for chunk in each.chunks], pa.string())
     found = 0
     for batch in tables.batches("recording_audio", day, ["recording_id", "status"]):
         stored = batch.filter(pc.equal(batch["status"], STORED))

@@ -102,6 +102,8 @@ def note_days(
     _write_days(connection, parts, found, due, gone)
     if builds:
         connection.execute("delete from builds.days where date in (select date from raw.due_days)")
+        # still known, so that a day that is gone stays due until a build of everything has passed
+        connection.execute("insert into builds.days select date, null from raw.due_days")
     return [part for part in parts if part.day in due]
 
 

@@ -36,7 +36,8 @@ def _select(connection: DuckDBPyConnection, table: str, paths: str) -> str:
     empty = _quoted(str(EMPTY_TABLES / f"{table}.parquet"))
     columns = connection.execute(f"describe select * from read_parquet({empty})").fetchall()  # noqa: S608
     typed = [(str(name), str(kind)) for name, kind, *_ in columns] + [("date", "DATE")]
-    names = ", ".join(name for name, _ in typed)
+    # of another type where other programs wrote the file; the marts' contracts know one
+    names = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in typed)
     nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in typed)
     if not paths:
         return f"select {nothing} where false"

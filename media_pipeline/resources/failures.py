@@ -28,6 +28,7 @@ def first_cause(event: dg.DagsterEvent) -> str | None:
     error = event.step_failure_data.error
     if error is None:
         return None
-    while error.cause is not None:  # Dagster wraps what was retried in vain; the first cause has the sentence
+    # Dagster wraps what was retried in vain; the first Failure has the sentence, and its own cause may be the system's
+    while error.cause is not None and error.cls_name != dg.Failure.__name__:
         error = error.cause
     return error.message.strip().partition(": ")[2] or error.message.strip()

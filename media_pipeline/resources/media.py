@@ -40,7 +40,7 @@ class MediaResource(dg.ConfigurableResource):
     def tables(self) -> Tables:
         """The tables below the root."""
         if self._tables is None:
-            self._tables = Tables(open_store(self.root, Path(self.spool), self.concurrency))
+            self._tables = Tables(open_store(self.root, Path(self.spool), self.concurrency), guard=self._check_leases)
         return self._tables
 
     @property
@@ -67,7 +67,13 @@ class MediaResource(dg.ConfigurableResource):
             lease = Lease(self.store, key, what, run_id)
             lease.acquire()
             self._leases[key, run_id] = lease
+        self._leases[key, run_id].check()
         return self._leases[key, run_id]
+
+    def _check_leases(self) -> None:
+        """Raise LeaseLost when another run has taken over what this one works on."""
+        for lease in self._leases.values():
+            lease.check()
 
     @property
     def voice_inbox(self) -> Path | None:
@@ -92,7 +98,7 @@ class MediaResource(dg.ConfigurableResource):
 
     def ledger(self, day: dt.date, run_id: str) -> Ledger:
         """What a run settles, for whoever runs the day next."""
-        return Ledger(self.store, Path(self.spool), day, run_id)
+        return Ledger(self.store, Path(self.spool), day, run_id, self._check_leases)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Publish the audit logs for the last time and let go of the days."""

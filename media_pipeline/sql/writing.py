@@ -101,9 +101,23 @@ class _Forward(io.RawIOBase):
 
 def as_text(value: object) -> str:
     """A value as one line: JSON for what has parts."""
+    if isinstance(value, pa.MonthDayNano):
+        return _lasting(value)
     if isinstance(value, (list, dict, tuple)):
         return _encoder.encode(value).decode()
     return str(value)
+
+
+def _lasting(value: pa.MonthDayNano) -> str:
+    """An interval as DuckDB shows it: `2 months 3 days 23:43:37.051`."""
+    named = [f"{number} {unit}" for number, unit in ((value.months, "months"), (value.days, "days")) if number]
+    if value.nanoseconds or not named:
+        seconds, nanoseconds = divmod(abs(value.nanoseconds), 10**9)
+        minutes, second = divmod(seconds, 60)
+        fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+        sign = "-" if value.nanoseconds < 0 else ""
+        named.append(f"{sign}{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{fraction}")
+    return " ".join(named)
 
 
 def _other(value: object) -> object:
@@ -120,7 +134,9 @@ def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, object]]:
 
 
 def _whole(value: object) -> object:
-    """sum() of integers is a decimal without a fraction, to DuckDB."""
+    """sum() of integers is a decimal without a fraction, to DuckDB; an interval is a tuple, to pyarrow."""
+    if isinstance(value, pa.MonthDayNano):
+        return _lasting(value)
     return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 

@@ -2,6 +2,7 @@
 
 The holder rewrites a small object every 25 s. Who finds it unchanged for 90 s of his own clock takes it over; on the
 holder's machine at once when its process is gone, after a reboot too. Clocks need not agree, run states are not asked.
+A holder that stood still (stopped, suspended, cut off) looks again before it writes what others rely on.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from media_pipeline.storage.base import ObjectStore, Small, StorageError, SwapsUnsupported
@@ -22,6 +23,10 @@ EXPIRES_SECONDS = 90.0
 WAIT_SECONDS = 120.0
 """Longer than a dead holder's lease lasts: only a living one makes a run give up."""
 LOOK_SECONDS = 2.0
+REFUSALS = 3
+"""Claims in a row that are repeated at once."""
+STALE_SECONDS = 40.0
+"""Since the last renewal: one is late then, and `check` does not rely on memory."""
 
 
 class LeaseHeld(StorageError):
@@ -42,11 +47,13 @@ class Holder:
     pid: int = 0
     started: str = ""
     renewals: int = 0
+    place: str = ""
+    """Machine and PID namespace: containers may have one host name, and processes that others do not see."""
 
     @classmethod
     def this(cls, run_id: str) -> Holder:
         """This process."""
-        return cls(run_id, socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()))
+        return cls(run_id, socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()), place=_place())
 
     @classmethod
     def of(cls, data: bytes) -> Holder:
@@ -62,7 +69,14 @@ class Holder:
             return True
         if self.host != socket.gethostname() or not self.boot:
             return False
-        return self.boot != _boot() or _started(self.pid) != self.started
+        if self.boot != _boot():
+            machine = self.place.partition(":")[0]
+            return bool(machine) and machine == _place().partition(":")[0]
+        return self.place == _place() and _started(self.pid) != self.started
+
+    def is_process(self, other: Holder) -> bool:
+        """Whether another claim is of the same run of the same process."""
+        return replace(self, renewals=0) == replace(other, renewals=0)
 
     def encode(self, renewals: int = 0) -> bytes:
         """As bytes that differ with each renewal."""
@@ -77,6 +91,9 @@ class Lease:
         self._holder = Holder.this(run_id)
         self._tag: str | None = None
         self._renewals = 0
+        self._renewed = 0.0
+        """When the last renewal that succeeded began."""
+        self._renewing = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.lost_to: str | None = None
@@ -89,25 +106,38 @@ class Lease:
         wait_seconds = WAIT_SECONDS if wait_seconds is None else wait_seconds
         seen: Small | None = None
         since = begun = time.monotonic()
+        refusals = 0
         while True:
             found = self._store.get_small(self._key)
             if found is None or seen is None or found.tag != seen.tag:
                 seen, since = found, time.monotonic()
             holder = Holder.of(found.data) if found is not None else Holder()
             expired = time.monotonic() - since >= expires_seconds
-            if holder.is_gone() or holder.run_id == self._holder.run_id or expired:
-                if self._take(found):
-                    return
+            free = holder.is_gone() or holder.run_id == self._holder.run_id or expired
+            if free and self._take(found):
+                return
+            if free and refusals < REFUSALS:  # somebody was quicker: see who
+                refusals += 1
                 continue
             if time.monotonic() - begun >= wait_seconds:
                 raise LeaseHeld(
-                    f"{self._what} is being worked on by the run {holder.run_id} on {holder.host}: wait for it, or "
-                    "cancel it, then run again. Nothing was changed."
+                    f"{self._what} cannot be taken: nobody works on it, and still each claim is refused. Check what "
+                    "MEDIA_ROOT's server says to conditional writes, then run again. Nothing was changed."
+                    if free
+                    else f"{self._what} is being worked on by the run {holder.run_id} on {holder.host}: wait for it, "
+                    "or cancel it, then run again. Nothing was changed."
                 )
             time.sleep(LOOK_SECONDS)
 
     def check(self) -> None:
-        """Raise LeaseLost when another run has taken over."""
+        """Raise LeaseLost when another run has taken over, StorageError when that cannot be told any more."""
+        late = _now() - self._renewed
+        if self._tag is not None and late >= STALE_SECONDS:
+            try:
+                self._renew()
+            except StorageError:
+                if late >= EXPIRES_SECONDS:
+                    raise
         if self.lost_to is not None:
             raise LeaseLost(
                 f"{self._what} was taken over by the run {self.lost_to} while this one stood still for more than "
@@ -124,6 +154,7 @@ class Lease:
                 self._store.put_if(self._key, Holder().encode(self._renewals), self._tag)
 
     def _take(self, found: Small | None) -> bool:
+        self._renewed = _now()
         try:
             self._tag = self._store.put_if(self._key, self._holder.encode(), found.tag if found else None)
         except SwapsUnsupported:
@@ -135,15 +166,39 @@ class Lease:
         return True
 
     def _keep(self) -> None:
-        while not self._ended.wait(RENEW_SECONDS):
-            self._renewals += 1
+        while self.lost_to is None and not self._ended.wait(RENEW_SECONDS):
             with contextlib.suppress(StorageError):  # the next renewal comes before it expires
-                tag = self._store.put_if(self._key, self._holder.encode(self._renewals), self._tag)
-                if tag is None:
-                    present = self._store.get_small(self._key)
-                    self.lost_to = (Holder.of(present.data).run_id if present else "") or "unknown"
+                self._renew()
+
+    def _renew(self) -> None:
+        with self._renewing:
+            if self.lost_to is not None:
+                return
+            began = _now()
+            self._renewals += 1
+            tag = self._store.put_if(self._key, self._holder.encode(self._renewals), self._tag)
+            if tag is None:
+                present = self._store.get_small(self._key)
+                holder = Holder.of(present.data) if present is not None else Holder()
+                if present is None or not holder.is_process(self._holder):
+                    self.lost_to = holder.run_id or "unknown"
                     return
-                self._tag = tag
+                tag = present.tag  # an earlier try of ours, whose reply was lost
+            self._tag, self._renewed = tag, began
+
+
+def _now() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _place() -> str:
+    machine, processes = "", ""
+    with contextlib.suppress(OSError):
+        machine = Path("/etc/machine-id").read_text().strip()
+    with contextlib.suppress(OSError):
+        processes = str(Path("/proc/self/ns/pid").readlink())
+    return f"{machine}:{processes}"
 
 
 def _boot() -> str:

@@ -150,8 +150,10 @@ class LocalStore:
     def open(self, key: str) -> IO[bytes] | None:
         try:
             return (self.root / checked_key(key)).open("rb")
-        except (FileNotFoundError, IsADirectoryError):
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise unreadable(self.root, error) from error
 
     def read_range(self, key: str, start: int, length: int) -> bytes | None:
         checked_range(start, length)
@@ -194,15 +196,18 @@ class LocalStore:
         pending = [(self.root / checked_key(prefix.rstrip("/")), prefix)]
         while pending:
             folder, key = pending.pop()
-            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append((folder / entry.name, f"{key}{entry.name}/"))
-                    else:
-                        with suppress(FileNotFoundError):  # gone since, or a link to nowhere
-                            facts = entry.stat()
-                            if not S_ISFIFO(facts.st_mode):  # opening a pipe would wait for who writes to it
-                                yield key + entry.name, facts
+            try:
+                with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append((folder / entry.name, f"{key}{entry.name}/"))
+                        else:
+                            with suppress(FileNotFoundError):  # gone since, or a link to nowhere
+                                facts = entry.stat()
+                                if not S_ISFIFO(facts.st_mode):  # opening a pipe would wait for who writes to it
+                                    yield key + entry.name, facts
+            except PermissionError as error:
+                raise unreadable(self.root, error) from error
 
     def remove(self, key: str) -> None:
         with explained(self.root):

@@ -120,7 +120,15 @@ def _writer_is_dead(name: str) -> bool:
     return False
 
 
-_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+def _here() -> str:
+    """The host, and which of its processes this one sees: containers may share one name and one folder."""
+    processes = ""
+    with suppress(OSError):
+        processes = str(Path("/proc/self/ns/pid").readlink())
+    return re.sub(r"[^A-Za-z0-9-]+", "-", f"{socket.gethostname()}-{processes}").strip("-")
+
+
+_HOST = _here()
 _STARTED = secrets.token_hex(8)
 """An earlier process with this one's id may have left files."""
 _NUMBERS = itertools.count()

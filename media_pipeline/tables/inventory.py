@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable
+from operator import itemgetter
 
 from media_pipeline.genesys.source import ListedRecording, ListingTally
 from media_pipeline.tables.partition import Row, Tables, aligned
@@ -30,12 +31,16 @@ def write_inventory(
     gone = 0
     with tables.writer(TABLE, day, note=note) as writer:
         for _, rows in aligned(now=now, earlier=tables.rows(TABLE, day)):
-            for row in rows["now"]:
+            listed_files = {row["file_index"] for row in rows["now"]}
+            # a table of an earlier version may lack columns
+            no_more = [
+                {name: row.get(name) for name in RECORDING_INVENTORY.names} | {"file_state": DELETED}
+                for row in rows["earlier"]
+                if row["file_index"] not in listed_files
+            ]
+            gone += len(no_more)
+            for row in sorted([*rows["now"], *no_more], key=itemgetter("file_index")):
                 writer.add(row)
-            for row in rows["earlier"] if not rows["now"] else ():
-                gone += 1
-                # a table of an earlier version may lack columns
-                writer.add({name: row.get(name) for name in RECORDING_INVENTORY.names} | {"file_state": DELETED})
     tally.no_longer_listed = gone
     return writer.count
 

@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,8 +31,11 @@ _ORDER = pa.field("_order", pa.int64())
 class Ledger:
     """Rows settled by one run; `add` may be called from any thread."""
 
-    def __init__(self, store: ObjectStore, spool: Path, day: dt.date, run_id: str) -> None:
-        self._store, self._day = store, day
+    def __init__(
+        self, store: ObjectStore, spool: Path, day: dt.date, run_id: str, guard: Callable[[], None] = lambda: None
+    ) -> None:
+        """`guard` raises StorageError when the day is another run's, which knows better: nothing is published then."""
+        self._store, self._day, self._guard = store, day, guard
         self._run = safe_name(run_id)
         folder = spool / "ledger" / root_name(store.url)
         self._folder = folder / f"date={day}"
@@ -86,6 +89,7 @@ class Ledger:
                 self._publish()
 
     def _publish(self) -> None:
+        self._guard()
         with self._lock:
             lines, self._unpublished = self._unpublished, []
         if not lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from media_pipeline.storage.base import ObjectStore, ObjectWriter
 from media_pipeline.tables.contract import VERSION_NOTE, version_of
-from media_pipeline.tables.paths import TABLES_FOLDER, table_key
+from media_pipeline.tables.paths import ONE_PART, TABLES_FOLDER, table_key
 from media_pipeline.tables.schemas import TABLES
 
 Row = dict[str, Any]
@@ -123,13 +123,17 @@ class _AsFile(io.RawIOBase):
 class Tables:
     """The tables below one MEDIA_ROOT; those in another folder have the same schemas."""
 
-    def __init__(self, store: ObjectStore, folder: str = TABLES_FOLDER) -> None:
+    def __init__(
+        self, store: ObjectStore, folder: str = TABLES_FOLDER, guard: Callable[[], None] = lambda: None
+    ) -> None:
+        """`guard` raises when a day must not be replaced any more; a run's own file beside it may be."""
         self.store = store
         self.folder = folder
+        self._guard = guard
 
     @contextmanager
     def writer(
-        self, table: str, day: dt.date, *, part: str = "part-0", note: dict[str, str] | None = None
+        self, table: str, day: dt.date, *, part: str = ONE_PART, note: dict[str, str] | None = None
     ) -> Iterator[TableWriter]:
         """Replace a day when the context is left without an error; `note` goes into the file's metadata."""
         with self.store.writer(table_key(table, day, part, self.folder)) as sink:
@@ -141,10 +145,12 @@ class Tables:
                 writer.abandon()
                 raise
             self.store.flush()  # no table before the objects it tells of
+            if part == ONE_PART:
+                self._guard()
             sink.commit()
         pa.default_memory_pool().release_unused()  # Arrow would keep it for the run's life
 
-    def write(self, table: str, day: dt.date, rows: Iterable[Row], *, part: str = "part-0") -> int:
+    def write(self, table: str, day: dt.date, rows: Iterable[Row], *, part: str = ONE_PART) -> int:
         """Replace a day with the given rows; returns their number."""
         with self.writer(table, day, part=part) as writer:
             for row in rows:
@@ -176,7 +182,7 @@ class Tables:
             return {k.decode(): v.decode() for k, v in (parquet.schema_arrow.metadata or {}).items()}
 
     def rows(
-        self, table: str, day: dt.date, columns: list[str] | None = None, *, part: str = "part-0"
+        self, table: str, day: dt.date, columns: list[str] | None = None, *, part: str = ONE_PART
     ) -> Iterator[Row]:
         """A day row by row in bounded memory; nothing when it was never written."""
         try:
@@ -187,7 +193,7 @@ class Tables:
             return
 
     def rows_about(
-        self, table: str, day: dt.date, recording_id: str, columns: list[str] | None = None, *, part: str = "part-0"
+        self, table: str, day: dt.date, recording_id: str, columns: list[str] | None = None, *, part: str = ONE_PART
     ) -> list[Row]:
         """A recording's rows of a day, a row group in memory at a time; none when the day was never written."""
         found: list[Row] = []
@@ -205,7 +211,7 @@ class Tables:
         return found
 
     @contextmanager
-    def _opened(self, table: str, day: dt.date, part: str = "part-0") -> Iterator[pq.ParquetFile]:
+    def _opened(self, table: str, day: dt.date, part: str = ONE_PART) -> Iterator[pq.ParquetFile]:
         file = self.store.open(table_key(table, day, part, self.folder))
         if file is None:
             raise TableMissing(

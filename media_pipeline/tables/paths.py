@@ -14,7 +14,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 
 TABLES_FOLDER = "tables"
-ONE_FILE = "part-0.parquet"
+ONE_PART = "part-0"
+ONE_FILE = f"{ONE_PART}.parquet"
 """A day's file of every table and mart but export_runs."""
 UNREDACTED_FOLDER = "unredacted"
 """Beside all that is shared: so that a bucket's policy can keep it from everybody who reads the rest."""
@@ -36,7 +37,7 @@ def days_to_export(first: dt.date, last: dt.date, start: dt.date, newest: dt.dat
     return [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
 
 
-def table_key(table: str, day: dt.date, part: str = "part-0", folder: str = TABLES_FOLDER) -> str:
+def table_key(table: str, day: dt.date, part: str = ONE_PART, folder: str = TABLES_FOLDER) -> str:
     """The Parquet file of one table's day."""
     return f"{folder}/{table}/date={day}/{part}.parquet"
 

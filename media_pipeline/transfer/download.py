@@ -48,6 +48,7 @@ class _State:
     media: MediaFile
     sink: GzipSink
     effort: Effort
+    media_format: str | None
     etag: str | None = None
     total: int | None = None
     content_type: str | None = None
@@ -95,11 +96,21 @@ class Downloader:
         """Let downloads under way end soon, without a trace."""
         self._abandoned.set()
 
-    def download(self, media: MediaFile, key: str, renew: Callable[[], MediaFile], effort: Effort) -> Stored:
-        """Publish the media under the key; raises Ending, StorageError, and what `renew` raises."""
+    def download(
+        self,
+        media: MediaFile,
+        key: str,
+        renew: Callable[[], MediaFile],
+        effort: Effort,
+        media_format: str | None = None,
+    ) -> Stored:
+        """Publish the media under the key; raises Ending, StorageError, and what `renew` raises.
+
+        `media_format`: that of the listing, as what would be no recording may be just what a chat's file has to be.
+        """
         renewed: Counter[str] = Counter()
         with GzipSink(self._store, key, self._spool, media.size_bytes) as sink:
-            state = _State(media, sink, effort)
+            state = _State(media, sink, effort, media_format)
             state.resume()
             while True:
                 try:
@@ -156,7 +167,8 @@ class Downloader:
         if reply.status == 416:
             unsatisfied(reply.headers, offset=offset, expected=expected)
             return True
-        if is_document(reply.headers, b"" if reply.status == 206 and offset else reply.head()):
+        beginning = b"" if reply.status == 206 and offset else reply.head()
+        if is_document(reply.headers, beginning, state.media_format):
             raise FreshLinkNeeded(Ending("not_media", "The download link answered with a document."))
         if reply.status == 206 and offset and state.etag and etag != state.etag:
             if etag is not None or state.media.md5 is None:  # without a tag, only the checksum at the end can tell

@@ -88,7 +88,7 @@ class Exporter:
             media = self._resolved(task.listed)
             _refuse_without_bytes(media)
             stored = self._adopted(task, media, effort) or self.downloader.download(
-                media, task.object_key, lambda: self._resolved(task.listed), effort
+                media, task.object_key, lambda: self._resolved(task.listed), effort, task.listed.format
             )
             row = _stored_row(task, stored)
         except Ending as ending:

@@ -20,8 +20,10 @@ _UNSATISFIED = re.compile(rf"bytes \*/({_SIZE})\Z", re.IGNORECASE)
 ABOUT_THE_RANGE = (200, 206, 416)
 _STRONG_ETAG = re.compile(r'"[^"]+"\Z')
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
+_TEXT_FORMATS = ("json", "html", "htm", "xml", "eml", "txt")
 _DOCUMENT = re.compile(
-    rb"\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!doctype|<!--|<html|<error|<head|<body|\{\s*\"|\[\s*[{\"])", re.IGNORECASE
+    rb"\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!doctype|<!--|<[a-z][a-z0-9:._-]{0,99}(?:\s|/?>)|\{\s*[\"}]|\[\s*[{\"\]])",
+    re.IGNORECASE,
 )
 
 
@@ -61,18 +63,25 @@ def refused_status(status: int, headers: Mapping[str, str], message: str = "") -
     return FreshLinkNeeded(Ending("not_media", f"The download link answered HTTP {status}."))
 
 
-def is_document(headers: Mapping[str, str], head: bytes) -> bool:
+def is_document(headers: Mapping[str, str], head: bytes, media_format: str | None = None) -> bool:
     """Whether HTML, XML or JSON came instead of media, or the bytes are encoded so that ranges mean nothing.
 
-    `head`: the file's first bytes; empty for a later part, whose bytes may look like anything.
+    `head`: the file's first bytes; empty for a later part, whose bytes may look like anything. Chats and e-mails are
+    documents: what they may look like is told by their format.
     """
+    if _is_encoded(headers):
+        return True
+    if media_format in _TEXT_FORMATS:
+        return media_format == "json" and head.lstrip().startswith(b"<")
     kinds = (kind.split(";")[0].strip().lower() for kind in headers.get("Content-Type", "").split(","))
-    encoding = headers.get("Content-Encoding", "identity").strip().lower()
     return (
         any(kind in _DOCUMENT_TYPES or kind.endswith(("+json", "+xml")) for kind in kinds)
-        or encoding not in ("", "identity")
         or _DOCUMENT.match(head) is not None
     )
+
+
+def _is_encoded(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
 
 
 def judged(status: int, headers: Mapping[str, str], *, offset: int, expected: int | None) -> Body:

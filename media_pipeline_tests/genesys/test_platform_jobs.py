@@ -10,7 +10,7 @@ from media_pipeline.genesys import platform_conversations
 from media_pipeline.genesys.errors import MalformedReply, NotFound, ServerError
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
-from media_pipeline.genesys.platform_conversations import DayConversations
+from media_pipeline.genesys.platform_conversations import DayConversations, query_pages
 from media_pipeline.genesys.platform_facts import Conversation
 from media_pipeline.genesys.platform_links import MOST_AHEAD, Links
 from media_pipeline.genesys.platform_listing import Recordings
@@ -242,8 +242,52 @@ def test_a_query_that_counts_more_than_it_shows_is_no_complete_day():
         shown = [{"conversationId": "c", "conversationStart": f"{DAY}T10:00:00Z"}]
         return {"conversations": shown if body["paging"]["pageNumber"] == 1 else [], "totalHits": 101}
 
-    with pytest.raises(ServerError, match="counts 101 conversations and shows 100 at most"):
+    with pytest.raises(ServerError, match="counts 101 conversations and shows 1"):
         list(DayConversations(near_live(query), waiter()).of(DAY, ListingTally()))
+
+
+@pytest.mark.parametrize(("counted", "a_page"), [(5, 100), (0, 100), (250, 50), (100, 100), (5, 50), (250, 100)])
+def test_a_query_ends_where_its_pages_end_whatever_is_counted(counted, a_page):
+    """A server may count wrong, and may have smaller pages than it was asked for."""
+
+    def query(_path, body):
+        first = (body["paging"]["pageNumber"] - 1) * a_page
+        return {"conversations": [{"conversationId": f"c{n}"} for n in range(250)][first : first + a_page]} | {
+            "totalHits": counted
+        }
+
+    pages = query_pages(Api(query=query), {}, *hours())
+    assert [each["conversationId"] for page in pages for each in page] == [f"c{n}" for n in range(250)]
+
+
+def test_a_query_whose_pages_repeat_themselves_ends_with_an_error():
+    same = {"conversations": [{"conversationId": "c"}], "totalHits": 9}
+    with pytest.raises(MalformedReply, match="repeat themselves"):
+        list(query_pages(Api(query=lambda *_: same), {}, *hours()))
+
+
+def hours():
+    start = dt.datetime.combine(DAY, dt.time(), dt.UTC)
+    return start, start + dt.timedelta(hours=24)
+
+
+def test_a_cursor_may_be_a_number_and_nothing_else():
+    pages = {"": {"conversations": [{"conversationId": "a"}], "cursor": 1}, "&cursor=1": {"conversations": []}}
+
+    def job_results(path, _body):
+        return pages[path.partition("pageSize=1000")[2]]
+
+    api = Api(
+        availability=lambda *_: {"dataAvailabilityDate": "2999-01-01T00:00:00.000Z"},
+        job_submit=lambda *_: {"jobId": "j"},
+        job_state=lambda *_: {"state": "FULFILLED"},
+        job_results=job_results,
+    )
+    list(DayConversations(api, waiter()).of(DAY, ListingTally()))
+    assert api.calls["job_results"] == 2
+    pages[""]["cursor"] = {"next": 1}
+    with pytest.raises(MalformedReply, match="neither text nor a number"):
+        list(DayConversations(api, waiter()).of(DAY, ListingTally()))
 
 
 def test_a_cursor_that_comes_twice_ends_the_listing_with_an_error():

@@ -1,5 +1,6 @@
 """A hundred films, good and hostile: no crash, no hang, bounded memory, and the next film is made all the same."""
 
+import io
 import multiprocessing
 import os
 import random
@@ -8,12 +9,16 @@ import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
+from PIL import Image
 
 from media_pipeline.assets.thumbnails import SETTLED_REASONS
 from media_pipeline.interactions import thumbnail
+from media_pipeline.interactions.frame_child import letterboxed
 from media_pipeline.interactions.thumbnail import LIMITS, Limits, NoThumbnail, Thumbnail, thumbnail_of
 from media_pipeline.sandbox import video
 
@@ -193,3 +198,25 @@ def test_the_process_has_no_secret_in_its_environment(tmp_path, monkeypatch):
     assert "topsecret" not in str(started)
     assert set(started[0]) <= {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG"}
     assert os.environ["GENESYS_CLIENT_SECRET"] == "topsecret"
+
+
+@pytest.mark.parametrize(
+    ("turned", "aspect", "shown"), [(0, 1, (0, 30)), (90, 1, (93, 0)), (180, 1, (0, 30)), (0, 2, (0, 75))]
+)
+def test_a_picture_is_turned_and_as_wide_as_players_show_it(turned, aspect, shown):
+    """320 x 180, its upper left quarter white: on 320 x 240 with bars of so many pixels left and above."""
+    drawn = Image.new("RGB", (320, 180), (60, 60, 60))
+    drawn.paste((255, 255, 255), (0, 0, 160, 90))
+    jpeg = letterboxed(av.VideoFrame.from_image(drawn), turned, Fraction(aspect), 320, 240)
+    grey = Image.open(io.BytesIO(jpeg)).convert("L")
+    left, above = shown
+    for bar in ((0, 0, left - 3, 240), (0, 0, 320, above - 3)):
+        assert bar[2] <= 0 or bar[3] <= 0 or grey.crop(bar).getextrema()[1] < 30
+    corners = {
+        "upper left": (left + 8, above + 8),
+        "upper right": (311 - left, above + 8),
+        "lower left": (left + 8, 231 - above),
+        "lower right": (311 - left, 231 - above),
+    }
+    white = [name for name, place in corners.items() if grey.getpixel(place) > 200]
+    assert white == [{0: "upper left", 90: "lower left", 180: "lower right"}[turned]]

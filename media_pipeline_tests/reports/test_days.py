@@ -91,6 +91,19 @@ def test_a_day_whose_build_broke_off_stays_due_though_its_files_are_as_before(da
     assert due(database, store) == {FIRST}
 
 
+def test_a_day_that_is_gone_stays_due_until_a_build_of_everything_passed(database, store):
+    due(database, store)
+    for table in ("recording_inventory", "availability_report"):
+        store.remove(f"tables/{table}/date={FIRST}/part-0.parquet")
+    for _ in range(2):
+        assert due(database, store, passes=False) == {FIRST}
+    write(store, "recording_audio", THIRD)
+    assert due(database, store, passes=False) == {FIRST, THIRD}
+    store.remove(f"tables/recording_audio/date={THIRD}/part-0.parquet")
+    assert due(database, store) == {FIRST, THIRD}
+    assert due(database, store) == set()
+
+
 def test_what_is_written_in_the_moment_of_the_listing_is_due_again(database, store):
     due(database, store)
     store.put(f"tables/recording_audio/date={FIRST}/part-0.parquet", b"1")

@@ -42,6 +42,7 @@ def test_each_other_route_refuses_without_token_with_a_wrong_one_and_without_its
             "Bearer",
             "Bearer wrong",
             f"Basic {base64.b64encode(b'x:wrong').decode()}",
+            b"Basic \xff\xfe",
             f"Digest {service.tokens[scope]}",
             service.tokens[scope],
             f"Bearer {service.tokens[scope]}x",

@@ -103,6 +103,24 @@ def test_no_rows_are_an_empty_answer_in_every_format(archive):
     assert "0 rows." in archive.run(question).stdout
 
 
+def test_a_length_of_time_is_shown_as_one(archive):
+    query = "select interval '2 months 3 days 23:43:37.051' as a, interval '-90 seconds' as b, interval '0 days' as c"
+    answer = json.loads(archive.run(query, "--format", "json").stdout)
+    assert answer == [{"a": "2 months 3 days 23:43:37.051", "b": "-00:01:30", "c": "00:00:00"}]
+    assert "2 months 3 days 23:43:37.051" in archive.run(query).stdout
+    assert (
+        archive.run(query, "--format", "csv").stdout.splitlines()[1]
+        == '"2 months 3 days 23:43:37.051","-00:01:30","00:00:00"'
+    )
+
+
+@pytest.mark.parametrize("kind", ["table", "json"])
+def test_a_day_that_python_does_not_know_gets_a_sentence(archive, kind):
+    done = archive.run("select date '10000-01-01'", "--format", kind)
+    assert done.returncode == 1
+    assert "outside the years 1 to 9999" in " ".join(done.stderr.split())
+
+
 def test_columns_of_one_name_are_told_apart_where_names_are_keys(archive):
     assert json.loads(archive.run("select 1 as a, 2 as a", "--format", "jsonl").stdout) == {"a": 1, "a_1": 2}
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from media_pipeline.storage import lease as subject
+from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.lease import Holder, Lease, LeaseHeld, LeaseLost
 from media_pipeline.storage.local import LocalStore
 
@@ -107,17 +108,75 @@ def test_a_holder_of_another_machine_that_renews_does_not_expire(store):
     thread.join()
 
 
-def test_after_a_reboot_the_lease_is_free_at_once(store):
-    before = Holder("before", Holder.this("x").host, "another boot", os.getpid(), "1")
+def test_after_a_reboot_the_lease_is_free_at_once(store, monkeypatch):
+    monkeypatch.setattr(subject, "_place", lambda: "machine:processes")
+    before = Holder("before", Holder.this("x").host, "another boot", os.getpid(), "1", place="machine:others")
     store.put_if(KEY, before.encode(), None)
     lease = Lease(store, KEY, DAY, "after")
     lease.acquire(wait_seconds=0)
     lease.release()
 
 
+@pytest.mark.parametrize(
+    ("boot", "place"),
+    [
+        ("another boot", "another machine:processes"),  # two machines of one name
+        ("another boot", ":processes"),  # a container does not know its machine
+        (None, "machine:other processes"),  # two containers of one name: their processes do not see each other
+    ],
+)
+def test_one_host_name_does_not_make_a_living_holder_dead(store, monkeypatch, boot, place):
+    monkeypatch.setattr(subject, "_place", lambda: "machine:processes")
+    this = Holder.this("theirs")
+    store.put_if(KEY, Holder("theirs", this.host, boot or this.boot, 999_999, "1", place=place).encode(), None)
+    with pytest.raises(LeaseHeld, match="worked on by the run theirs"):
+        Lease(store, KEY, DAY, "ours").acquire(wait_seconds=0)
+
+
+def test_a_run_that_wakes_looks_before_it_says_that_the_day_is_its_own(store, monkeypatch):
+    monkeypatch.setattr(subject, "RENEW_SECONDS", 1_000.0)
+    woken = Lease(store, KEY, DAY, "woken")
+    woken.acquire()
+    store.put_if(KEY, Holder("quick", "elsewhere", "b", 1, "1").encode(), store.get_small(KEY).tag)
+    woken.check()  # just renewed
+    woken._renewed -= subject.STALE_SECONDS
+    with pytest.raises(LeaseLost, match="taken over by the run quick"):
+        woken.check()
+    woken.release()
+    assert holder(store).run_id == "quick"
+
+
+def test_a_renewal_whose_reply_was_lost_is_no_loss(store, monkeypatch):
+    monkeypatch.setattr(subject, "RENEW_SECONDS", 1_000.0)
+    lease = Lease(store, KEY, DAY, "ours")
+    lease.acquire()
+    honest = store.put_if
+
+    def unheard(*arguments):
+        honest(*arguments)
+        raise StorageError("no reply")
+
+    monkeypatch.setattr(store, "put_if", unheard)
+    lease._renewed -= subject.STALE_SECONDS
+    lease.check()
+    monkeypatch.setattr(store, "put_if", honest)
+    lease.check()
+    assert lease.lost_to is None
+    lease.release()
+    assert holder(store).run_id == ""
+
+
+def test_a_server_that_refuses_every_claim_is_told_in_bounded_time(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr(store, "put_if", lambda *_: asked.append(1))
+    with pytest.raises(LeaseHeld, match="nobody works on it"):
+        Lease(store, KEY, DAY, "ours").acquire(wait_seconds=0.1)
+    assert len(asked) < 10
+
+
 def test_a_used_again_pid_is_not_taken_for_the_holder(store):
     this = Holder.this("old")
-    store.put_if(KEY, Holder("old", this.host, this.boot, this.pid, "1").encode(), None)
+    store.put_if(KEY, Holder("old", this.host, this.boot, this.pid, "1", place=this.place).encode(), None)
     lease = Lease(store, KEY, DAY, "new")
     lease.acquire(wait_seconds=0)
     lease.release()

@@ -127,7 +127,9 @@ def test_framing_without_a_body_has_an_end(framing):
         asked(head("Transfer-Encoding: chunked"), framing)
 
 
-@pytest.mark.parametrize("pieces", [[head(status="103 Early Hints")] * 40, [b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * 40]])
+@pytest.mark.parametrize(
+    "pieces", [[head(status="103 Early Hints")] * 40, [b"HTTP/1.1 200 OK\r\n", *[b"A: b\r\n"] * 40]]
+)
 def test_a_head_that_never_ends_is_given_up(monkeypatch, pieces):
     monkeypatch.setattr(exchange_module, "READ_SECONDS", 1)  # and none of the pieces is waited for that long
     with pytest.raises(Broken, match="TimeoutError"):

@@ -146,7 +146,7 @@ select
     speakers.words,
     coalesce(talk.talk_ms, 0) / 1000 as talk_seconds,
     (coalesce(talk.talk_ms, 0) - coalesce(alone.alone_ms, 0)) / 1000 as overlap_seconds,
-    talk.talk_ms / nullif((sum(talk.talk_ms) over of_recording)::bigint, 0) as talk_share,
+    coalesce(talk.talk_ms, 0) / nullif((sum(talk.talk_ms) over of_recording)::bigint, 0) as talk_share,
     lengths.recording_ms / 1000 as recording_seconds,
     coalesce(spoken.spoken_ms, 0) / 1000 as spoken_seconds,
     (lengths.recording_ms - coalesce(spoken.spoken_ms, 0)) / 1000 as silence_seconds

@@ -52,6 +52,7 @@
       waiting = null;
     } else {
       waiting = target;
+      audio.currentTime = target; // where it will begin; loads nothing
     }
     show(true);
   }
