@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from media_pipeline.privacy.detection import detect
@@ -103,7 +104,8 @@ def redact_segments(rows: Sequence[Row], region: str = "US") -> list[Row]:
     """The segments of one recording, in order of time, with placeholders for values and their counts by type.
 
     Counts are of spans: a value said over two segments is one in each. Rows that were redacted before keep their
-    counts and get those of what is found now. Only `text` and the count columns change.
+    counts and get those of what is found now. Only `text`, the count columns and a `speaker` whose label is a number or
+    an address change.
     """
     texts = [row["text"] for row in rows]
     said = [_Said.of(row) for row in rows]
@@ -112,17 +114,27 @@ def redact_segments(rows: Sequence[Row], region: str = "US") -> list[Row]:
         for number, parts in _across(texts, chain, region).items():
             alone = [one for one in found[number] if not any(one.overlaps(part) for part in parts)]
             found[number] = settled([*parts, *alone])
-    return [_redacted(row, findings) for row, findings in zip(rows, found, strict=True)]
+    return [_redacted(row, findings, region) for row, findings in zip(rows, found, strict=True)]
 
 
-def _redacted(row: Row, findings: list[Finding]) -> Row:
+def _redacted(row: Row, findings: list[Finding], region: str) -> Row:
     text: str = row["text"]
     counts = {column: row.get(column) or 0 for column in COUNT_COLUMNS}
     for one in reversed(findings):
         text = text[: one.start] + placeholder(one.type) + text[one.end :]
         counts[TOTAL_COLUMN] += 1
         counts[_COLUMN_OF[one.type]] += 1
-    return row | {"text": text} | counts
+    label = {"speaker": _label(row["speaker"], region)} if row.get("speaker") else {}
+    return row | {"text": text} | label | counts
+
+
+@lru_cache(maxsize=1_024)
+def _label(speaker: str, region: str) -> str:
+    """A speaker as the source calls him: an external one may be called by his number."""
+    if "@" in speaker or any(character.isdecimal() for character in speaker):
+        for one in reversed(detect(speaker, region)):
+            speaker = speaker[: one.start] + placeholder(one.type) + speaker[one.end :]
+    return speaker
 
 
 def _alone(texts: list[str], number: int, region: str) -> list[Finding]:

@@ -96,3 +96,20 @@ def test_redacting_again_changes_nothing():
         rows((B, "four one five"), (A, "mm-hm"), (B, "five five five oh one three two"), (B, "a@b.co"))
     )
     assert redact_segments(once) == once
+
+
+@pytest.mark.parametrize(
+    ("speaker", "expected"),
+    [
+        ("+1 415-555-2671", "[PHONE_NUMBER]"),
+        ("Ann <ann@example.com>", "Ann <[EMAIL_ADDRESS]>"),
+        ("agent-1", "agent-1"),
+        ("unknown", "unknown"),
+        ("9f1c2d3e-0000-4000-8000-123456789012", "9f1c2d3e-0000-4000-8000-123456789012"),
+    ],
+)
+def test_a_speaker_who_is_called_by_a_number_or_an_address_keeps_neither(speaker, expected):
+    (row,) = redact_segments(rows(((speaker, 0), "hello")))
+    assert row["speaker"] == expected
+    assert not any(row[column] for column in COUNT_COLUMNS)
+    assert redact_segments([row]) == [row]

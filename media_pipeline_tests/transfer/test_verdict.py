@@ -112,6 +112,10 @@ def test_statuses_with_a_verdict_of_their_own_pass(status):
         ({"Content-Type": "audio/wav", "Content-Encoding": "gzip"}, b"RIFF", True),
         ({"Content-Type": "audio/wav"}, b"RIFF....WAVE", False),
         ({"Content-Type": "binary/octet-stream"}, b"{random bytes", False),
+        ({"Content-Type": "audio/wav"}, b"<ListBucketResult xmlns='x'>", True),
+        ({"Content-Type": "audio/wav"}, b"{}", True),
+        ({"Content-Type": "application/problem+json"}, b"", True),
+        ({"Content-Type": "audio/wav, text/html"}, b"RIFF", True),
         ({}, b"<", False),
         ({}, b"ID3", False),
     ],
@@ -120,9 +124,24 @@ def test_a_document_is_told_from_media_by_type_and_content(headers, head, expect
     assert is_document(headers, head) is expected
 
 
+@pytest.mark.parametrize(
+    ("media_format", "headers", "head", "expected"),
+    [
+        ("json", {"Content-Type": "application/json"}, b'{"messages": []}', False),
+        ("json", {"Content-Type": "text/html"}, b"<!DOCTYPE html>", True),
+        ("html", {"Content-Type": "text/html"}, b"<!DOCTYPE html>", False),
+        ("eml", {"Content-Type": "message/rfc822"}, b"<x>", False),
+        ("html", {"Content-Type": "text/html", "Content-Encoding": "gzip"}, b"\x1f\x8b", True),
+        ("wav", {"Content-Type": "application/json"}, b"", True),
+    ],
+)
+def test_a_chat_or_an_email_may_be_a_document(media_format, headers, head, expected):
+    assert is_document(headers, head, media_format) is expected
+
+
 def test_only_a_strong_entity_tag_vouches_for_bytes():
     assert strong_etag({"ETag": '"abc"'}) == '"abc"'
-    for value in ('W/"abc"', "abc", '""', ""):
+    for value in ('W/"abc"', "abc", '""', "", '"a", "b"'):
         assert strong_etag({"ETag": value}) is None
 
 

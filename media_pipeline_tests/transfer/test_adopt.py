@@ -1,0 +1,82 @@
+"""Objects of a run that was killed before it could say so: taken for what they are when something proves them."""
+
+import os
+
+import pytest
+
+from media_pipeline.genesys.source import ListedRecording, MediaFile
+from media_pipeline.storage.gzi import INDEX_SUFFIX
+from media_pipeline.storage.local import SHA256
+from media_pipeline.transfer.adopt import adopted
+from media_pipeline.transfer.recording import Exporter, Task
+from media_pipeline_tests.transfer.test_resume import KEY, MD5, TOTAL, Files, rest
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A published object whose sidecar and row were never written."""
+    found = Files(tmp_path)
+    found.fetch(rest, size=None, md5=None)
+    return found
+
+
+def media(**facts):
+    return MediaFile(**{"file_name": None, "content_type": None, "size_bytes": None, "md5": None, "link": "x"} | facts)
+
+
+@pytest.mark.parametrize("stated", [{}, {"size_bytes": TOTAL}, {"md5": MD5}])
+def test_an_object_that_bears_its_hash_needs_no_download(files, stated):
+    files.store.remove(KEY + INDEX_SUFFIX)
+    found = adopted(files.store, KEY, media(**stated))
+    assert (found.source_size_bytes, found.md5) == (TOTAL, MD5)
+    assert found.integrity_basis == ("source_md5" if "md5" in stated else "length_and_range")
+    assert (files.store.root / (KEY + INDEX_SUFFIX)).exists()
+
+
+@pytest.mark.parametrize("stated", [{"size_bytes": TOTAL + 1}, {"md5": "0" * 32}])
+def test_an_object_of_another_file_is_not_taken(files, stated):
+    assert adopted(files.store, KEY, media(**stated)) is None
+
+
+@pytest.mark.parametrize("without", ["hash", "bytes"])
+def test_an_object_that_nothing_proves_is_not_taken(files, without):
+    path = files.store.root / KEY
+    if without == "hash":
+        os.removexattr(path, SHA256)
+    else:
+        os.setxattr(path, SHA256, b"0" * 64)
+    assert adopted(files.store, KEY, media()) is None
+
+
+@pytest.mark.parametrize(("status", "taken"), [(None, True), ("pending", True), ("failed", False)])
+def test_what_a_settled_row_does_not_know_of_is_fetched_anew(files, status, taken):
+    """Its object is of another time, and a source that states neither size nor MD5 cannot be compared with it."""
+    listed = ListedRecording(
+        recording_id="r",
+        conversation_id=None,
+        media_type="call",
+        format="wav",
+        started_at=None,
+        duration_seconds=None,
+        file_state="available",
+    )
+    earlier = None if status is None else {"status": status, "reason": "forbidden", "listed_state": "available"}
+    asked = []
+
+    class Source:
+        def resolve(self, _listed):
+            return media()
+
+    class Fetches:
+        def download(self, *_):
+            asked.append(1)
+            raise AssertionError
+
+    exporter = Exporter(Source(), files.store, Fetches(), lambda _: 1)
+    task = Task(listed, True, KEY, earlier)
+    if taken:
+        assert exporter.export(task).row["status"] == "stored"
+    else:
+        with pytest.raises(AssertionError):
+            exporter.export(task)
+    assert bool(asked) != taken
