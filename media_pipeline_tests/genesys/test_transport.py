@@ -23,7 +23,7 @@ def ask(monkeypatch):
         transport = Transport(
             Endpoints(server.url, server.url),
             client_id="id",
-            client_secret="secret",  # noqa: S106
+            client_secret="secret",
             credential_style="basic",
             pacer=Pacer(0),
             stats=CallStats(),
