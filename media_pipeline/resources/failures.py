@@ -21,6 +21,9 @@ def explained() -> Iterator[None]:
         raise dg.Failure(str(error), allow_retries=not error.permanent) from error
     except (StorageError, TableMissing) as error:
         raise dg.Failure(str(error), allow_retries=isinstance(error, StorageUnavailable)) from error
+    except PermissionError as error:  # a single file; what holds for all of a place is a StorageError
+        sentence = f"{error.filename} cannot be read or written: correct its permissions, then run again."
+        raise dg.Failure(sentence, allow_retries=False) from error
 
 
 def first_cause(event: dg.DagsterEvent) -> str | None:

@@ -52,6 +52,8 @@ def test_what_is_no_file_is_no_object(tmp_path):
     store.put("inbox/a.jsonl", b"{}")
     os.mkfifo(tmp_path / "inbox/pipe.jsonl")
     assert list(store.sizes("inbox/")) == ["inbox/a.jsonl"]
+    assert store.open("inbox/pipe.jsonl") is None
+    assert store.open("inbox/a.jsonl/b") is None
 
 
 def test_what_another_host_left_is_removed_after_a_day(tmp_path):
