@@ -133,7 +133,7 @@ def list_(
         return
     table = Table("hold", "keeps", "who", "why", "until", box=None, padding=(0, 2, 0, 0))
     for hold in holds:
-        ends = "released" if hold.released_at else str(hold.until or "released")
+        ends = "released" if hold.released_at else str(hold.until or "its release")
         cells = (hold.hold_id, f"{hold.kind} {hold.value}", hold.who, hold.why, ends)
         table.add_row(*(Text(printing.printable(cell)) for cell in cells), style=None if hold.is_active(now) else "dim")
     OUT.print(table if holds else "There are no holds.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -44,6 +45,8 @@ def link(
 
     if download and redacted:
         raise stop("The original is not redacted: give --download or --redacted, not both.")
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", base):
+        raise stop(f"--base {base!r} is not where a service is reached, such as https://media.example.com.")
     with explained():
         path = signed_link(
             Settings.load(),

@@ -284,3 +284,7 @@ def test_the_command_signs_a_link_that_the_service_takes(player: Served, exporte
     assert without.returncode == 2
     assert "MEDIA_LINK_KEY" in without.stderr
     assert quote(archived.recording_id, safe="") in path
+    for base in ("ftp://x", "http://h/?x=1", "media.example.com"):
+        wrong = subprocess.run([*command, "--base", base], env=variables, capture_output=True, text=True)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert "is not where a service is reached" in " ".join(wrong.stderr.split())
