@@ -72,6 +72,8 @@ class GuideSource(GuideDeletion):
         used, limit = number(body.get("storage_used_mb")), number(body.get("storage_limit_mb"))
         if used is None:
             raise MalformedReply("The quota reply has no storage_used_mb.")
+        if limit is None and body.get("storage_limit_mb") is not None:  # not the same as having none
+            raise MalformedReply("The quota reply has a storage_limit_mb that is no number.")
         return StorageUse(used_mb=used, limit_mb=limit, basis="recordings_quota")
 
     def storage_left_mb(self) -> float | None:
