@@ -4,10 +4,13 @@ import pytest
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.guide import GuideSource
+from media_pipeline.genesys.pacing import Patience
 
 
 class Api:
     """Answers the one call."""
+
+    patience = Patience()
 
     def __init__(self, **body):
         self.body = body
