@@ -25,7 +25,7 @@ PLAIN_ROOMS = [
 """In the order in which each may import those before it; the sandbox imports none and is imported by none."""
 DAGSTER_ROOMS = ["resources", "checks", "assets", "sensors"]
 """Each may import the plain rooms, the modules beside the rooms, and the rooms before it."""
-REPORTS_MAY_IMPORT = {"reports", "resources", "settings", "storage", "tables", "genesys"}
+REPORTS_MAY_IMPORT = {"ownership", "reports", "resources", "settings", "storage", "tables", "genesys"}
 """The second code location: the same tables and store, none of the first one's assets; of genesys only the errors."""
 COMMANDS = ["doctor", "plan", "service", "sql"]
 """What single commands do: plain Python on top of all plain rooms, for the command line only."""
