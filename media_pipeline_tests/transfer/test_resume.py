@@ -39,6 +39,18 @@ KEPT = SENT_FIRST - SENT_FIRST % BLOCK_BYTES
 KEY = "audio/date=2026-11-20/call.wav.gz"
 
 
+def cut_off(handler, body, etag):
+    """A million bytes of the file, and then nothing more."""
+    handler.send_response(206)
+    if etag:
+        handler.send_header("ETag", etag)
+    handler.send_header("Content-Range", f"bytes 0-{TOTAL - 1}/{TOTAL}")
+    handler.send_header("Content-Length", str(TOTAL))
+    handler.end_headers()
+    handler.wfile.write(body[:SENT_FIRST])
+    handler.close_connection = True
+
+
 class Files:
     """One process's way to the store and the spool; each fetch is a new process to them."""
 
@@ -70,14 +82,7 @@ class Files:
             if start_of(handler):
                 handler.close_connection = True
                 return
-            handler.send_response(206)
-            if etag:
-                handler.send_header("ETag", etag)
-            handler.send_header("Content-Range", f"bytes 0-{TOTAL - 1}/{TOTAL}")
-            handler.send_header("Content-Length", str(TOTAL))
-            handler.end_headers()
-            handler.wfile.write(body[:SENT_FIRST])
-            handler.close_connection = True
+            cut_off(handler, body, etag)
 
         with pytest.raises(Ending):
             self.fetch(answer, size=size, md5=md5)
@@ -242,17 +247,7 @@ def test_without_a_checksum_a_missing_tag_begins_anew(files):
 def test_without_tag_and_checksum_a_break_begins_anew(files, etag):
     """The file may have changed at the same size: nothing would tell (RFC 9110, 15.3.7.3)."""
 
-    def broken(handler):
-        handler.send_response(206)
-        if etag:
-            handler.send_header("ETag", etag)
-        handler.send_header("Content-Range", f"bytes 0-{TOTAL - 1}/{TOTAL}")
-        handler.send_header("Content-Length", str(TOTAL))
-        handler.end_headers()
-        handler.wfile.write(bytes(SENT_FIRST))
-        handler.close_connection = True
-
-    answer = first_then(broken)
+    answer = first_then(lambda handler: cut_off(handler, bytes(SENT_FIRST), etag))
     files.fetch(answer, md5=None)
     assert answer.asked == [0, 0]
 
