@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from media_pipeline.genesys.pacing import CallStats, Patience, TryAgain
@@ -20,7 +21,7 @@ from media_pipeline.transfer.outcome import Effort, Ending, Stored
 from media_pipeline.transfer.sink import GzipSink
 from media_pipeline.transfer.spool import Identity, Spool
 from media_pipeline.transfer.verdict import (
-    ABOUT_THE_RANGE,
+    SAYS_WHEN,
     Body,
     FreshLinkNeeded,
     StartOver,
@@ -157,8 +158,7 @@ class Downloader:
             raise TryAgain(Ending(reason, f"The connection broke ({broken}).")) from None
 
     def _taken(self, reply: Reply, state: _State) -> bool:
-        message = "" if reply.status in ABOUT_THE_RANGE else reply.head().decode("latin-1")
-        if error := refused_status(reply.status, reply.headers, message):
+        if error := refused_status(reply.status, reply.headers, _said(reply)):
             raise error
         etag = strong_etag(reply.headers)
         offset, expected = state.sink.size, state.media.size_bytes
@@ -230,3 +230,11 @@ class Downloader:
             integrity_basis="source_md5" if media.md5 is not None else "length_and_range",
             content_type=media.content_type or state.content_type,
         )
+
+
+def _said(reply: Reply) -> str:
+    """What a server that is busy says of itself."""
+    with suppress(Broken):
+        if reply.status in SAYS_WHEN:
+            return reply.head().decode("latin-1")
+    return ""

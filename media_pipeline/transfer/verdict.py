@@ -17,7 +17,8 @@ _SIZE = r"\d{1,18}"
 _CONTENT_RANGE = re.compile(rf"bytes ({_SIZE})-({_SIZE})/({_SIZE}|\*)\Z", re.IGNORECASE)
 _LENGTH = re.compile(rf"{_SIZE}\Z")
 _UNSATISFIED = re.compile(rf"bytes \*/({_SIZE})\Z", re.IGNORECASE)
-ABOUT_THE_RANGE = (200, 206, 416)
+SAYS_WHEN = (429, 503)
+"""Replies whose text may say how long to wait, as Genesys Cloud's do."""
 _STRONG_ETAG = re.compile(r'"[^"]+"\Z')
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
 _TEXT_FORMATS = ("json", "html", "htm", "xml", "eml", "txt")
@@ -50,7 +51,7 @@ class StartOver(TryAgain):
 
 def refused_status(status: int, headers: Mapping[str, str], message: str = "") -> Exception | None:
     """The error that a status other than 200, 206 and 416 stands for; the reply's text may say how long to wait."""
-    if status in ABOUT_THE_RANGE:
+    if status in (200, 206, 416):
         return None
     if status in (401, 403):
         return FreshLinkNeeded(Ending("forbidden", f"The download link was refused (HTTP {status}), also when fresh."))

@@ -220,6 +220,27 @@ def test_an_answer_that_contradicts_the_request_is_refused_and_asked_again(files
     assert effort.bytes_fetched <= TOTAL + SENT_FIRST
 
 
+def test_a_busy_server_may_say_in_words_how_long_to_wait(files):
+    words = b'{"message": "Rate limit exceeded the maximum. Retry the request in [1] seconds"}'
+    answer = first_then(lambda h: plain(h, 429, words, Content_Type="application/json"))
+    began = time.monotonic()
+    files.fetch(answer)
+    assert time.monotonic() - began >= 1
+
+
+def test_a_refusal_that_breaks_off_is_still_one(files):
+    def torn(handler):
+        handler.send_response(503)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"sorry")
+        handler.close_connection = True
+
+    answer = first_then(torn)
+    files.fetch(answer)
+    assert answer.asked == [0, 0]
+
+
 def test_a_rest_longer_than_announced_is_not_published(files):
     files.interrupt()
 
