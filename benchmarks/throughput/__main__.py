@@ -22,7 +22,7 @@ from subprocess import run as run_process
 
 from benchmarks.throughput import table
 from benchmarks.throughput.contenders import CONTENDERS, CORES, OWN_SLOTS, Job
-from benchmarks.throughput.corpus import read_manifest
+from benchmarks.throughput.corpus import CODECS, read_manifest
 from benchmarks.throughput.run import Figures, adopt_orphans, run
 from benchmarks.throughput.server import LATENCY_MS, Server, serving
 from benchmarks.throughput.tools import PACKAGES, compiled, which
@@ -73,7 +73,7 @@ def main() -> int:
             names = _available(options, home)
             counts = {size: _even(options.mb * 10**6 / SIZES[size]) for size in options.sizes}
             for size, count in counts.items():
-                _made(root, home / f"{size}.manifest", size, count)
+                _made(root, home / f"{size}.manifest", size, count, options.codec)
             with serving(root, home) as server:
                 bench = Bench(options, server, home, str(home / "limit"), counts)
                 _measure(bench, names)
@@ -96,6 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=lambda text: text.split(","), default=",".join(CONTENDERS), help="contenders")
     parser.add_argument("--parts", type=lambda text: text.split(","), help="of sizes, slots, slow; all by default")
     parser.add_argument("--slots", type=int, default=OWN_SLOTS, help="ours: recordings in flight")
+    parser.add_argument("--codec", choices=CODECS, default=CODECS[0], help="of the calls")
     parser.add_argument("--folder", type=Path, help="where the corpus and the objects go; the system's temporary one")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
@@ -126,9 +127,9 @@ def _available(options: argparse.Namespace, home: Path) -> list[str]:
     return names
 
 
-def _made(root: Path, manifest: Path, size: str, count: int) -> None:
+def _made(root: Path, manifest: Path, size: str, count: int, codec: str) -> None:
     print(f"Making {count} files of {size} ...", file=sys.stderr, flush=True)
-    arguments = [str(root), str(manifest), size, str(SIZES[size]), str(count)]
+    arguments = [str(root), str(manifest), size, str(SIZES[size]), str(count), codec]
     if run_process([sys.executable, "-m", "benchmarks.throughput.corpus", *arguments], check=False).returncode:
         raise RuntimeError("The files to serve could not be made; why stands above.")
 
