@@ -53,6 +53,20 @@ def test_a_day_in_s3_is_complete_and_equals_the_day_on_disk(org: Org, export: Ex
     assert again.rows("recording_audio") == in_s3.rows("recording_audio")
 
 
+def test_an_upload_that_a_killed_run_left_in_the_day_is_ended_by_the_next(
+    org: Org, export: ExportDay, s3_root: str
+) -> None:
+    client = connect(1)
+    root = urlsplit(s3_root).path.strip("/")
+    target = {"Bucket": BUCKET, "Key": f"{root}/audio/date={DAY}/left.wav.gz"}
+    left = client.create_multipart_upload(**target)
+    client.upload_part(**target, UploadId=left["UploadId"], PartNumber=1, Body=b"of a killed run")
+    assert export(org, root=s3_root).result.success
+    uploads = client.list_multipart_uploads(Bucket=BUCKET, Prefix=root)
+    assert uploads.get("Uploads", []) == []
+    client.close()
+
+
 def assert_objects_name_their_sources(done: Export, root: str) -> None:
     client = connect(1)
     prefix = urlsplit(root).path.strip("/")

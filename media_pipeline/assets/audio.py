@@ -169,6 +169,7 @@ def _check_space(step: Step, media: MediaResource) -> None:
 
 def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig, ledger: Ledger) -> Iterator[Result]:
     session, store = step.session, media.store
+    store.drop_unfinished(audio_prefix(step.day))
     present = store.sizes(audio_prefix(step.day), OBJECT_SUFFIX)
     spool = Spool(Path(media.spool), store.url)
     spool.clean()

@@ -141,6 +141,9 @@ class ObjectStore(Protocol):
     def check_writable(self) -> None:
         """Raise StorageError unless objects can be written; removes what killed runs left unfinished."""
 
+    def drop_unfinished(self, prefix: str) -> None:
+        """Remove what killed runs left unfinished, however young, below a prefix that the caller alone works on."""
+
     def free_bytes(self) -> int | None:
         """Free space in bytes, None where it is not limited."""
 

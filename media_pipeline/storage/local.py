@@ -223,6 +223,9 @@ class LocalStore:
                 pass
             remove_stale(staging)
 
+    def drop_unfinished(self, prefix: str) -> None:
+        """Nothing is to be done: what is unfinished lies in staging, each file with its writer's name."""
+
     def free_bytes(self) -> int | None:
         with explained(self.root):
             self.root.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar, cast
 from media_pipeline.storage.base import SMALL_BYTES, Small, Stat, StorageError, Version, checked_key, checked_range
 from media_pipeline.storage.s3_client import connect, is_aws
 from media_pipeline.storage.s3_errors import code_of, explained, is_missing
-from media_pipeline.storage.s3_stale import abort_stale
+from media_pipeline.storage.s3_stale import ANY_AGE_SECONDS, PROBE_SECONDS, abort_stale
 from media_pipeline.storage.s3_swap import Swaps
 from media_pipeline.storage.s3_upload import LARGEST_SINGLE_BYTES, SHA256, Slice, Uploader, metadata_of
 
@@ -218,8 +218,13 @@ class S3Store:
             upload = self._client.create_multipart_upload(**probe)
             self._client.abort_multipart_upload(**probe, UploadId=upload["UploadId"])
             self._client.list_objects_v2(Bucket=self._bucket, Prefix=probe["Key"], MaxKeys=1)
+            abort_stale(self._client, self._bucket, probe["Key"], PROBE_SECONDS)
             abort_stale(self._client, self._bucket, self._prefix)
         self.get_small(PROBE)
+
+    def drop_unfinished(self, prefix: str) -> None:
+        with self._explained():
+            abort_stale(self._client, self._bucket, self._prefix + prefix, ANY_AGE_SECONDS)
 
     def free_bytes(self) -> int | None:
         return None

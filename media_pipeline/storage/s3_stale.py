@@ -12,6 +12,10 @@ from media_pipeline.storage.s3_errors import code_of, status_of
 
 STALE_UPLOAD_SECONDS = 24 * 3600
 """Far longer than any upload of a living run takes."""
+PROBE_SECONDS = 60.0
+"""A check of permissions ends its upload in the next request."""
+ANY_AGE_SECONDS = -60.0
+"""The servers' clocks tell whole seconds, and those of several need not agree."""
 MOST_LISTED = 10_000
 MOST_ABORTED = 1_000
 """A run is not to spend its time on tidying; the next ones go on."""

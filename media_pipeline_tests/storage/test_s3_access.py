@@ -13,7 +13,7 @@ import pytest
 from media_pipeline.storage.base import StorageError, StorageUnavailable
 from media_pipeline.storage.s3 import S3Store
 from media_pipeline.storage.s3_client import connect
-from media_pipeline.storage.s3_stale import STALE_UPLOAD_SECONDS, abort_stale
+from media_pipeline.storage.s3_stale import PROBE_SECONDS, STALE_UPLOAD_SECONDS, abort_stale
 from media_pipeline.storage.s3_upload import MIB, PART_BYTES, part_bytes
 from media_pipeline_tests.s3_faults import FaultProxy
 from media_pipeline_tests.s3_server import BUCKET, Gateway, S3Server
@@ -181,6 +181,28 @@ def test_old_unfinished_uploads_below_the_root_are_ended_and_no_others(
     monkeypatch.setattr("media_pipeline.storage.s3_stale._server_time", lambda _: between + STALE_UPLOAD_SECONDS)
     in_s3.check_writable()
     assert sorted(unfinished()) == sorted([living, foreign])
+
+
+def test_what_a_killed_run_left_in_a_folder_is_ended_at_once_by_who_works_there_alone(
+    gateway: Gateway, in_s3: S3Store, client: Any, unfinished: Callable[[], list[str]]
+) -> None:
+    left, other = (in_s3._prefix + f"audio/date=2026-03-0{day}/x.gz" for day in (1, 2))
+    for key in (left, other):
+        client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    in_s3.drop_unfinished("audio/date=2026-03-01/")
+    assert unfinished() == [other]
+
+
+def test_a_check_that_was_killed_is_cleared_up_after_a_minute(
+    gateway: Gateway, in_s3: S3Store, client: Any, unfinished: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = in_s3._prefix + ".writable"
+    client.create_multipart_upload(Bucket=BUCKET, Key=left)
+    in_s3.check_writable()
+    assert unfinished() == [left]
+    monkeypatch.setattr("media_pipeline.storage.s3_stale._server_time", lambda _: time.time() + PROBE_SECONDS + 2)
+    in_s3.check_writable()
+    assert unfinished() == []
 
 
 def test_a_server_that_lists_no_uploads_stops_no_run(
