@@ -42,6 +42,11 @@ def unwritable(root: Path, error: OSError) -> StorageError:
             f"No space is left at MEDIA_ROOT={root}: free space or choose another place, then run the day again; "
             "what was stored stays."
         )
+    if error.errno == errno.EXDEV:
+        return StorageError(
+            f"MEDIA_ROOT={root} lies on several file systems (a folder in it is a link or a mount): have all of it on "
+            "one, for instance by making MEDIA_ROOT itself the link, then run again."
+        )
     return StorageError(
         f"MEDIA_ROOT={root} cannot be written ({error.strerror}): correct its permissions or set MEDIA_ROOT to a "
         "folder this user may write."

@@ -107,10 +107,30 @@ def test_a_file_of_another_file_system_that_comes_too_late_stays(elsewhere: Path
     assert (tmp_path / "root/audio/x.gz").read_bytes() == b"first"
 
 
-@pytest.mark.skipif(
+with_shared_memory = pytest.mark.skipif(
     not SHARED_MEMORY.is_dir() or SHARED_MEMORY.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
     reason="there is no second file system at /dev/shm",
 )
+
+
+@with_shared_memory
+def test_a_root_that_lies_on_two_file_systems_is_told(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_bytes(b"finished")
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY) as folder:
+        store = LocalStore(tmp_path / "root")
+        store.check_writable()
+        (tmp_path / "root/audio").symlink_to(folder)
+        for write in (
+            lambda: store.put("audio/x.gz", b""),
+            lambda: store.publish(tmp_path / "spool", "audio/x.gz"),
+        ):
+            with pytest.raises(StorageError, match=r"lies on several file systems .* have all of it on one"):
+                write()
+        assert list(Path(folder).iterdir()) == list((tmp_path / "root/.staging").iterdir()) == []
+    assert (tmp_path / "spool").read_bytes() == b"finished"
+
+
+@with_shared_memory
 def test_a_file_of_a_real_other_file_system_is_published(tmp_path: Path) -> None:
     path = SHARED_MEMORY / f"media-pipeline-test-{os.getpid()}"
     path.write_bytes(b"finished")
