@@ -21,7 +21,9 @@ SAYS_WHEN = (429, 503)
 """Replies whose text may say how long to wait, as Genesys Cloud's do."""
 _STRONG_ETAG = re.compile(r'"[^"]+"\Z')
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
-_TEXT_FORMATS = ("json", "html", "htm", "xml", "eml", "txt")
+_TEXT_FORMATS = ("json", "html", "htm", "xml", "eml", "txt", "text", "csv")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UNPRINTED = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _DOCUMENT = re.compile(
     rb"\s*(?:\xef\xbb\xbf)?\s*(?:<\?xml|<!doctype|<!--|<[a-z][a-z0-9:._-]{0,99}(?:\s|/?>)|\{\s*[\"}]|\[\s*[{\"\]])",
     re.IGNORECASE,
@@ -65,20 +67,24 @@ def refused_status(status: int, headers: Mapping[str, str], message: str = "") -
 
 
 def is_document(headers: Mapping[str, str], head: bytes, media_format: str | None = None) -> bool:
-    """Whether HTML, XML or JSON came instead of media, or the bytes are encoded so that ranges mean nothing.
+    """Whether text, HTML, XML or JSON came instead of media, or the bytes are encoded so that ranges mean nothing.
 
     `head`: the file's first bytes; empty for a later part, whose bytes may look like anything. Chats and e-mails are
-    documents: what they may look like is told by their format.
+    documents: what they may look like is told by their format. Where a format is known, plain text has to look so too:
+    some servers call each file text whose name they do not know.
     """
     if _is_encoded(headers):
         return True
     if media_format in _TEXT_FORMATS:
         return media_format == "json" and head.lstrip().startswith(b"<")
-    kinds = (kind.split(";")[0].strip().lower() for kind in headers.get("Content-Type", "").split(","))
-    return (
-        any(kind in _DOCUMENT_TYPES or kind.endswith(("+json", "+xml")) for kind in kinds)
-        or _DOCUMENT.match(head) is not None
-    )
+    kinds = [kind.split(";")[0].strip().lower() for kind in headers.get("Content-Type", "").split(",")]
+    if any(kind in _DOCUMENT_TYPES or kind.endswith(("+json", "+xml")) for kind in kinds):
+        return True
+    if media_format and head and "text/plain" in kinds and not _UNPRINTED.search(head):
+        return True
+    if head.startswith(_UTF16):
+        head = head[2:].replace(b"\0", b"")
+    return _DOCUMENT.match(head) is not None
 
 
 def _is_encoded(headers: Mapping[str, str]) -> bool:

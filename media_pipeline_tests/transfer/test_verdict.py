@@ -116,8 +116,10 @@ def test_statuses_with_a_verdict_of_their_own_pass(status):
         ({"Content-Type": "audio/wav"}, b"{}", True),
         ({"Content-Type": "application/problem+json"}, b"", True),
         ({"Content-Type": "audio/wav, text/html"}, b"RIFF", True),
+        ({}, "<!DOCTYPE html>".encode("utf-16"), True),
         ({}, b"<", False),
         ({}, b"ID3", False),
+        ({}, b"\xff\xfeID3", False),
     ],
 )
 def test_a_document_is_told_from_media_by_type_and_content(headers, head, expected):
@@ -133,6 +135,10 @@ def test_a_document_is_told_from_media_by_type_and_content(headers, head, expect
         ("eml", {"Content-Type": "message/rfc822"}, b"<x>", False),
         ("html", {"Content-Type": "text/html", "Content-Encoding": "gzip"}, b"\x1f\x8b", True),
         ("wav", {"Content-Type": "application/json"}, b"", True),
+        ("wav", {"Content-Type": "text/plain; charset=utf-8"}, "Bitte später".encode(), True),
+        ("opus", {"Content-Type": "text/plain"}, b"OggS\0\2", False),
+        ("csv", {"Content-Type": "text/plain"}, b"a,b", False),
+        (None, {"Content-Type": "text/plain"}, b"Hello", False),
     ],
 )
 def test_a_chat_or_an_email_may_be_a_document(media_format, headers, head, expected):
