@@ -4,7 +4,7 @@ All take the same files from the same nginx on loopback and leave verified gzip 
 guide's timed inside their processes, without imports. Rounds are interleaved and each ratio is taken within its round,
 so that what else the machine does meets all of them, and each begins with a disk that has nothing left to write. Every
 stored object is unpacked and compared after its run. What a run deletes in the end makes the next one slow for five
-minutes where ext4 has no journal (it then passes over the inodes one by one): wait for so long between two.
+minutes where ext4 has no journal (it then passes over the inodes one by one): the next one waits for that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from subprocess import run as run_process
 from benchmarks.throughput import table
 from benchmarks.throughput.contenders import CONTENDERS, CORES, OWN_SLOTS, Job
 from benchmarks.throughput.corpus import CODECS, read_manifest
-from benchmarks.throughput.run import Figures, adopt_orphans, run
+from benchmarks.throughput.run import Figures, adopt_orphans, run, wait_for_calm
 from benchmarks.throughput.server import LATENCY_MS, Server, serving
 from benchmarks.throughput.tools import PACKAGES, compiled, which
 
@@ -74,6 +74,8 @@ def main() -> int:
             counts = {size: _even(options.mb * 10**6 / SIZES[size]) for size in options.sizes}
             for size, count in counts.items():
                 _made(root, home / f"{size}.manifest", size, count, options.codec)
+            if not options.quick:
+                wait_for_calm(home)
             with serving(root, home) as server:
                 bench = Bench(options, server, home, str(home / "limit"), counts)
                 _measure(bench, names)

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +23,11 @@ from benchmarks.throughput.corpus import Item, read_manifest
 PIECE_BYTES = 1 << 20
 BYTES_PER_MB = 10**6
 SETTLING_SECONDS = 0.5
+CALM_SECONDS = 30e-6
+"""What making a file takes at most where nothing was deleted lately: 16 us here, and up to 400 after a benchmark."""
+PROBES = 200
+LONGEST_WAIT_SECONDS = 400.0
+LOOK_AGAIN_SECONDS = 20.0
 _SET_CHILD_SUBREAPER = 36
 
 
@@ -44,6 +50,22 @@ class Figures:
 def adopt_orphans() -> None:
     """Processes whose parents end become this one's children: bash does not wait for what `tee >(...)` starts."""
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for_calm(home: Path) -> None:
+    """Return when files are made as fast there as on a disk where nothing was deleted for five minutes."""
+    limit = time.monotonic() + LONGEST_WAIT_SECONDS
+    while (took := _making(home / f"probe-{time.monotonic_ns()}")) > CALM_SECONDS and time.monotonic() < limit:
+        print(f"Making a file takes {took * 1e6:.0f} us after deletions on this disk; waiting ...", file=sys.stderr)
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _making(folder: Path) -> float:
+    folder.mkdir()
+    began = time.perf_counter()
+    for number in range(PROBES):
+        (folder / str(number)).touch()
+    return (time.perf_counter() - began) / PROBES
 
 
 def run(name: str, job: Job) -> Figures:
