@@ -29,6 +29,10 @@ EOF_BLOCK = HEADER + bytes.fromhex("1b00 0300 00000000 00000000")
 """The empty block at the end, byte for byte (SAM specification, section 4.1.2): without it an object is cut off."""
 GZIP_LEVEL = 2
 """ISA-L's level 2: the ratio of zlib level 6 at some 20 times its speed on call audio."""
+WINDOW_BITS = 13
+"""How far back matches reach: 8 KiB. Speech has none worth the longer codes of farther ones: 2 to 7 % faster than with
+32 KiB and up to 0.6 % smaller; music on hold 4 to 16 % faster, and where it was G.711 before up to 2.5 % larger.
+"""
 
 GROUP_BLOCKS = 32
 """Blocks (2.1 MB of source) that are deflated or stored alike, by what the first of them showed."""
@@ -128,7 +132,7 @@ class BlockCompressor:
     def _block(self, content: bytearray | memoryview) -> tuple[bytes, ...]:
         if self._worthwhile():
             # With the trailer: ISA-L computes the CRC on the way.
-            body = igzip_lib.compress(content, GZIP_LEVEL, igzip_lib.COMP_GZIP_NO_HDR)
+            body = igzip_lib.compress(content, GZIP_LEVEL, igzip_lib.COMP_GZIP_NO_HDR, hist_bits=WINDOW_BITS)
             if len(body) < _STORED.size + len(content) + TRAILER.size:
                 return self._noted(len(body)), body  # not joined: that copy took 2 % of the throughput
         head = _STORED.pack(1, len(content), len(content) ^ 0xFFFF)

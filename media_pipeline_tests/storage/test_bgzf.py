@@ -83,7 +83,7 @@ def test_what_does_not_shrink_grows_by_less_than_a_thousandth(size):
 
 
 def test_a_block_whose_deflate_takes_more_than_its_content_is_stored(monkeypatch):
-    monkeypatch.setattr(bgzf.igzip_lib, "compress", lambda content, *_: bytes(len(content) + 300))
+    monkeypatch.setattr(bgzf.igzip_lib, "compress", lambda content, *_, **__: bytes(len(content) + 300))
     source = source_of(BLOCK_BYTES + 9, noisy=False)
     compressed, _ = blocked(source)
     assert gzip.decompress(compressed) == source
