@@ -169,15 +169,18 @@ def _check_space(step: Step, media: MediaResource) -> None:
 
 def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig, ledger: Ledger) -> Iterator[Result]:
     session, store = step.session, media.store
-    store.drop_unfinished(audio_prefix(step.day))
+    if step.lease is not None and step.lease.is_held:
+        store.drop_unfinished(audio_prefix(step.day))
     present = store.sizes(audio_prefix(step.day), OBJECT_SUFFIX)
     spool = Spool(Path(media.spool), store.url)
     spool.clean()
-    downloader = Downloader(session.http, store, spool, session.patience, session.stats)
+    downloader = Downloader(session.http, store, spool, session.patience, session.stats, step.still_ours)
     exporter = Exporter(session.source, store, downloader, present.get, config.refetch, frozenset(config.recordings))
 
     def export(task: Task) -> Result:
         step.still_ours()  # a run that stood still must not fetch, or write beside objects, what another one finished
+        if doubt := exporter.in_doubt(task):
+            ledger.add(doubt)
         result = exporter.export(task)
         if not result.reused:
             _tell(step, result)
@@ -185,6 +188,7 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
             step.still_ours()
             store.put(sidecar_key(task.object_key), sidecar(task.listed, result.row, None))
         if not result.reused:
+            step.still_ours()
             ledger.add(result.row)
         return result
 

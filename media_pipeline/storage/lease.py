@@ -98,6 +98,11 @@ class Lease:
         self._thread: threading.Thread | None = None
         self.lost_to: str | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody else works there; False too where the store cannot swap, and so nobody can tell."""
+        return self._tag is not None and self.lost_to is None
+
     def acquire(self, wait_seconds: float | None = None, expires_seconds: float = EXPIRES_SECONDS) -> None:
         """Take it, waiting for the holder to end or expire; raises LeaseHeld.
 
@@ -149,7 +154,7 @@ class Lease:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
-        if self._tag is not None and self.lost_to is None:
+        if self.is_held:
             with contextlib.suppress(StorageError):  # it expires by itself
                 self._store.put_if(self._key, Holder().encode(self._renewals), self._tag)
 
@@ -172,19 +177,21 @@ class Lease:
 
     def _renew(self) -> None:
         with self._renewing:
-            if self.lost_to is not None:
-                return
-            began = _now()
-            self._renewals += 1
-            tag = self._store.put_if(self._key, self._holder.encode(self._renewals), self._tag)
-            if tag is None:
+            for _ in range(REFUSALS):
+                if self.lost_to is not None:
+                    return
+                began = _now()
+                self._renewals += 1
+                tag = self._store.put_if(self._key, self._holder.encode(self._renewals), self._tag)
+                if tag is not None:
+                    self._tag, self._renewed = tag, began
+                    return
                 present = self._store.get_small(self._key)
                 holder = Holder.of(present.data) if present is not None else Holder()
-                if present is None or not holder.is_process(self._holder):
+                if present is not None and holder.is_process(self._holder):
+                    self._tag = present.tag  # an earlier try of ours, whose reply was lost; it may be long ago
+                else:
                     self.lost_to = holder.run_id or "unknown"
-                    return
-                tag = present.tag  # an earlier try of ours, whose reply was lost
-            self._tag, self._renewed = tag, began
 
 
 def _now() -> float:

@@ -152,6 +152,10 @@ class LocalStore:
             file = open(f"{self.url}/{checked_key(key)}", "rb", opener=_unblocked)  # noqa: SIM115  Path's has no opener
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
+        except PermissionError:
+            raise
+        except OSError as error:  # a link that leads to itself, a disk that fails
+            raise unreadable(self.root, error) from error
         if S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         file.close()
@@ -160,8 +164,9 @@ class LocalStore:
     def read_range(self, key: str, start: int, length: int) -> bytes | None:
         checked_range(start, length)
         try:
-            with (self.root / checked_key(key)).open("rb", buffering=0) as file:
-                return _read_at(file.fileno(), start, length)
+            with open(f"{self.url}/{checked_key(key)}", "rb", buffering=0, opener=_unblocked) as file:
+                is_file = S_ISREG(os.fstat(file.fileno()).st_mode)
+                return _read_at(file.fileno(), start, length) if is_file else None
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
         except OSError as error:
@@ -169,7 +174,7 @@ class LocalStore:
 
     def version(self, key: str) -> Version | None:
         try:
-            handle = os.open(f"{self.url}/{checked_key(key)}", os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(f"{self.url}/{checked_key(key)}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -208,7 +213,7 @@ class LocalStore:
                                 facts = entry.stat()
                                 if not S_ISFIFO(facts.st_mode):  # opening a pipe would wait for who writes to it
                                     yield key + entry.name, facts
-            except PermissionError as error:
+            except OSError as error:
                 raise unreadable(self.root, error) from error
 
     def remove(self, key: str) -> None:

@@ -121,11 +121,15 @@ def _writer_is_dead(name: str) -> bool:
 
 
 def _here() -> str:
-    """The host, and which of its processes this one sees: containers may share one name and one folder."""
-    processes = ""
+    """The machine, and which of its processes this one sees: containers and machines may share one name and one folder,
+    and the first PID namespace has one number everywhere.
+    """
+    machine, processes = "", ""
+    with suppress(OSError):
+        machine = Path("/etc/machine-id").read_text().strip()[:12]
     with suppress(OSError):
         processes = str(Path("/proc/self/ns/pid").readlink())
-    return re.sub(r"[^A-Za-z0-9-]+", "-", f"{socket.gethostname()}-{processes}").strip("-")
+    return re.sub(r"[^A-Za-z0-9-]+", "-", f"{socket.gethostname()}-{machine}-{processes}").strip("-")
 
 
 _HOST = _here()

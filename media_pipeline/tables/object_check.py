@@ -89,7 +89,7 @@ def _about_object(
 ) -> Iterator[tuple[Kind, str, str]]:
     size = file.seek(0, 2)
     if size != row["stored_size_bytes"]:  # not read: nothing could make it right
-        yield "changed", key, f"The object has {size:,} bytes, and the row says {row['stored_size_bytes']:,}."
+        yield "changed", key, f"The object has {size:,} bytes, and the row says {row['stored_size_bytes'] or 0:,}."
         return
     check.bytes_read += size
     try:

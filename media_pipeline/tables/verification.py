@@ -153,7 +153,7 @@ def verify_sample(
         for day, row in sampled_rows(tables, days, objects, seed, lambda *damage: result.add(_damaged(*damage))):
             if left <= 0:
                 return
-            left -= row["stored_size_bytes"]
+            left -= row["stored_size_bytes"] or 0
             touched.add(day)
             yield row
 

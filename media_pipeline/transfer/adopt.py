@@ -66,6 +66,6 @@ def _noted_sha256(store: ObjectStore, key: str) -> Iterator[str | None]:
     yield store.source_sha256(key)
     file = store.open(sidecar_key(key))
     if file is not None:
-        with file, suppress(ValueError):
+        with file, suppress(ValueError, RecursionError):
             noted = json.load(file)
             yield noted.get("sha256") if isinstance(noted, dict) else None

@@ -85,7 +85,17 @@ class _State:
 class Downloader:
     """Downloads recordings into a store; safe to use from threads."""
 
-    def __init__(self, http: MediaHttp, store: ObjectStore, spool: Spool, patience: Patience, stats: CallStats) -> None:
+    def __init__(
+        self,
+        http: MediaHttp,
+        store: ObjectStore,
+        spool: Spool,
+        patience: Patience,
+        stats: CallStats,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`guard` is called before an object gets its name; it raises where another run works there by now."""
+        self._guard = guard
         self._http = http
         self._store = store
         self._spool = spool
@@ -110,6 +120,7 @@ class Downloader:
         `media_format`: that of the listing, as what would be no recording may be just what a chat's file has to be.
         """
         renewed: Counter[str] = Counter()
+        began_anew = False
         with GzipSink(self._store, key, self._spool, media.size_bytes) as sink:
             state = _State(media, sink, effort, media_format)
             state.resume()
@@ -118,6 +129,11 @@ class Downloader:
                     while not self._patience.run(lambda: self._step(state), OPERATION, self._stats):
                         pass
                     return self._published(state)
+                except Ending as ending:
+                    if began_anew or ending.reason != "bad_range" or not sink.size:
+                        raise
+                    began_anew = True  # else what was kept would meet the same answer in the next run, and the next
+                    state.restart()
                 except FreshLinkNeeded as needed:
                     if state.progressed():
                         renewed.clear()
@@ -134,6 +150,7 @@ class Downloader:
         state.media = media
         if not (keep and same):
             state.restart()
+            state.sink.expect(media.size_bytes)
 
     def _step(self, state: _State) -> bool:
         """One request; True when the file is whole, False when it made progress, TryAgain when it did not."""
@@ -143,6 +160,8 @@ class Downloader:
             raise Ending("no_file")
         if state.etag is None and state.media.md5 is None:
             state.restart()  # nothing can tell that a rest is of the same file (RFC 9110, 15.3.7.3)
+        if state.sink.size and state.sink.size == state.total:
+            return True  # a killed run had all of it
         state.effort.attempts += 1
         try:
             with self._http.get(state.media.link, offset=state.sink.size, etag=state.etag) as reply:
@@ -175,6 +194,9 @@ class Downloader:
                 raise StartOver(Ending("bad_range", "The file changed while it was downloaded."))
             etag = state.etag
         body = judged(reply.status, reply.headers, offset=offset, expected=expected)
+        if body.total is None and state.media.md5 is None:  # only a checksum can tell whether all came
+            state.restart()
+            raise Ending("unverifiable")
         state.accept(body, etag, reply.headers.get("Content-Type"))
         return self._streamed(reply, body, state)
 
@@ -202,10 +224,7 @@ class Downloader:
         size = state.sink.size
         if body.total is not None and size == body.total:
             return True
-        if body.total is None:  # an unannounced length: only a checksum can tell
-            if state.media.md5 is None:
-                state.restart()
-                raise Ending("unverifiable")
+        if body.total is None:  # the checksum tells
             return True
         if size == body.end and size > state.furthest:  # all of a part that the server chose to keep short
             state.furthest = size
@@ -221,6 +240,7 @@ class Downloader:
         md5, sha256 = sink.digests()
         if media.md5 is not None and media.md5 != md5:
             raise FreshLinkNeeded(Ending("md5_mismatch"))
+        self._guard()
         return Stored(
             media=media,
             source_size_bytes=sink.size,

@@ -70,6 +70,14 @@ class Exporter:
         fetched = task.codec_supported and REASON_OF_STATE[listed.file_state] is None
         return fetched and self._wanted(task) and not self._settled(task)
 
+    def in_doubt(self, task: Task) -> Row | None:
+        """The row that holds while a stored object is fetched anew: a kill may leave a new one with the old one's row."""
+        if task.earlier is None or task.earlier["status"] != STORED or not self.will_resolve(task):
+            return None
+        return _row(
+            task, None, status=PENDING, reason="not_ready", detail="A run was stopped while it fetched it anew."
+        )
+
     def _wanted(self, task: Task) -> bool:
         return not self.only or task.listed.recording_id in self.only
 

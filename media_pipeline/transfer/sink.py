@@ -26,8 +26,8 @@ class GzipSink:
     def __init__(self, store: ObjectStore, key: str, spool: Spool, expected_bytes: int | None) -> None:
         self._store = store
         self._key = key
-        small = expected_bytes is not None and expected_bytes <= IN_MEMORY_BYTES
-        self._partial: Partial | None = None if small else spool.partial(key)
+        self._spool = spool
+        self._partial: Partial | None = None if _is_small(expected_bytes) else spool.partial(key)
         self._begin(NOTHING_YET)
 
     def __enter__(self) -> GzipSink:
@@ -65,6 +65,12 @@ class GzipSink:
             self._partial.cut(0)
         if self.size:
             self._begin(NOTHING_YET)
+
+    def expect(self, size_bytes: int | None) -> None:
+        """Make room for a source of another size, before the first of its bytes is written."""
+        if self._partial is None and not _is_small(size_bytes):
+            self._partial = self._spool.partial(self._key)
+            self._partial.cut(0)
 
     def identify(self, identity: Identity) -> None:
         """Remember whose bytes these are, before the first is written."""
@@ -112,3 +118,7 @@ class GzipSink:
             self._pieces += pieces
         else:
             self._partial.write(pieces)
+
+
+def _is_small(size_bytes: int | None) -> bool:
+    return size_bytes is not None and size_bytes <= IN_MEMORY_BYTES

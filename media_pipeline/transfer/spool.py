@@ -23,6 +23,7 @@ from media_pipeline.storage.lock import removed_unless_locked
 
 MAX_AGE_SECONDS = 7 * 24 * 3600.0
 """Links, retention and patience all end before; what nobody came back for is removed."""
+FOLDER_TRIES = 5
 PART, IDENTITY = ".part", ".json"
 ATTRIBUTE = "user.media_pipeline.identity"
 """The identity is an attribute of the file where the file system has such, else a file beside it."""
@@ -53,11 +54,7 @@ class Partial:
         self._identity_path = path.removesuffix(PART) + IDENTITY
         self._has_identity_file = False
         try:
-            try:
-                self._handle, self.path = _locked(path)
-            except FileNotFoundError:
-                Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._handle, self.path = _locked(path)
+            self._handle, self.path = _opened(path)
             self._shared = self.path != path
             self.size = os.lseek(self._handle, 0, os.SEEK_END)
         except OSError as error:
@@ -174,6 +171,16 @@ class Spool:
     def _files(self) -> Iterator[Path]:
         for folder, _, names in os.walk(self._folder):
             yield from (Path(folder) / name for name in names)
+
+
+def _opened(path: str) -> tuple[int, str]:
+    """As `_locked`, in a folder that is made if need be; another run's cleaning may take it away while it is empty."""
+    for _ in range(FOLDER_TRIES):
+        try:
+            return _locked(path)
+        except FileNotFoundError:
+            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _locked(path)
 
 
 def _locked(path: str) -> tuple[int, str]:
