@@ -7,6 +7,11 @@
     ('file', 'transcript_file')
 {% endmacro %}
 
+{% macro export_steps() %}
+    {#- media_pipeline.tables.runs.EXPORT_STEPS: other work is counted in the day on which it is done. -#}
+    ('recording_inventory', 'storage_quota', 'recording_audio', 'transcripts')
+{% endmacro %}
+
 {% macro last_days(days) %}
     {#- The frame of a window over so many days that end with the row's own. -#}
     range between interval {{ days - 1 }} days preceding and current row

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from media_pipeline.tables.partition import Row, Tables
 from media_pipeline.tables.paths import audit_key, table_key
-from media_pipeline.tables.runs import TABLE
+from media_pipeline.tables.runs import EXPORT_STEPS, TABLE
 
 SLOWEST = 10
 MAX_RUNS = 8
@@ -104,7 +104,7 @@ def runs_of(tables: Tables, day: dt.date) -> Runs:
     for key in sorted(tables.store.sizes(prefix, ".parquet")):
         run, slow, number = _read(tables, day, key.removeprefix(prefix).removesuffix(".parquet"))
         if run is None:
-            continue
+            continue  # other work
         run.begun = _begun(tables, day, run.run_id)
         runs.append(run)
         timed += number
@@ -133,6 +133,8 @@ def _read(tables: Tables, day: dt.date, part: str) -> tuple[Run | None, list[Slo
     run, slow, timed = None, list[Slow](), 0
     steps = Counter[str]()
     for row in _rows(tables, day, part):
+        if row["step"] not in EXPORT_STEPS:
+            continue
         run = run or Run(row["run_id"])
         steps[row["step"]] += 1
         if row["recording_id"] is not None:

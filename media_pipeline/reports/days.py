@@ -10,7 +10,8 @@ import datetime as dt
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ READ_TABLES = (
     "export_runs",
 )
 """The tables that staging reads."""
+OTHER_WORK = "export_runs"
+"""Has files of days that no export is about too: sweeps, messages and the like cost something when they run."""
+QUOTA = "storage_quota"
+"""An export writes it even when its listing fails: that day is to be seen as not exported."""
 _STATE = """
 create schema if not exists raw;
 create schema if not exists builds;
@@ -53,18 +58,23 @@ class Part:
 
 
 def parts_of(store: ObjectStore) -> list[Part]:
-    """All files of the tables, by table and name.
+    """All files of the tables' exported days, by table and name.
 
     Listed by our store, which raises where it cannot: fsspec's patterns take a folder that cannot be listed for empty.
     A listing also keeps what is written during the build out of it.
     """
-    found = []
-    for table in READ_TABLES:
-        pattern = re.compile(rf"{TABLES_FOLDER}/{table}/date=(\d{{4}}-\d{{2}}-\d{{2}})/[^/]+\.parquet")
-        for key, tag in sorted(store.tags(f"{TABLES_FOLDER}/{table}/")):
-            if match := pattern.fullmatch(key):
-                found.append(Part(table, dt.date.fromisoformat(match[1]), key, tag))
-    return found
+    found = [part for table in READ_TABLES for part in _parts_of(store, table)]
+    exported = {part.day for part in found if part.table != OTHER_WORK}
+    exported |= {part.day for part in _parts_of(store, QUOTA)}
+    return [part for part in found if part.day in exported]
+
+
+def _parts_of(store: ObjectStore, table: str) -> Iterator[Part]:
+    pattern = re.compile(rf"{TABLES_FOLDER}/{table}/date=(\d{{4}}-\d{{2}}-\d{{2}})/[^/]+\.parquet")
+    for key, tag in sorted(store.tags(f"{TABLES_FOLDER}/{table}/")):
+        if match := pattern.fullmatch(key):
+            with suppress(ValueError):  # a folder that is no day, as date=2026-02-30
+                yield Part(table, dt.date.fromisoformat(match[1]), key, tag)
 
 
 def fingerprints(parts: Iterable[Part], logic: str) -> dict[dt.date, str]:

@@ -101,7 +101,7 @@ class MartDays:
         if known is not None and untouched and same_rows:
             return known.sha256, False
         file = folder / f"{day}.parquet"
-        with self.connection.cursor() as cursor:
+        with self._cursor() as cursor:
             sha256 = self._write(cursor, day, file)
         if known is not None and untouched and known.sha256 == sha256:
             file.unlink()
@@ -139,12 +139,18 @@ class MartDays:
     def _tags(self) -> dict[str, str]:
         return dict(self.store.tags(f"{MARTS_FOLDER}/{self.mart}/"))
 
+    def _cursor(self) -> DuckDBPyConnection:
+        """A cursor of its own, in UTC: it does not take the time zone over, and would write times in the machine's."""
+        cursor = self.connection.cursor()
+        cursor.execute("set TimeZone = 'UTC'")
+        return cursor
+
     def _fetched(self, query: str) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
+        with self._cursor() as cursor:
             return cursor.execute(query).fetchall()
 
     def _note(self, now: dict[dt.date, Published]) -> None:
-        with self.connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.begin()
             cursor.execute("delete from builds.published where mart = ?", [self.mart])
             columns = [list(column) for column in zip(*now.values(), strict=True)] or [[], [], []]

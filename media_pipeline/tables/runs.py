@@ -15,6 +15,8 @@ from media_pipeline.tables.paths import safe_name
 from media_pipeline.transfer.outcome import Effort
 
 TABLE = "export_runs"
+EXPORT_STEPS = ("recording_inventory", "storage_quota", "recording_audio", "transcripts")
+"""The steps whose costs are of the day they are about. Other work is counted in the day on which it is done."""
 
 
 class Costs:

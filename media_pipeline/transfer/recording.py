@@ -71,7 +71,7 @@ class Exporter:
         return fetched and self._wanted(task) and not self._settled(task)
 
     def in_doubt(self, task: Task) -> Row | None:
-        """The row that holds while a stored object is fetched anew: a kill may leave a new one with the old one's row."""
+        """The row that holds while a stored object is fetched anew: a kill may leave a new one with the old row."""
         if task.earlier is None or task.earlier["status"] != STORED or not self.will_resolve(task):
             return None
         return _row(

@@ -10,9 +10,11 @@ import dagster as dg
 import pytest
 
 from media_pipeline.build import build_definitions
+from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.listening import PAGE
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.runs import Costs, record_step
 from media_pipeline_tests.harness import DAY, settings_for, variables_for
 from media_pipeline_tests.playback.serving import DEAF, served
 from media_pipeline_tests.report_page.conftest import written
@@ -49,6 +51,9 @@ def test_the_page_of_a_mended_day_is_green_and_tells_of_both_runs_in_order(org, 
     org.break_with({"fault": "server_error", "on": "media", "ids": [broken]})
     first = export(org)
     org.break_with()
+    stats = CallStats()
+    stats.called("quota", 429)
+    record_step(first.tables, DAY, "work-of-another-kind", "retention_sweep", Costs(), stats)
     second = export(org)
     page = Reading(second.bytes_of(f"reports/date={DAY}/index.html").decode())
     runs = [dict(each.row)["data-run"] for each in page.figures if each.name == "run.calls"]

@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
+from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.reports.manifest import dbt_executable
 from media_pipeline.reports.places import PROJECT
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import running
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.runs import Costs, record_step
 from media_pipeline_tests.harness import DAY, Export, Org
 
 EMPTY_DAY = DAY - dt.timedelta(days=10)
@@ -140,7 +144,18 @@ def days(three_days: Org, new_folder: Callable[[], Path]) -> Root:
     three_days.break_with()
     for day in DAYS:
         Export.run(three_days, folder, day=day)
+    sweep(folder)
     return built(Root(folder))
+
+
+def sweep(folder: Path) -> None:
+    """What another job did on an exported day and on the one after the last: nothing that the marts may count."""
+    stats = CallStats()
+    for _ in range(100):
+        stats.called("quota", 429, 0.1)
+    tables = Tables(LocalStore(folder / "media"))
+    for day in (DAY, DAY + dt.timedelta(days=1)):
+        record_step(tables, day, "a-sweep", "retention_sweep", Costs(), stats)
 
 
 @pytest.fixture(scope="session")

@@ -61,8 +61,20 @@ def test_a_day_is_due_when_any_of_its_tables_was_written_again(database, store, 
     write(store, table, SECOND, b"2", at=YEARS_AGO + 1)
     assert due(database, store) == {SECOND}
     write(store, table, THIRD)
-    assert due(database, store) == {THIRD}
+    assert due(database, store) == ({THIRD} if table != "export_runs" else set())
     assert due(database, store) == set()
+
+
+def test_what_other_work_costs_makes_no_exported_day_and_an_export_without_a_listing_does(database, store):
+    write(store, "export_runs", THIRD, name="a-sweep-of-today")
+    assert due(database, store) == {FIRST, SECOND}
+    write(store, "storage_quota", THIRD)
+    assert due(database, store) == {THIRD}
+
+
+def test_a_folder_that_is_no_day_is_passed_over(database, store):
+    store.put("tables/recording_audio/date=2026-02-30/part-0.parquet", b"")
+    assert due(database, store) == {FIRST, SECOND}
 
 
 def test_a_file_more_or_one_less_makes_a_day_due(database, store):

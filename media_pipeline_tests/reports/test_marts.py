@@ -11,6 +11,7 @@ from media_pipeline.genesys.pacing import NO_API_CALLS
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.runs import EXPORT_STEPS
 from media_pipeline_tests.reports.conftest import DAYS, EMPTY_DAY, MARTS, Root
 
 KEY = ["date", "recording_id", "file_index"]
@@ -109,7 +110,7 @@ def facts(root: Root) -> list[dict]:
     for side in ("customer", "agent"):
         talk[f"{side}_seconds"] = said[said["side"] == side].groupby(["date", "recording_id"])["seconds"].sum()
     talk["pii_redacted"] = said.groupby(["date", "recording_id"])["pii_redacted"].sum()
-    runs = root.table("export_runs").dropna(subset=["recording_id"])
+    runs = costs(root).dropna(subset=["recording_id"])
     effort = runs.groupby(KEY).agg(
         runs=("run_id", "nunique"),
         attempts=("attempts", "sum"),
@@ -165,8 +166,14 @@ def talk(root: Root) -> list[dict]:
     return rows
 
 
-def throughput(root: Root) -> list[dict]:
+def costs(root: Root) -> pd.DataFrame:
+    """What exports cost, without other work of their days."""
     runs = root.table("export_runs")
+    return runs[runs["step"].isin(EXPORT_STEPS)]
+
+
+def throughput(root: Root) -> list[dict]:
+    runs = costs(root)
     rows = []
     for day in exported(root):
         mine = runs[runs["date"] == day]

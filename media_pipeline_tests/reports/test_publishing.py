@@ -92,6 +92,16 @@ def test_equal_rows_are_equal_bytes_and_are_not_written_again(world):
     assert world.stamps() == before
 
 
+def test_times_are_utc_whatever_the_machines_time_zone(world):
+    world.database.execute("set global TimeZone = 'America/New_York'")
+    world.database.execute("alter table mart add column started_at timestamptz")
+    world.has(*DAYS, due=DAYS)
+    world.database.execute("insert into mart values (?, 'a', 1.0, '2026-11-01 10:00:00Z')", [DAYS[0]])
+    world.publish()
+    schema = pq.read_schema(world.store.root / mart_key("mart", DAYS[0]))
+    assert schema.field("started_at").type.tz == "UTC"
+
+
 def test_a_file_that_was_altered_or_removed_is_written_again(world):
     world.has(*DAYS, due=DAYS)
     for day in DAYS:

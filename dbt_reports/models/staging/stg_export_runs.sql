@@ -13,4 +13,4 @@ select
     bytes_fetched,
     seconds
 from {{ source('media', 'export_runs') }}
-where date in (select date from {{ ref('stg_exported_days') }})
+where date in (select date from {{ ref('stg_exported_days') }}) and step in {{ export_steps() }}
