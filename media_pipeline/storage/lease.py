@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -27,6 +28,8 @@ REFUSALS = 3
 """Claims in a row that are repeated at once."""
 STALE_SECONDS = 40.0
 """Since the last renewal: one is late then, and `check` does not rely on memory."""
+
+_log = logging.getLogger(__name__)
 
 
 class LeaseHeld(StorageError):
@@ -162,7 +165,8 @@ class Lease:
         self._renewed = _now()
         try:
             self._tag = self._store.put_if(self._key, self._holder.encode(), found.tag if found else None)
-        except SwapsUnsupported:
+        except SwapsUnsupported as error:
+            _log.warning("%s Nothing keeps two runs out of %s.", error, self._what)
             return True
         if self._tag is None:
             return False
