@@ -160,8 +160,6 @@ class Downloader:
             raise Ending("no_file")
         if state.etag is None and state.media.md5 is None:
             state.restart()  # nothing can tell that a rest is of the same file (RFC 9110, 15.3.7.3)
-        if state.sink.size and state.sink.size == state.total:
-            return True  # a killed run had all of it
         state.effort.attempts += 1
         try:
             with self._http.get(state.media.link, offset=state.sink.size, etag=state.etag) as reply:
