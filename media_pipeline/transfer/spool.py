@@ -179,7 +179,8 @@ def _opened(path: str) -> tuple[int, str]:
         try:
             return _locked(path)
         except FileNotFoundError:
-            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError, FileExistsError):  # one above it was taken away, or it just now
+                Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return _locked(path)
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from media_pipeline.storage import lease as subject
-from media_pipeline.storage.base import StorageError
+from media_pipeline.storage.base import StorageError, SwapsUnsupported
 from media_pipeline.storage.lease import Holder, Lease, LeaseHeld, LeaseLost
 from media_pipeline.storage.local import LocalStore
 
@@ -164,6 +164,73 @@ def test_a_renewal_whose_reply_was_lost_is_no_loss(store, monkeypatch):
     assert lease.lost_to is None
     lease.release()
     assert holder(store).run_id == ""
+
+
+def test_after_a_lost_reply_the_next_renewal_is_a_new_sign_of_life(store, monkeypatch):
+    """A waiter may have looked at the write whose reply was lost: it must not find that one again for 90 s."""
+    monkeypatch.setattr(subject, "RENEW_SECONDS", 1_000.0)
+    lease = Lease(store, KEY, DAY, "ours")
+    lease.acquire()
+    acquired = store.get_small(KEY).tag
+    honest = store.put_if
+
+    def unheard(*arguments):
+        honest(*arguments)
+        raise StorageError("no reply")
+
+    lease._renewed -= subject.STALE_SECONDS
+    renewed = lease._renewed
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "put_if", unheard)
+        lease.check()
+    seen = store.get_small(KEY).tag
+    assert seen != acquired
+    assert lease._renewed == renewed, "nothing tells that it was written"
+    lease.check()
+    assert store.get_small(KEY).tag != seen
+    assert lease._renewed > renewed
+    lease.release()
+
+
+def test_a_renewal_that_only_finds_an_old_write_of_its_own_does_not_count(store, monkeypatch):
+    monkeypatch.setattr(subject, "RENEW_SECONDS", 1_000.0)
+    lease = Lease(store, KEY, DAY, "ours")
+    lease.acquire()
+    lease._renewed -= subject.STALE_SECONDS
+    renewed = lease._renewed
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "put_if", lambda *_: None)
+        lease.check()
+    assert lease._renewed == renewed
+    assert lease.is_held
+    lease.release()
+
+
+def test_a_lease_is_held_from_its_claim_until_it_is_lost(store, monkeypatch):
+    monkeypatch.setattr(subject, "RENEW_SECONDS", 1_000.0)
+    lease = Lease(store, KEY, DAY, "ours")
+    assert not lease.is_held
+    lease.acquire()
+    assert lease.is_held
+    store.put_if(KEY, Holder("quick", "elsewhere", "b", 1, "1").encode(), store.get_small(KEY).tag)
+    lease._renewed -= subject.STALE_SECONDS
+    with pytest.raises(LeaseLost):
+        lease.check()
+    assert not lease.is_held
+    lease.release()
+
+
+def test_where_the_store_cannot_swap_nothing_is_held_and_nothing_lost(store, monkeypatch):
+    def unable(*_):
+        raise SwapsUnsupported("no conditional writes here")
+
+    monkeypatch.setattr(store, "put_if", unable)
+    lease = Lease(store, KEY, DAY, "ours")
+    lease.acquire(wait_seconds=0)
+    assert not lease.is_held
+    lease.check()
+    lease.release()
+    assert store.get_small(KEY) is None
 
 
 def test_a_server_that_refuses_every_claim_is_told_in_bounded_time(store, monkeypatch):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -54,6 +55,34 @@ def test_what_is_no_file_is_no_object(tmp_path):
     assert list(store.sizes("inbox/")) == ["inbox/a.jsonl"]
     assert store.open("inbox/pipe.jsonl") is None
     assert store.open("inbox/a.jsonl/b") is None
+
+
+@pytest.mark.parametrize(
+    "look", [lambda store, key: store.version(key), lambda store, key: store.read_range(key, 0, 10)]
+)
+def test_a_pipe_that_nobody_writes_to_holds_no_reader_up(tmp_path, look):
+    os.mkfifo(tmp_path / "pipe")
+    found = []
+    reader = threading.Thread(target=lambda: found.append(look(LocalStore(tmp_path), "pipe")), daemon=True)
+    reader.start()
+    reader.join(10)
+    assert found == [None]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda store: store.open("inbox/loop"),
+        lambda store: store.sizes("inbox/"),
+        lambda store: store.version("inbox/loop"),
+        lambda store: store.read_range("inbox/loop", 0, 10),
+    ],
+)
+def test_a_link_that_leads_to_itself_is_told_in_a_sentence(tmp_path, look):
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox/loop").symlink_to("loop")
+    with pytest.raises(StorageError, match=r"MEDIA_ROOT=.* cannot be read \(Too many levels of symbolic links\)"):
+        look(LocalStore(tmp_path))
 
 
 def test_what_another_host_left_is_removed_after_a_day(tmp_path):

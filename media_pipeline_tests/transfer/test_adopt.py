@@ -9,7 +9,18 @@ from media_pipeline.storage.gzi import INDEX_SUFFIX
 from media_pipeline.storage.local import SHA256
 from media_pipeline.transfer.adopt import adopted
 from media_pipeline.transfer.recording import Exporter, Task
+from media_pipeline.transfer.sidecar import sidecar_key
 from media_pipeline_tests.transfer.test_resume import KEY, MD5, TOTAL, Files, rest
+
+LISTED = ListedRecording(
+    recording_id="r",
+    conversation_id=None,
+    media_type="call",
+    format="wav",
+    started_at=None,
+    duration_seconds=None,
+    file_state="available",
+)
 
 
 @pytest.fixture
@@ -48,18 +59,15 @@ def test_an_object_that_nothing_proves_is_not_taken(files, without):
     assert adopted(files.store, KEY, media()) is None
 
 
+def test_a_sidecar_too_deep_to_read_is_no_proof(files):
+    os.removexattr(files.store.root / KEY, SHA256)
+    files.store.put(sidecar_key(KEY), b"[" * 200_000)
+    assert adopted(files.store, KEY, media()) is None
+
+
 @pytest.mark.parametrize(("status", "taken"), [(None, True), ("pending", True), ("failed", False)])
 def test_what_a_settled_row_does_not_know_of_is_fetched_anew(files, status, taken):
     """Its object is of another time, and a source that states neither size nor MD5 cannot be compared with it."""
-    listed = ListedRecording(
-        recording_id="r",
-        conversation_id=None,
-        media_type="call",
-        format="wav",
-        started_at=None,
-        duration_seconds=None,
-        file_state="available",
-    )
     earlier = None if status is None else {"status": status, "reason": "forbidden", "listed_state": "available"}
     asked = []
 
@@ -73,10 +81,33 @@ def test_what_a_settled_row_does_not_know_of_is_fetched_anew(files, status, take
             raise AssertionError
 
     exporter = Exporter(Source(), files.store, Fetches(), lambda _: 1)
-    task = Task(listed, True, KEY, earlier)
+    task = Task(LISTED, True, KEY, earlier)
     if taken:
         assert exporter.export(task).row["status"] == "stored"
     else:
         with pytest.raises(AssertionError):
             exporter.export(task)
     assert bool(asked) != taken
+
+
+@pytest.mark.parametrize(
+    ("earlier", "present", "options", "in_doubt"),
+    [
+        ("stored", 7, {"refetch": "everything"}, True),
+        ("stored", 6, {}, True),  # the object is not the one that the row speaks of
+        ("stored", None, {}, True),
+        ("stored", 7, {}, False),
+        ("stored", 7, {"refetch": "everything", "only": {"another"}}, False),
+        ("failed", 7, {"refetch": "everything"}, False),
+        (None, 7, {"refetch": "everything"}, False),
+    ],
+)
+def test_a_stored_row_is_in_doubt_while_its_object_is_fetched_anew(files, earlier, present, options, in_doubt):
+    """A kill in between may leave another object than the one whose digests the row has."""
+    row = earlier and {"status": earlier, "object_key": KEY, "stored_size_bytes": 7, "listed_state": "available"}
+    exporter = Exporter(None, files.store, None, {KEY: present}.get, **options)
+    found = exporter.in_doubt(Task(LISTED, True, KEY, row))
+    assert (found is not None) == in_doubt
+    if found:
+        assert (found["recording_id"], found["status"], found["reason"]) == ("r", "pending", "not_ready")
+        assert "object_key" not in found

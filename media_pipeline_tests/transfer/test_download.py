@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import random
+from collections.abc import Callable
+from contextlib import suppress
 from types import MappingProxyType, SimpleNamespace
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from media_pipeline.genesys.endpoints import MediaHosts
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import MediaFile
+from media_pipeline.storage.lease import LeaseLost
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.transfer.connections import BUFFER_BYTES, Connections
 from media_pipeline.transfer.download import Downloader
@@ -30,13 +33,20 @@ def fetch(tmp_path):
     spool = Spool(tmp_path / "spool", store.url)
     stats = CallStats()
 
-    def run(answer: Answer, *, size: int | None = None, md5: str | None = None) -> tuple[Stored, Effort]:
+    def run(
+        answer: Answer,
+        *,
+        size: int | None = None,
+        md5: str | None = None,
+        effort: Effort | None = None,
+        guard: Callable[[], None] = lambda: None,
+    ) -> tuple[Stored, Effort]:
+        effort = effort or Effort()
         with serving(answer) as link:
             http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
-            effort = Effort()
             try:
-                downloader = Downloader(http, store, spool, Patience(0.001), stats)
+                downloader = Downloader(http, store, spool, Patience(0.001), stats, guard)
                 stored = downloader.download(media, "x.gz", lambda: media, effort)
             finally:
                 http.close()
@@ -97,6 +107,27 @@ def test_however_much_comes_with_the_head_no_byte_is_lost(first):
 
 def test_a_body_that_nothing_can_prove_is_not_kept(fetch, tmp_path):
     assert refused(fetch, tmp_path, lambda h: chunked(h, BODY)) == "unverifiable"
+
+
+def test_an_endless_body_that_nothing_can_prove_is_not_read(fetch, tmp_path):
+    def endless(handler):
+        handler.close_connection = True
+        with suppress(OSError):  # whoever asked has gone
+            chunked(handler, *([BODY] * 200), end=False)
+
+    effort = Effort()
+    assert refused(fetch, tmp_path, endless, effort=effort) == "unverifiable"
+    assert (effort.attempts, effort.bytes_fetched) == (1, 0)
+
+
+@pytest.mark.parametrize("size", [len(BODY), None])
+def test_what_comes_after_another_run_took_over_is_not_published(fetch, tmp_path, size):
+    def taken_over():
+        raise LeaseLost("taken over")
+
+    with pytest.raises(LeaseLost):
+        fetch(lambda h: plain(h, 200, BODY, ETag='"1"'), size=size, guard=taken_over)
+    assert not list(tmp_path.glob("x.gz*"))
 
 
 def test_a_chunked_body_that_breaks_or_overflows_is_refused(fetch, tmp_path):

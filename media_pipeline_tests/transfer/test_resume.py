@@ -6,13 +6,17 @@ Sources of the rules: RFC 9110, sections 13.1.5 (If-Range), 14.4 (Content-Range)
 import errno
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,11 +26,12 @@ from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.bgzf import BLOCK_BYTES
 from media_pipeline.storage.gzi import BlockIndex
+from media_pipeline.storage.lease import LeaseLost
 from media_pipeline.storage.local import SHA256, LocalStore
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp
 from media_pipeline.transfer.outcome import Effort, Ending
-from media_pipeline.transfer.spool import ATTRIBUTE, MAX_AGE_SECONDS, Spool
+from media_pipeline.transfer.spool import ATTRIBUTE, FOLDER_TRIES, MAX_AGE_SECONDS, Spool
 from media_pipeline_tests.transfer.serving import plain, serving, start_of
 
 BODY = random.Random(4).randbytes(1_500_000) + bytes(range(256)) * 6_000
@@ -62,16 +67,18 @@ class Files:
     def parts(self) -> list[Path]:
         return sorted(self.folder.glob("spool/**/*.part*"))
 
-    def fetch(self, answer, *, size=TOTAL, md5=MD5) -> Effort:
+    def fetch(self, answer, *, size=TOTAL, md5=MD5, renewed=None, body=BODY, guard=lambda: None) -> Effort:
         stats, spool, effort = CallStats(), Spool(self.folder / "spool", self.store.url), Effort()
         with serving(answer) as link:
             http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
+            fresh = replace(media, size_bytes=renewed or size)
             try:
-                Downloader(http, self.store, spool, Patience(0.001), stats).download(media, KEY, lambda: media, effort)
+                downloader = Downloader(http, self.store, spool, Patience(0.001), stats, guard)
+                downloader.download(media, KEY, lambda: fresh, effort)
             finally:
                 http.close()
-        assert gzip.decompress((self.folder / "root" / KEY).read_bytes()) == BODY
+        assert gzip.decompress((self.folder / "root" / KEY).read_bytes()) == body
         assert not self.parts
         return effort
 
@@ -241,6 +248,43 @@ def test_a_refusal_that_breaks_off_is_still_one(files):
     assert answer.asked == [0, 0]
 
 
+def test_a_server_that_answers_no_range_but_the_whole_is_read_from_the_start(files):
+    """Else what was kept would meet the same answer in each run, for ever."""
+    files.interrupt()
+    asked = []
+
+    def answer(handler):
+        asked.append(start_of(handler))
+        part(handler, 0, TOTAL)
+
+    files.fetch(answer)
+    assert set(asked[:-1]) == {KEPT}
+    assert asked[-1] == 0
+
+
+def test_a_server_that_is_wrong_from_the_start_too_is_given_up(files):
+    files.interrupt()
+    answer = first_then(lambda h: part(h, 1, TOTAL), then=lambda h: part(h, 1, TOTAL))
+    with pytest.raises(Ending) as ending:
+        files.fetch(answer)
+    assert ending.value.reason == "bad_range"
+    assert set(answer.asked) == {KEPT, 0}
+    assert len(answer.asked) <= 12
+
+
+def test_a_fresh_link_to_a_file_that_has_grown_goes_through_the_spool(files):
+    under_way = []
+
+    def grown(handler):
+        under_way.extend(files.parts)
+        whole(handler)
+
+    refused = first_then(lambda h: plain(h, 403, b""), then=grown)
+    files.fetch(refused, size=500_000, renewed=TOTAL)
+    assert refused.asked == [0, 0]
+    assert [path.name for path in under_way] == ["call.wav.gz.part"]
+
+
 def test_a_rest_longer_than_announced_is_not_published(files):
     files.interrupt()
 
@@ -313,6 +357,22 @@ def test_a_file_that_was_whole_before_the_kill_costs_one_request_and_no_byte(fil
         files.fetch(to_the_end_then_broken)
     effort = files.fetch(rest)
     assert effort.bytes_fetched == TOTAL % BLOCK_BYTES
+
+
+@pytest.mark.parametrize("known_by", ["tag", "MD5"])
+def test_a_file_of_which_a_run_had_each_byte_costs_the_next_one_no_request(files, known_by):
+    body = BODY[: 20 * BLOCK_BYTES]
+    etag, md5 = (ETAG, None) if known_by == "tag" else (None, hashlib.md5(body, usedforsecurity=False).hexdigest())
+    headers = {"ETag": etag} if etag else {}
+    facts = {"size": len(body), "md5": md5, "body": body}
+
+    def taken_over():
+        raise LeaseLost("taken over")
+
+    with pytest.raises(LeaseLost):
+        files.fetch(lambda h: plain(h, 200, body, **headers), guard=taken_over, **facts)
+    effort = files.fetch(lambda h: plain(h, 500, b""), **facts)
+    assert (effort.attempts, effort.bytes_fetched, effort.bytes_resumed) == (0, 0, len(body))
 
 
 @pytest.mark.parametrize("damage", ["flipped", "torn", "garbage", "zeros", "no identity", "identity cut"])
@@ -389,6 +449,33 @@ def test_two_processes_never_write_into_one_part(files):
     assert ours.size > 0
     ours.close()
     assert spool.partial(KEY).identity() is not None
+
+
+def test_a_folder_that_another_run_cleans_away_is_made_again(tmp_path):
+    """Each run begins by removing the spool's empty folders, also those that another one made just now."""
+    spool = Spool(tmp_path, "root")
+    partial = spool.partial(KEY)
+    folders = list(Path(partial.path).parents)[: KEY.count("/") + 1]
+    partial.close()
+
+    def take_away(opened):
+        left = FOLDER_TRIES - 1
+        for folder in itertools.cycle(folders):
+            if opened.is_set() or not left:
+                return
+            with suppress(OSError):
+                folder.rmdir()
+                left -= 1
+
+    for _ in range(100):
+        spool.clean()
+        cleaner = threading.Thread(target=take_away, args=[opened := threading.Event()])
+        cleaner.start()
+        try:
+            spool.partial(KEY).close()
+        finally:
+            opened.set()
+            cleaner.join()
 
 
 def test_what_nobody_came_back_for_is_removed(files):
