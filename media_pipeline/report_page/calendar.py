@@ -23,7 +23,7 @@ from media_pipeline.tables.paths import CALENDAR_DAYS_KEY, CALENDAR_KEY, REPORT_
 
 LEVELS = 4
 MAX_OPEN = 30
-"""Days that are not complete and named above the calendar, oldest first."""
+"""Days that are not complete, or spans never exported, named above the calendar, oldest first."""
 MAX_TRIES = 50
 _INVENTORY = "tables/recording_inventory/"
 
@@ -46,6 +46,20 @@ class Cell:
     row: DayRow | None
     level: int
     has_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A day that is not complete, or, without `row`, days on end that were never exported."""
+
+    first: dt.date
+    last: dt.date
+    row: DayRow | None
+
+    @property
+    def days(self) -> int:
+        """How many days it stands for."""
+        return (self.last - self.first).days + 1
 
 
 @dataclass(slots=True)
@@ -90,19 +104,32 @@ def calendar_of(rows: dict[dt.date, DayRow], pages: set[dt.date]) -> bytes:
     """The page; `pages` are the days that have one of their own."""
     ordered = dict(sorted(rows.items()))
     most = max((row.listed for row in rows.values()), default=0)
-    open_days = [(day, row) for day, row in ordered.items() if not row.complete]
+    open_days = list(_open(ordered))
     drawn = charts.available()
     return rendered(
         "calendar.html",
         rows=ordered,
         years=list(_years(ordered, pages, most)),
         open_days=open_days[:MAX_OPEN],
-        more_open=len(open_days[MAX_OPEN:]),
+        more_open=sum(each.days for each in open_days[MAX_OPEN:]),
+        never_exported=sum(each.days for each in open_days if each.row is None),
         pages=pages,
         most=most,
         levels=LEVELS,
         picture=charts.volume([(day, row.listed, row.stored_bytes) for day, row in ordered.items()]) if drawn else "",
     )
+
+
+def _open(ordered: dict[dt.date, DayRow]) -> Iterable[Open]:
+    """The oldest first; days between the first and the last that have no row were never exported."""
+    day = dt.timedelta(days=1)
+    before = None
+    for each, row in ordered.items():
+        if before is not None and before + day < each:
+            yield Open(before + day, each - day, None)
+        if not row.complete:
+            yield Open(each, each, row)
+        before = each
 
 
 def _years(rows: dict[dt.date, DayRow], pages: set[dt.date], most: int) -> Iterable[Year]:

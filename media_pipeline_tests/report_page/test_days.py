@@ -180,6 +180,25 @@ def test_days_whose_tables_are_gone_leave_the_calendar(tables: Tables):
     assert calendar(tables).value("days") == "1"
 
 
+def test_days_never_exported_between_others_are_not_complete():
+    one, some = DayRow(3, 3, 10, True), {LAST, LAST - DAY * 2}
+    found = Reading(calendar_of(dict.fromkeys(some, one), set()).decode())
+    assert "All days Not all complete" in found.text
+    assert "2 days, 2 complete, 1 never exported;" in found.text
+    assert "Not complete, the oldest first Thu 19 Nov 2026 never exported" in found.text
+    whole = Reading(calendar_of(dict.fromkeys([*some, LAST - DAY], one), set()).decode())
+    assert "All days All complete" in whole.text
+
+
+def test_days_never_exported_on_end_are_one_line_of_the_calendar():
+    days = [LAST, LAST - DAY * 11, *(LAST - DAY * (13 + 2 * back) for back in range(calendar_page.MAX_OPEN))]
+    found = Reading(calendar_of(dict.fromkeys(days, DayRow(3, 3, 10, True)), set()).decode())
+    assert found.value("never_exported") == str(10 + calendar_page.MAX_OPEN)
+    assert "and 10 more, below." in found.text
+    near = Reading(calendar_of(dict.fromkeys(days[:2], DayRow(3, 3, 10, True)), set()).decode())
+    assert "Tue 10 Nov 2026 to Thu 19 Nov 2026 10 days never exported" in near.text
+
+
 def test_three_years_of_days_are_one_small_page():
     days = [LAST - DAY * back for back in range(3 * 365)]
     rows = {day: DayRow(10_000 + day.toordinal() % 977, 9_900, 12_345_678_901, day.day != 13) for day in days}
