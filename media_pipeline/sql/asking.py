@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from media_pipeline.sql.views import FOLDERS, Views, as_pattern, quoted
+from media_pipeline.sql.views import FOLDERS, MartUnreadable, Views, as_pattern, quoted
 from media_pipeline.storage.base import ObjectStore
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Asker:
 def asker(
     store: ObjectStore, views: Views, question: str, *, memory_mb: int = MEMORY_MB, threads: int | None = None
 ) -> Iterator[Asker]:
-    """A locked connection with the views that the question means."""
+    """A locked connection with the views that the question means; raises QueryFailed for a mart it cannot read."""
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="media-pipeline-sql-") as folder:
@@ -134,7 +134,10 @@ def asker(
                 connection.register_filesystem(s3_filesystem())
             if threads or "://" in store.url:
                 connection.execute(f"set threads = {threads or S3_THREADS}")
-            views.create(connection, question)
+            try:
+                views.create(connection, question)
+            except MartUnreadable as error:
+                raise QueryFailed(str(error)) from None
             _lock(connection, store.url)
             yield Asker(connection, memory_mb)
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 import pyarrow as pa
 
+from media_pipeline.escaping import printable
 from media_pipeline.sql.described import mart_pages, unknown
-from media_pipeline.sql.views import DAY, MARTS_FOLDER, Views
+from media_pipeline.sql.views import DAY, MARTS_FOLDER, MartUnreadable, Views
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -26,7 +27,7 @@ PLACEHOLDER = "s3://BUCKET/PREFIX"
 def statements(engine: Engine, store: ObjectStore, first: dt.date, table: str | None = None) -> Iterator[str]:
     """A statement for each table and each mart that exists, or for one; `first` is the first day there may be.
 
-    Raises ValueError for a name that is neither.
+    A mart that cannot be read is a comment, unless it is the one. Raises ValueError for a name that is neither.
     """
     views = Views(store)
     marts = views.marts if table not in TABLES else {}
@@ -44,7 +45,13 @@ def statements(engine: Engine, store: ObjectStore, first: dt.date, table: str | 
         else:
             page = mart_pages().get(name, {})
             told = {column["name"]: column.get("description", "") for column in page.get("columns", [])}
-            schema, about = views.mart_schema(marts[name]), str(page.get("description", ""))
+            try:
+                schema, about = views.mart_schema(marts[name]), str(page.get("description", ""))
+            except MartUnreadable as error:
+                if table is not None:
+                    raise
+                yield f"-- No table of {printable(name)}: {error}\n"
+                continue
             day = first if marts[name].is_daily else None
             yield _statement(engine, f"{root}/{MARTS_FOLDER}", name, schema, told, about, day)
             if engine == "spark" and day is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from media_pipeline.sql.views import AUDIT, AUDIT_COLUMNS, AUDIT_FOLDER, DAY, Views, days_in, typed
+from media_pipeline.sql.views import AUDIT, AUDIT_COLUMNS, AUDIT_FOLDER, DAY, MartUnreadable, Views, days_in, typed
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.schemas.columns import fact
@@ -32,7 +32,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Something to ask: `kind` heads its group, `days` says in a sentence which days there are."""
+    """Something to ask: `kind` heads its group, `days` says in a sentence which days there are.
+
+    A mart that cannot be read has no columns, and `days` says why.
+    """
 
     kind: str
     name: str
@@ -53,10 +56,12 @@ def described(views: Views, connection: DuckDBPyConnection) -> Iterator[Describe
     for name, mart in views.marts.items():
         page = pages.get(name, {})
         told = {column["name"]: column.get("description", "") for column in page.get("columns", [])}
-        marts = tuple(
-            Column(column, kind, told.get(column, "")) for column, kind in typed(connection, views.mart_schema(mart))
-        )
-        days = _days(mart.files) if mart.is_daily else "All days in one file."
+        try:
+            found = typed(connection, views.mart_schema(mart))
+            days = _days(mart.files) if mart.is_daily else "All days in one file."
+        except MartUnreadable as error:
+            found, days = [], str(error)
+        marts = tuple(Column(column, kind, told.get(column, "")) for column, kind in found)
         yield Described("Marts", name, str(page.get("description", "")).strip(), marts, days)
     audit = [Column(*each) for each in AUDIT_COLUMNS] + [Column(DAY, "DATE", "The day that the run worked on.")]
     about = "One row per event of a run: what happened, when and why."

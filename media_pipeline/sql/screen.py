@@ -65,7 +65,8 @@ def show_listing(out: Console, described: Iterable[Described], *, with_columns: 
             grid.add_row(Text("  "), Text(each.name, style="cyan"), Text(printable(each.about)))
             out.print(grid)
             columns = ", ".join(column.name for column in each.columns)
-            out.print(_indented(Text(printable(columns), style="dim")))
+            if columns:
+                out.print(_indented(Text(printable(columns), style="dim")))
             out.print(_indented(Text(each.days, style="dim")))
     _line(out, "--tables shows every column with its type and what it means.")
 

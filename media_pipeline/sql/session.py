@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from media_pipeline.escaping import printable
 from media_pipeline.sql.described import mart_pages, unknown
-from media_pipeline.sql.views import DAY, MARTS_FOLDER, Views, as_pattern, named, over_parquet, quoted, typed
+from media_pipeline.sql.views import (
+    DAY,
+    MARTS_FOLDER,
+    MartUnreadable,
+    Views,
+    as_pattern,
+    named,
+    over_parquet,
+    quoted,
+    typed,
+)
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import ONE_FILE, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -27,7 +37,8 @@ _OF_S3 = "-- Once before: install httpfs; create secret (type s3, provider crede
 def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None = None) -> Iterator[str]:
     """Settings, then a view with comments for each table and mart, or for one; raises ValueError for neither.
 
-    The settings are for many questions in one session: over a year a short one takes 0.7 of the time.
+    A mart that cannot be read is a comment, unless it is the one. The settings are for many questions in one session:
+    over a year a short one takes 0.7 of the time.
     """
     views = Views(store)
     known = [*TABLES, *views.marts]
@@ -48,7 +59,13 @@ def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None
         else:
             page, mart = mart_pages().get(each, {}), views.marts[each]
             comments = {column["name"]: column.get("description", "") for column in page.get("columns", [])}
-            columns = typed(connection, views.mart_schema(mart))
+            try:
+                columns = typed(connection, views.mart_schema(mart))
+            except MartUnreadable as error:
+                if name is not None:
+                    raise
+                yield f"\n-- No view of {printable(each)}: {error}\n"
+                continue
             whole = [as_pattern(f"{store.url}/{key}") for key in mart.files]
             files = [_pattern(store, MARTS_FOLDER, each, mart.files)] if mart.is_daily else whole
             select = over_parquet(columns, files, is_daily=mart.is_daily)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from media_pipeline.escaping import printable
 from media_pipeline.storage.base import ObjectStore
 from media_pipeline.tables.paths import TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -39,10 +41,16 @@ AUDIT_COLUMNS = (
 _DAY_IN_PATH = "/date=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]*$"
 _TAKES_NAMES = re.compile(r"\bquery(_table)?\b", re.IGNORECASE)
 """Functions that are given a table's name as text, which may be put together."""
+_TELLS_COLUMNS = re.compile(r"\b(show|describe|information_schema|(duckdb|pragma)_\w+)\b", re.IGNORECASE)
+"""What tells of every view there is, its columns too."""
 _PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 
 Typed = list[tuple[str, str]]
 """Columns with DuckDB's names of their types."""
+
+
+class MartUnreadable(ValueError):
+    """A mart whose newest file tells no columns: says which file, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +72,36 @@ class Views:
 
     @cached_property
     def marts(self) -> dict[str, Mart]:
-        """The marts that exist; where one has files of days, an older whole one beside them is not read."""
+        """The marts that exist; where one has files of days, an older whole one beside them is not read.
+
+        DuckDB's names have no case: a folder like a table's is no mart, and of two alike the lower-case one is.
+        """
         pattern = re.compile(rf"{MARTS_FOLDER}/([^/]+)/(date=\d{{4}}-\d{{2}}-\d{{2}}/)?[^/]+\.parquet")
         daily: dict[str, list[str]] = {}
         whole: dict[str, list[str]] = {}
         for key in self.keys_below(MARTS_FOLDER, ".parquet"):
-            if (match := pattern.fullmatch(key)) and match[1] not in (*TABLES, AUDIT):
+            if (match := pattern.fullmatch(key)) and match[1].lower() not in (*TABLES, AUDIT):
                 (daily if match[2] else whole).setdefault(match[1], []).append(key)
-        return {
-            name: Mart(name, tuple(daily.get(name) or whole[name]), name in daily) for name in sorted({*daily, *whole})
-        }
+        names = {name.lower(): name for name in sorted({*daily, *whole})}.values()
+        return {name: Mart(name, tuple(daily.get(name) or whole[name]), name in daily) for name in names}
 
     def mart_schema(self, mart: Mart) -> pa.Schema:
-        """The columns of the mart's newest file; a daily mart's day comes from the path, whether it is there or not."""
-        file = self._store.open(mart.files[-1])
-        if file is None:  # replaced this moment
-            raise ValueError(f"The mart {mart.name} is being replaced; ask again.")
-        with file:
-            schema = pq.read_schema(file)
+        """The columns of the mart's newest file; a daily mart's day comes from the path, whether it is there or not.
+
+        Raises MartUnreadable.
+        """
+        key = mart.files[-1]
+        try:
+            file = self._store.open(key)
+            if file is None:  # replaced this moment
+                raise MartUnreadable(f"The mart {printable(mart.name)} is being replaced; ask again.")
+            with file:
+                schema = pq.read_schema(file)
+        except (pa.ArrowInvalid, OSError) as error:  # Arrow tells a torn footer as an OSError
+            why = " ".join((getattr(error, "strerror", None) or str(error)).split()).rstrip(".")
+            raise MartUnreadable(
+                f"{printable(key)} cannot be read ({printable(why)}): write the mart again, or move the file away."
+            ) from error
         if not mart.is_daily:
             return schema
         place = max(schema.get_field_index(DAY), 0)
@@ -98,8 +118,12 @@ class Views:
         return sorted(self._store.sizes(f"{folder}/", suffix))
 
     def create(self, connection: DuckDBPyConnection, question: str) -> None:
-        """Make all views; those that the question cannot mean are there, typed, but without rows."""
+        """Make all views; those that the question cannot mean are there without rows, marts without their columns.
+
+        Raises MartUnreadable for a mart that it means.
+        """
         meant = Meant(question)
+        tells_columns = _TELLS_COLUMNS.search(question) is not None
         for table, schema in TABLES.items():
             columns = [*typed(connection, schema), (DAY, "DATE")]
             days = self.files_of(table) if table in meant else []
@@ -107,14 +131,20 @@ class Views:
                 self.without_days.append(table)
             _create(connection, table, over_parquet(columns, self._patterns(days)))
         for mart in self.marts.values():
-            columns = typed(connection, self.mart_schema(mart))
-            files = mart.files if mart.name in meant else ()
+            columns, files = _UNOPENED, mart.files if mart.name in meant else ()
+            with suppress(*() if files else (MartUnreadable,)):
+                if files or tells_columns:
+                    columns = typed(connection, self.mart_schema(mart))
             _create(connection, mart.name, over_parquet(columns, self._patterns(files), is_daily=mart.is_daily))
         logs = self.keys_below(AUDIT_FOLDER, ".jsonl") if AUDIT in meant else []
         _create(connection, AUDIT, _audit(self._patterns(logs)))
 
     def _patterns(self, keys: Iterable[str]) -> list[str]:
         return [as_pattern(f"{self._store.url}/{key}") for key in keys]
+
+
+_UNOPENED: Typed = [("unread", "VARCHAR")]
+"""In place of the columns of a mart that no question is about: a view has one at least."""
 
 
 class Meant:

@@ -51,6 +51,12 @@ class Archive:
         with self.asked(question) as asking:
             return asking.plan(question)
 
+    def torn_mart(self) -> str:
+        """The key of a mart's only file, which is of one byte."""
+        key = "marts/foreign/x.parquet"
+        self.store.put(key, b"x")
+        return key
+
     def file(self, table: str, day: dt.date) -> Path:
         return self.path / f"tables/{table}/date={day}/part-0.parquet"
 

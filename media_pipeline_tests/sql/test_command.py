@@ -48,6 +48,18 @@ def test_without_a_query_everything_is_listed_with_its_days_and_columns(archive)
     assert "Used storage at the source in MB of 10^6 bytes." in full
 
 
+def test_a_mart_that_cannot_be_read_is_listed_and_says_so(archive):
+    key = archive.torn_mart()
+    for arguments in ((), ("--tables",)):
+        done = archive.run(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"{key} cannot be read (Parquet file size is 1 bytes" in " ".join(done.stdout.split())
+        assert "used_mb" in done.stdout
+    asked = archive.run("from foreign")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert asked.stderr.startswith(f"{key} cannot be read")
+
+
 def test_a_table_says_how_many_rows_there_are_and_when_there_are_more(archive):
     assert archive.run("select date, used_mb from storage_quota where date = '2026-11-03'").stdout == (
         "date        used_mb\n2026-11-03      2.0\n1 row.\n"

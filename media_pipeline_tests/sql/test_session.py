@@ -43,6 +43,18 @@ def test_the_command_prints_what_duckdb_takes(archive):
     assert "recording_audio has no day yet" in done.stdout
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "spark", "athena"])
+def test_a_mart_that_cannot_be_read_is_a_comment(archive, engine):
+    key = archive.torn_mart()
+    done = archive.run("--ddl", engine)
+    assert (done.returncode, done.stderr) == (0, "")
+    (told,) = [line for line in done.stdout.splitlines() if "foreign" in line]
+    assert told.startswith("-- No ")
+    assert f"foreign: {key} cannot be read" in told
+    assert "whole_mart" in done.stdout
+    assert archive.run("--ddl", engine, "foreign").returncode == 2
+
+
 def test_the_settings_are_those_of_a_disk(opened):
     kept = (
         "select name, value from duckdb_settings() where name in ('async_threads', 'parquet_metadata_cache') order by 1"

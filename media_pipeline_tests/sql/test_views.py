@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from media_pipeline.sql.asking import QueryFailed
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline_tests.sql.conftest import DAYS, EARLY
 
@@ -73,6 +74,31 @@ def test_a_name_that_is_put_together_finds_its_table_too(archive):
 def test_a_join_of_table_mart_and_log_has_one_sense_of_a_day(archive):
     question = "select count(*) from storage_quota join whole_mart using (date) join audit using (date)"
     assert archive.answer(question) == [(1,)]
+
+
+def test_a_mart_that_cannot_be_read_stops_only_the_questions_that_mean_it(archive):
+    key = archive.torn_mart()
+    assert archive.answer("select count(*) from storage_quota") == [(12,)]
+    assert archive.answer("select count(*) from daily_mart") == [(3,)]
+    assert ("foreign",) in archive.answer("show tables")
+    columns = "select column_name from information_schema.columns where table_name = 'daily_' || 'mart'"
+    assert archive.answer(columns) == [("date",), ("files",)]
+    with pytest.raises(QueryFailed, match=rf"^{key} cannot be read \(Parquet file size is 1 bytes.*\): write the mart"):
+        archive.answer("from foreign")
+
+
+def test_a_footer_that_is_torn_names_its_file_too(archive):
+    key = archive.torn_mart()
+    archive.store.put(key, b"PAR1" + b"\0" * 20 + b"\x08\0\0\0PAR1")
+    with pytest.raises(QueryFailed, match=f"^{key} cannot be read"):
+        archive.answer("from foreign")
+
+
+def test_names_of_marts_have_no_case(archive):
+    for name in ("Storage_Quota", "AUDIT", "Whole_Mart"):
+        archive.store.put(f"marts/{name}/x.parquet", b"x")
+    assert archive.answer("select count(*) from storage_quota") == [(12,)]
+    assert archive.answer("select sum(files) from Whole_Mart where date <= '2026-11-02'") == [(3,)]
 
 
 def test_an_empty_root_answers(archive, tmp_path):
