@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EISDIR
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Literal
 
@@ -71,9 +72,12 @@ def _need_duckdb() -> None:
 
 
 def _question(query: str | None, file: Path | None) -> str | None:
-    if file is not None:
-        return file.read_text()
-    return sys.stdin.read() if query == "-" else query
+    try:
+        if file is not None:
+            return file.read_text("utf-8")
+        return sys.stdin.buffer.read().decode() if query == "-" else query
+    except UnicodeDecodeError:
+        raise stop(f"{file or 'Standard input'} is not UTF-8: give the query in UTF-8.") from None
 
 
 def _ask(question: str, format_: Format | None, output: Path | None, rows: int, plan: bool, memory_mb: int) -> None:
@@ -122,7 +126,7 @@ def _answer(asking: Asker, question: str, kind: Format, output: Path | None, row
 
     if kind == "parquet" and output is None and sys.stdout.isatty():
         raise stop("Parquet is nothing to look at: give --output FILE, or redirect it.")
-    with asking.ask(question) as reader, _sink(output) as sink:
+    with _sink(output) as sink, asking.ask(question) as reader:
         if kind != "table":
             WRITERS[kind](reader, sink)
         elif output is None and OUT.is_terminal:
@@ -141,16 +145,14 @@ _WIDE = 10_000
 def _sink(output: Path | None) -> Iterator[IO[bytes]]:
     """Where the answer goes: a file that appears when it is whole, the terminal with escapes, or standard output."""
     if output is not None:
-        from tempfile import NamedTemporaryFile
-
-        with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
-            try:
-                yield file  # type: ignore[misc]
-                file.close()
-                Path(file.name).replace(output)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
+        try:
+            with _whole(output) as file:
+                yield file
+        except OSError as error:
+            if error.errno is None:  # Arrow's, of what is read
                 raise
+            why = f"there is no folder {output.parent}" if not output.parent.exists() else error.strerror
+            raise stop(f"{output} cannot be written: {why}.") from None
     elif sys.stdout.isatty():
         from media_pipeline.sql.writing import ForTerminal
 
@@ -159,6 +161,23 @@ def _sink(output: Path | None) -> Iterator[IO[bytes]]:
         # not sys.stdout.buffer: with PYTHONUNBUFFERED it has no buffer, and writes a part of what it is given
         with open(sys.stdout.fileno(), "wb", closefd=False) as file:
             yield file
+
+
+@contextmanager
+def _whole(output: Path) -> Iterator[IO[bytes]]:
+    """A file beside it that takes its name at the end."""
+    from tempfile import NamedTemporaryFile
+
+    if output.is_dir():
+        raise IsADirectoryError(EISDIR, "it is a folder")
+    with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+        try:
+            yield file  # type: ignore[misc]
+            file.close()
+            Path(file.name).replace(output)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def _forget_output() -> None:

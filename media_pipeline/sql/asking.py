@@ -71,6 +71,8 @@ class Asker:
         kind = statements[0].type
         if kind != duckdb.StatementType.SELECT:
             raise QueryRefused(_OTHERWISE.get(kind.name, _READS))
+        if names := statements[0].named_parameters:
+            raise QueryRefused(f"Put the value in the place of ${min(names)}: there is nothing that would fill it in.")
         with self._explained(question, len(_EXPLAIN)):
             plan = json.loads(self._connection.sql(_EXPLAIN + question).fetchall()[0][1])
         if any(_WRITES.search(name) for name in _operators(plan)):

@@ -195,7 +195,13 @@ def test_a_broken_file_ends_with_one_and_leaves_no_half_answer(archive, tmp_path
         (("select 1", "--tables"), "Give one of them"),
         (("--ddl", "athena", "storage_quotas"), "Did you mean storage_quota?"),
         (("--file", "nowhere.sql"), "does not exist"),
-        (("select 1", "--output", "nowhere/answer.csv"), "nowhere"),
+        (
+            ("select 1", "--output", "nowhere/answer.csv"),
+            "nowhere/answer.csv cannot be written: there is no folder nowh",
+        ),
+        (("select 1", "--output", "/usr"), "/usr cannot be written: it is a folder."),
+        (("select 1", "--output", "/proc/answer.csv"), "/proc/answer.csv cannot be written: "),
+        (("select $1",), "Put the value in the place of $1"),
     ],
 )
 def test_what_cannot_be_asked_gets_a_sentence_and_no_traceback(archive, arguments, sentence):
@@ -204,6 +210,15 @@ def test_what_cannot_be_asked_gets_a_sentence_and_no_traceback(archive, argument
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_query_that_is_not_utf_8_is_named(archive, tmp_path):
+    (tmp_path / "query.sql").write_bytes("select 'é'".encode("latin-1"))
+    done = archive.run("--file", "query.sql")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "query.sql is not UTF-8: give the query in UTF-8.\n"
+    with (tmp_path / "query.sql").open() as given:
+        assert archive.run("-", stdin=given).stderr == "Standard input is not UTF-8: give the query in UTF-8.\n"
 
 
 def test_a_terminal_is_never_sent_what_it_would_act_on(archive):

@@ -99,6 +99,8 @@ def test_variables_of_python_are_no_tables(archive):
         ("pivot storage_quota on basis using count(*)", "Name the values that become columns", ""),
         ("drop view audit", "A query only reads: it begins with select", ""),
         ("select 1; select 2", "Ask one thing at a time", ""),
+        ("select $1", "Put the value in the place of $1", ""),
+        ("select used_mb from storage_quota where date = $day", "Put the value in the place of $day", ""),
     ],
 )
 def test_a_question_that_is_wrong_gets_the_place_and_what_was_meant(archive, question, sentence, excerpt):
@@ -121,6 +123,7 @@ def test_a_question_that_is_wrong_gets_the_place_and_what_was_meant(archive, que
         "show tables",
         "pivot storage_quota on basis in ('usage') using count(*)",
         "select 'copy, insert and delete' as delete_me;",
+        "select '$1'",
         "-- a note\nselect 1",
     ],
 )
