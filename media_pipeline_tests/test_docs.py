@@ -72,6 +72,12 @@ def test_every_question_runs_from_the_command_line(exported, tmp_path):
         assert done.returncode == 0, f"{file.name}\n{done.stderr}"
 
 
+def test_the_question_about_a_conversation_says_how_often_it_has_its_day():
+    query = (ROOT / "docs/queries/conversation.sql").read_text()
+    assert query.count("date '2025-12-30'") == 6
+    assert "Put its day (six times)" in query
+
+
 def test_every_question_is_in_the_readme_as_its_file_asks_it():
     text = (ROOT / "README.md").read_text()
     for file in (ROOT / "docs/queries").glob("*.sql"):

@@ -139,6 +139,12 @@ def _bytes(tables: Tables, key: str) -> bytes:
     return (Path(tables.store.url) / key).read_bytes()
 
 
+def test_calls_without_any_reply_stand_under_a_label_that_means_them_too(month: Tables):
+    page = reading(month)
+    assert "Run Calls 429 Other errors Retries" in page.text
+    assert page.page.count('data-label="Other errors"') == page.page.count("data-run=")
+
+
 def test_without_the_plotting_library_all_numbers_are_there(month: Tables, monkeypatch: pytest.MonkeyPatch):
     figures = figures_of(month, LAST, start=START, lookback_days=7)
     drawn = Reading(page_of(figures).decode())
