@@ -1,22 +1,25 @@
 -- How much does the archive hold at the end of each month, by format, and what did compression save?
-with monthly as (
-    select
-        date_trunc('month', date)::date as month,
-        media_type,
-        format,
-        sum(source_bytes) as source_bytes,
-        sum(stored_bytes) as stored_bytes
+with months as (
+    select unnest(generate_series(min(date_trunc('month', date)), max(date), interval 1 month))::date as month
     from storage_utilization
-    group by all
+),
+stored as (
+    select date_trunc('month', date)::date as month, media_type, format, stored_bytes, source_bytes
+    from storage_utilization
+    union all -- nothing more, of every format in every month
+    select distinct months.month, known.media_type, known.format, 0, 0
+    from months
+    cross join storage_utilization as known
 )
 select
     month,
     media_type,
     format,
-    round(sum(stored_bytes) over to_date / 1e9, 3) as gb_to_date,
-    round(stored_bytes / 1e9, 3) as gb_of_month,
-    round((source_bytes - stored_bytes) / 1e9, 3) as gb_saved
-from monthly
-where stored_bytes > 0
+    round(sum(sum(stored_bytes)) over to_date / 1e9, 3) as gb_to_date,
+    round(sum(stored_bytes) / 1e9, 3) as gb_of_month,
+    round(sum(source_bytes - stored_bytes) / 1e9, 3) as gb_saved
+from stored
+group by month, media_type, format
 window to_date as (partition by media_type, format order by month)
+qualify sum(sum(stored_bytes)) over to_date > 0
 order by month, media_type, format

@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import re
 
+import duckdb
 import pytest
 
 from benchmarks.year import ways
@@ -55,6 +56,35 @@ def test_the_marts_give_the_answer_that_the_tables_give(month, name):
                 assert math.isclose(mine[column], its[column], rel_tol=0.1, abs_tol=0.11)
             else:
                 assert mine[column] == its[column], column
+
+
+@pytest.mark.parametrize(
+    ("question", "table"),
+    [
+        (BY_NAME["storage_growth"], "storage_utilization"),
+        (OF_MARTS["storage_growth"], "storage_utilization_daily"),
+    ],
+)
+def test_a_month_in_which_nothing_of_a_format_was_stored_still_holds_it(question, table):
+    stored = "('2025-10-05', 'mp3', 9), ('2025-10-31', 'wav', 1), ('2025-11-02', 'wav', 2), ('2026-01-01', null, 4)"
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"create table {table} as select date::date as date, 'call' as media_type, format, "  # noqa: S608
+            "gb * 1000000000::bigint as stored_bytes, 2 * stored_bytes as source_bytes, stored_bytes as saved_bytes "
+            f"from (values {stored}) as stored (date, format, gb)"
+        )
+        found = [(str(row["month"]), *list(row.values())[2:]) for row in answer(connection, question)]
+        assert found == [
+            ("2025-10-01", "mp3", 9, 9, 9),
+            ("2025-10-01", "wav", 1, 1, 1),
+            ("2025-11-01", "mp3", 9, 0, 0),
+            ("2025-11-01", "wav", 3, 2, 2),
+            ("2025-12-01", "mp3", 9, 0, 0),
+            ("2025-12-01", "wav", 3, 0, 0),
+            ("2026-01-01", "mp3", 9, 0, 0),
+            ("2026-01-01", "wav", 3, 0, 0),
+            ("2026-01-01", None, 4, 4, 4),
+        ]
 
 
 @pytest.mark.parametrize("name", DATED)
