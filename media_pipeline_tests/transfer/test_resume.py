@@ -26,7 +26,6 @@ from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.source import MediaFile
 from media_pipeline.storage.bgzf import BLOCK_BYTES
 from media_pipeline.storage.gzi import BlockIndex
-from media_pipeline.storage.lease import LeaseLost
 from media_pipeline.storage.local import SHA256, LocalStore
 from media_pipeline.transfer.download import Downloader
 from media_pipeline.transfer.http import MediaHttp
@@ -67,14 +66,14 @@ class Files:
     def parts(self) -> list[Path]:
         return sorted(self.folder.glob("spool/**/*.part*"))
 
-    def fetch(self, answer, *, size=TOTAL, md5=MD5, renewed=None, body=BODY, guard=lambda: None) -> Effort:
+    def fetch(self, answer, *, size=TOTAL, md5=MD5, renewed=None, body=BODY) -> Effort:
         stats, spool, effort = CallStats(), Spool(self.folder / "spool", self.store.url), Effort()
         with serving(answer) as link:
             http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
             media = MediaFile(file_name=None, content_type="audio/wav", size_bytes=size, md5=md5, link=link)
             fresh = replace(media, size_bytes=renewed or size)
             try:
-                downloader = Downloader(http, self.store, spool, Patience(0.001), stats, guard)
+                downloader = Downloader(http, self.store, spool, Patience(0.001), stats)
                 downloader.download(media, KEY, lambda: fresh, effort)
             finally:
                 http.close()
@@ -357,22 +356,6 @@ def test_a_file_that_was_whole_before_the_kill_costs_one_request_and_no_byte(fil
         files.fetch(to_the_end_then_broken)
     effort = files.fetch(rest)
     assert effort.bytes_fetched == TOTAL % BLOCK_BYTES
-
-
-@pytest.mark.parametrize("known_by", ["tag", "MD5"])
-def test_a_file_of_which_a_run_had_each_byte_costs_the_next_one_no_request(files, known_by):
-    body = BODY[: 20 * BLOCK_BYTES]
-    etag, md5 = (ETAG, None) if known_by == "tag" else (None, hashlib.md5(body, usedforsecurity=False).hexdigest())
-    headers = {"ETag": etag} if etag else {}
-    facts = {"size": len(body), "md5": md5, "body": body}
-
-    def taken_over():
-        raise LeaseLost("taken over")
-
-    with pytest.raises(LeaseLost):
-        files.fetch(lambda h: plain(h, 200, body, **headers), guard=taken_over, **facts)
-    effort = files.fetch(lambda h: plain(h, 500, b""), **facts)
-    assert (effort.attempts, effort.bytes_fetched, effort.bytes_resumed) == (0, 0, len(body))
 
 
 @pytest.mark.parametrize("damage", ["flipped", "torn", "garbage", "zeros", "no identity", "identity cut"])
