@@ -98,7 +98,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=lambda text: text.split(","), default=",".join(CONTENDERS), help="contenders")
     parser.add_argument("--parts", type=lambda text: text.split(","), help="of sizes, slots, slow; all by default")
     parser.add_argument("--slots", type=int, default=OWN_SLOTS, help="ours: recordings in flight")
-    parser.add_argument("--codec", choices=CODECS, default=CODECS[0], help="of the calls")
+    parser.add_argument("--codec", choices=CODECS, default="alaw", help="of the calls")
     parser.add_argument("--folder", type=Path, help="where the corpus and the objects go; the system's temporary one")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)

@@ -22,8 +22,9 @@ CHANNELS = 2
 RATE_HZ = 8_000
 QUIETER_BITS = 2
 """The sandbox speaks 12 dB louder than a telephone line; a quarter of that leaves 0.46 of a file after gzip."""
-CODECS = ("alaw", "pcm")
-"""What telephone lines carry (ITU-T G.711), and the same before it was on one, as 16 bits without noise.
+CODECS = {"alaw": ("ALAW", 1), "pcm": ("PCM_16", 2)}
+"""libsndfile's names, and the bytes of a sample. A-law (ITU-T G.711) is what telephone lines carry; PCM is the same
+before it was on one, without noise.
 
 As much is left of both, and ISA-L's level 2 does 370 to 400 MB/s a core. zlib's level 6 does 11 and 15: A-law repeats
 itself more often, which it follows to the end. Calls put together of an exchange's recorded prompts behave as A-law's.
@@ -54,7 +55,7 @@ def read_manifest(path: Path, count: int | None = None) -> list[Item]:
 
 def make(root: Path, manifest: Path, folder: str, size: int, count: int, codec: str) -> None:
     """Write `count` different files of `size` bytes each below root/folder, and their manifest."""
-    samples, frame_bytes = _samples(codec)
+    samples, frame_bytes = _samples(codec), CODECS[codec][1] * CHANNELS
     frames = len(samples) // frame_bytes
     header = _header(codec, (size - len(_header(codec, 0))) // frame_bytes)
     wanted = size - len(header)
@@ -70,8 +71,8 @@ def make(root: Path, manifest: Path, folder: str, size: int, count: int, codec: 
     manifest.write_text("".join(lines), encoding="ascii")
 
 
-def _samples(codec: str) -> tuple[bytes, int]:
-    """All calls one after another, and the bytes of a frame."""
+def _samples(codec: str) -> bytes:
+    """All calls one after another."""
     import numpy as np
 
     from media_pipeline.sandbox import dialogue, phrases
@@ -79,26 +80,24 @@ def _samples(codec: str) -> tuple[bytes, int]:
     topics = list(phrases.TOPICS)
     calls = [dialogue.mix(dialogue.plan(number, topics[number % len(topics)])) for number in range(BASE_CALLS)]
     speech = np.concatenate(calls) >> QUIETER_BITS
-    if codec == "pcm":
-        return speech.astype("<i2").tobytes(), 2 * CHANNELS
-    noise = np.random.default_rng(0).normal(0, COMFORT_NOISE, speech.shape)
-    return _written("RAW", codec, (speech + noise).astype(np.int16)), CHANNELS
+    if codec == "alaw":
+        speech = speech + np.random.default_rng(0).normal(0, COMFORT_NOISE, speech.shape)
+    return _written("RAW", codec, speech.astype(np.int16))
 
 
 def _header(codec: str, frames: int) -> bytes:
     """Of a WAV file of so many frames."""
     import numpy as np
 
-    frame_bytes = CHANNELS if codec == "alaw" else 2 * CHANNELS
     file = _written("WAV", codec, np.zeros((frames, CHANNELS), dtype=np.int16))
-    return file[: len(file) - frames * frame_bytes]
+    return file[: len(file) - frames * CODECS[codec][1] * CHANNELS]
 
 
 def _written(container: str, codec: str, samples: npt.NDArray[np.int16]) -> bytes:
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, samples, RATE_HZ, format=container, subtype={"alaw": "ALAW", "pcm": "PCM_16"}[codec])
+    soundfile.write(file, samples, RATE_HZ, format=container, subtype=CODECS[codec][0])
     return file.getvalue()
 
 

@@ -132,8 +132,10 @@ class Views:
             _create(connection, table, over_parquet(columns, self._patterns(days)))
         for mart in self.marts.values():
             columns, files = _UNOPENED, mart.files if mart.name in meant else ()
-            with suppress(*() if files else (MartUnreadable,)):
-                if files or tells_columns:
+            if files:
+                columns = typed(connection, self.mart_schema(mart))
+            elif tells_columns:
+                with suppress(MartUnreadable):
                     columns = typed(connection, self.mart_schema(mart))
             _create(connection, mart.name, over_parquet(columns, self._patterns(files), is_daily=mart.is_daily))
         logs = self.keys_below(AUDIT_FOLDER, ".jsonl") if AUDIT in meant else []

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from media_pipeline.storage.base import ObjectStore, Small, StorageError, SwapsUnsupported
+from media_pipeline.storage.machine import machine_id, process_space
 
 RENEW_SECONDS = 25.0
 EXPIRES_SECONDS = 90.0
@@ -204,12 +205,7 @@ def _now() -> float:
 
 
 def _place() -> str:
-    machine, processes = "", ""
-    with contextlib.suppress(OSError):
-        machine = Path("/etc/machine-id").read_text().strip()
-    with contextlib.suppress(OSError):
-        processes = str(Path("/proc/self/ns/pid").readlink())
-    return f"{machine}:{processes}"
+    return f"{machine_id()}:{process_space()}"
 
 
 def _boot() -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from media_pipeline.storage.files import FILE_MODE, Folders, place, write_all, write_pieces
 from media_pipeline.storage.local_errors import explained
+from media_pipeline.storage.machine import machine_id, process_space
 
 STAGING = ".staging"
 """Unfinished objects lie in this folder of the root, on the same file system as their final place."""
@@ -121,15 +122,9 @@ def _writer_is_dead(name: str) -> bool:
 
 
 def _here() -> str:
-    """The machine, and which of its processes this one sees: containers and machines may share one name and one folder,
-    and the first PID namespace has one number everywhere.
-    """
-    machine, processes = "", ""
-    with suppress(OSError):
-        machine = Path("/etc/machine-id").read_text().strip()[:12]
-    with suppress(OSError):
-        processes = str(Path("/proc/self/ns/pid").readlink())
-    return re.sub(r"[^A-Za-z0-9-]+", "-", f"{socket.gethostname()}-{machine}-{processes}").strip("-")
+    """Containers and machines may share one name and one folder."""
+    place = f"{socket.gethostname()}-{machine_id()[:12]}-{process_space()}"
+    return re.sub(r"[^A-Za-z0-9-]+", "-", place).strip("-")
 
 
 _HOST = _here()

@@ -146,17 +146,22 @@ def test_a_run_that_wakes_looks_before_it_says_that_the_day_is_its_own(store, mo
     assert holder(store).run_id == "quick"
 
 
+def unheard(put_if):
+    """Writes, and the reply is lost."""
+
+    def without_reply(*arguments):
+        put_if(*arguments)
+        raise StorageError("no reply")
+
+    return without_reply
+
+
 def test_a_renewal_whose_reply_was_lost_is_no_loss(store, monkeypatch):
     monkeypatch.setattr(subject, "RENEW_SECONDS", 1_000.0)
     lease = Lease(store, KEY, DAY, "ours")
     lease.acquire()
     honest = store.put_if
-
-    def unheard(*arguments):
-        honest(*arguments)
-        raise StorageError("no reply")
-
-    monkeypatch.setattr(store, "put_if", unheard)
+    monkeypatch.setattr(store, "put_if", unheard(honest))
     lease._renewed -= subject.STALE_SECONDS
     lease.check()
     monkeypatch.setattr(store, "put_if", honest)
@@ -172,16 +177,10 @@ def test_after_a_lost_reply_the_next_renewal_is_a_new_sign_of_life(store, monkey
     lease = Lease(store, KEY, DAY, "ours")
     lease.acquire()
     acquired = store.get_small(KEY).tag
-    honest = store.put_if
-
-    def unheard(*arguments):
-        honest(*arguments)
-        raise StorageError("no reply")
-
     lease._renewed -= subject.STALE_SECONDS
     renewed = lease._renewed
     with monkeypatch.context() as patched:
-        patched.setattr(store, "put_if", unheard)
+        patched.setattr(store, "put_if", unheard(store.put_if))
         lease.check()
     seen = store.get_small(KEY).tag
     assert seen != acquired
