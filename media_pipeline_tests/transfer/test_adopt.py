@@ -10,7 +10,7 @@ from media_pipeline.storage.local import SHA256
 from media_pipeline.transfer.adopt import adopted
 from media_pipeline.transfer.recording import Exporter, Task
 from media_pipeline.transfer.sidecar import sidecar_key
-from media_pipeline_tests.transfer.test_resume import KEY, MD5, TOTAL, Files, rest
+from media_pipeline_tests.transfer.resuming import KEY, MD5, TOTAL, Files, rest
 
 LISTED = ListedRecording(
     recording_id="r",
