@@ -1,13 +1,9 @@
-"""verify: each way in which a real exported day can differ from its tables is found, named and told by exit code."""
+"""verify: each way in which a real exported day can differ from its tables is found and named."""
 
 import dataclasses
 import gzip
 import hashlib
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,49 +15,11 @@ from media_pipeline.archive import Archive
 from media_pipeline.messaging.uploads import merge_rows
 from media_pipeline.sandbox.messaging.samples import png
 from media_pipeline.storage.gzi import BlockIndex
-from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import upload_key
 from media_pipeline.tables.schemas import TABLES
-from media_pipeline.tables.verification import Verification, sampled_rows, verify_days, verify_sample
-from media_pipeline_tests.harness import DAY, Export, Org, settings_for
+from media_pipeline_tests.harness import DAY, Export, settings_for
 from media_pipeline_tests.s3_server import BUCKET
-
-PROGRAM = str(Path(sys.executable).with_name("media-pipeline"))
-BEFORE = DAY.fromordinal(DAY.toordinal() - 1)
-
-
-def run(*arguments: str, root: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The program with nothing but MEDIA_ROOT and MEDIA_SPOOL: no credentials, no dialect."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "MEDIA_ROOT": root,
-        "MEDIA_SPOOL": str(folder / "spool"),
-        "COLUMNS": "80",
-    }
-    return subprocess.run(
-        [PROGRAM, *arguments], env=environment | variables, cwd=folder, capture_output=True, text=True, timeout=60
-    )
-
-
-def stored(done: Export) -> list[dict]:
-    return [row for row in done.rows("recording_audio") if row["status"] == "stored"]
-
-
-def path_of(done: Export, key: str) -> Path:
-    return Path(done.settings.root) / key
-
-
-def verified(done: Export, **options) -> Verification:
-    return verify_days(done.tables, [done.day], **options)
-
-
-def flip(path: Path, at: int | None = None) -> None:
-    """Another byte under the old size and time."""
-    facts, data = path.stat(), bytearray(path.read_bytes())
-    data[len(data) // 2 if at is None else at] ^= 0xFF
-    path.write_bytes(data)
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+from media_pipeline_tests.verify.conftest import edit_table, flip, path_of, run, stored, verified
 
 
 def same_sized_other_gzip(path: Path) -> None:
@@ -73,29 +31,6 @@ def same_sized_other_gzip(path: Path) -> None:
 def _padded_gzip(size: int) -> bytes:
     data = gzip.compress(b"other", mtime=0)
     return data + bytes(size - len(data))
-
-
-@pytest.fixture(scope="module")
-def exported(_tiny, tmp_path_factory) -> list[Export]:
-    """Two days, exported once; tests damage copies."""
-    folder = tmp_path_factory.mktemp("exported")
-    _tiny.break_with()
-    return [Export.run(Org(_tiny), folder, day=day) for day in (BEFORE, DAY)]
-
-
-@pytest.fixture
-def two_days(exported, tmp_path) -> list[Export]:
-    settings = settings_for("", tmp_path)
-    shutil.copytree(exported[0].settings.root, settings.root)
-    return [dataclasses.replace(one, settings=settings) for one in exported]
-
-
-@pytest.fixture
-def done(two_days) -> Export:
-    """One day only."""
-    for folder in Path(two_days[0].settings.root).glob(f"**/date={BEFORE}"):
-        shutil.rmtree(folder)
-    return two_days[1]
 
 
 def test_a_day_as_exported_is_all_right_and_nothing_is_changed_by_looking(done):
@@ -223,11 +158,6 @@ def test_ordinary_gzip_of_an_earlier_version_is_accepted_and_an_index_beside_it_
     assert (finding.kind, finding.recording_id) == ("index_wrong", row["recording_id"])
 
 
-def edit_table(done: Export, change, table: str = "recording_audio") -> None:
-    rows = list(change(done.rows(table)))
-    done.tables.write(table, done.day, rows)
-
-
 def test_files_that_no_table_knows_are_named_and_left_alone(done):
     folder = Path(done.settings.root) / f"audio/date={DAY}"
     strays = [folder / "holiday.wav.gz", folder / "new" / "notes.txt"]
@@ -292,120 +222,6 @@ def test_findings_beyond_what_is_kept_are_counted_and_losses_are_kept_first(monk
     result = verified(done)
     assert result.counts == {"orphan": 5, "unreadable": 1}
     assert [finding.kind for finding in result.worst_first()] == ["unreadable", "orphan", "orphan"]
-
-
-def drawn(tables, count, seed):
-    def damaged(day, error):
-        raise AssertionError(day) from error
-
-    return [(day, row["object_key"]) for day, row in sampled_rows(tables, [BEFORE, DAY], count, seed, damaged)]
-
-
-def test_a_sample_takes_days_alike_is_bounded_and_can_be_drawn_again(two_days):
-    tables = two_days[0].tables
-    available = sum(len(stored(done)) for done in two_days)
-
-    assert drawn(tables, 10, 1) == drawn(tables, 10, 1) != drawn(tables, 10, 2)
-    assert Counter(day for day, _ in drawn(tables, 10, 3)) == {BEFORE: 5, DAY: 5}
-    assert len({drawn(tables, 1, seed)[0] for seed in range(20)}) > 10
-    everything = drawn(tables, 10_000, 4)
-    assert len(everything) == len(set(everything)) == available
-    assert len(set(drawn(tables, available - 1, 5))) == available - 1
-    assert verify_days(tables, [BEFORE, DAY], sample=7, seed=1).objects == 7
-
-
-def test_what_a_small_day_cannot_give_the_others_give(two_days):
-    tables = two_days[0].tables
-    edit_table(two_days[0], lambda rows: [r for r in rows if r["status"] == "stored"][:2])
-    for seed in range(4):
-        days = Counter(day for day, _ in drawn(tables, 12, seed))
-        assert days == {BEFORE: 2, DAY: 10}
-
-
-def test_a_sample_ends_when_its_bytes_are_read(done):
-    sizes = [row["stored_size_bytes"] for row in stored(done)]
-    result = verify_sample(done.tables, [DAY], objects=1000, max_bytes=sum(sizes) // 2, seed=1)
-    assert 0 < result.objects < len(sizes)
-    assert verify_sample(done.tables, [DAY], objects=1000, max_bytes=1, seed=1).objects == 1
-
-
-def test_a_sample_still_compares_every_listing(two_days):
-    path_of(two_days[0], stored(two_days[0])[0]["object_key"]).unlink()
-    result = verify_days(two_days[0].tables, [BEFORE, DAY], sample=1, seed=1)
-    assert result.counts == {"missing": 1}
-
-
-def test_the_commands_exit_code_and_words_fit_what_was_found(done, tmp_path):
-    def verify(*arguments):
-        return run("verify", *arguments, root=done.settings.root, folder=tmp_path)
-
-    good = verify("--date", str(DAY))
-    assert (good.returncode, good.stderr.count("Traceback")) == (0, 0)
-    assert "all as the tables say" in good.stdout
-    assert str(DAY) in good.stderr, "the bar"
-    (tmp_path / f"media/audio/date={DAY}/evil\x1b[31m\u202e.txt").write_text("")
-    warned = verify("--all")
-    assert warned.returncode == 0
-    assert "1 orphan. No media is lost or changed." in " ".join(warned.stdout.split())
-    assert "\x1b[31m" not in warned.stdout
-    assert r"\x1b[31m\u202e.txt" in warned.stdout
-    for row in stored(done)[:25]:
-        flip(path_of(done, row["object_key"]))
-    bad = verify("--from", str(DAY), "--to", str(DAY))
-    assert bad.returncode == 1
-    assert bad.stdout.count("unreadable ") == 20
-    assert "... and 6 more" in bad.stdout
-    facts = json.loads(verify("--all", "--json", "--sample", "9", "--seed", "3").stdout)
-    assert (facts["ok"], facts["seed"], facts["objects"]) == (False, 3, 9)
-    assert {finding["kind"] for finding in facts["findings"]} == {"orphan", "unreadable"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((), "Say what to verify in one way"),
-        (("--all", "--date", "2026-11-01"), "Say what to verify in one way"),
-        (("--from", "2026-11-01"), "Say what to verify in one way"),
-        (("--all", "--seed", "1"), "give both"),
-        (("--date", "[/red]yesterday"), "'[/red]yesterday' is not a day"),
-        (("--from", "2026-11-02", "--to", "2026-11-01"), "ends (2026-11-01) before it begins"),
-        (("--date", "2026-11-01"), "was never exported"),
-        (("--all", "--sample", "0"), "Invalid value for '--sample'"),
-    ],
-)
-def test_what_cannot_be_verified_gets_a_sentence_and_exit_code_2(monkeypatch, tmp_path, arguments, sentence):
-    told = invoked(monkeypatch, tmp_path, "verify", *arguments)
-    assert told.exit_code == 2
-    assert sentence in " ".join(told.stderr.split())
-
-
-def test_a_root_that_is_none_is_told(monkeypatch, tmp_path):
-    told = invoked(monkeypatch, tmp_path, "verify", "--all", root="ftp://x")
-    assert told.exit_code == 2
-    assert "neither a path nor s3://bucket/prefix" in " ".join(told.stderr.split())
-    told = invoked(monkeypatch, tmp_path, "verify", "--all", root=str(tmp_path / "empty"))
-    assert (told.exit_code, "nothing to verify" in " ".join(told.stderr.split())) == (2, True)
-
-
-def invoked(monkeypatch, tmp_path, *arguments, root=None):
-    """The command in this process, over a root where one day was exported."""
-    from typer.testing import CliRunner
-
-    from media_pipeline.cli import app
-
-    if root is None:
-        root = str(tmp_path / "media")
-        Tables(settings_store(root, tmp_path)).write("recording_audio", DAY, [])
-    monkeypatch.setenv("MEDIA_ROOT", root)
-    monkeypatch.setenv("MEDIA_SPOOL", str(tmp_path / "spool"))
-    monkeypatch.setenv("COLUMNS", "200")
-    return CliRunner().invoke(app, arguments)
-
-
-def settings_store(root: str, folder: Path):
-    from media_pipeline.storage.opening import open_store
-
-    return open_store(root, folder / "spool", 2)
 
 
 def test_a_day_in_s3_is_verified_without_genesys(org, export, s3_root, tmp_path, s3):

@@ -1,9 +1,5 @@
-"""Bad days of the published API: each ends in a clear outcome, in bounded time, with nothing lost or made up."""
+"""What a day of the platform dialect ends as: states, permissions, clocks, listings and transcripts."""
 
-import copy
-import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -13,74 +9,19 @@ import pytest
 from media_pipeline.build import build_definitions
 from media_pipeline.exporter import RecordingExporter
 from media_pipeline.genesys.errors import NotFound
-from media_pipeline.genesys.platform import PlatformSource
 from media_pipeline.genesys.replies import Replies
-from media_pipeline.sandbox.options import SandboxOptions
-from media_pipeline.sandbox.running import RunningSandbox, running
-from media_pipeline_tests.harness import DAY, NO_RETRY, Export, Org, resources_for, settings_for
+from media_pipeline_tests.harness import NO_RETRY, Org, resources_for, settings_for
+from media_pipeline_tests.platform_faults.conftest import (
+    calls,
+    export_folder,
+    good_day,
+    materialize,
+    metadata,
+    outcomes,
+    plain,
+)
 
 SENSITIVE_SLOT = 24
-
-
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[RunningSandbox]:
-    with running(SandboxOptions(port=0, bodies="tiny", per_day=60, days=3, end=DAY)) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def org(_sandbox: RunningSandbox) -> Iterator[Org]:
-    """60 recordings a day; settings, permissions and clock are as they were afterwards."""
-    state = _sandbox.state
-    settings, permissions = copy.copy(state.settings), state.permissions
-    _sandbox.break_with()
-    org = Org(_sandbox)
-    org.forget_stats()
-    yield org
-    _sandbox.break_with()
-    state.settings, state.permissions, state.clock.offset_seconds = settings, permissions, 0.0
-
-
-@pytest.fixture
-def export(tmp_path: Path):
-    return lambda org, **options: Export.run(org, tmp_path, **{"dialect": "platform"} | options)
-
-
-def outcomes(done: Export) -> Counter:
-    return Counter((row["status"], row["reason"]) for row in done.rows("recording_audio"))
-
-
-def calls(org: Org) -> dict[str, int]:
-    return {name: sum(counts.values()) for name, counts in org.stats()["requests"].items()}
-
-
-def plain(org: Org, count: int | None) -> list[str]:
-    """Ordinary calls, each alone in its conversation and of one file."""
-    truth = org.truth()
-    owners = Counter(record["conversation_id"] for record in truth.values())
-    chosen = []
-    for i in org.ordinary(len(truth)):
-        found = org.sandbox.state.listing.find(i)
-        if truth[i]["conversation_id"] and owners[truth[i]["conversation_id"]] == 1 and found.slot not in (22, 24):
-            first = org.sandbox.state.conversations.of_recording(found)
-            if first.start.date() == DAY and len(first.recordings) == 1:
-                chosen.append(i)
-    assert len(chosen) >= (count or 1)
-    return chosen[:count]
-
-
-def good_day() -> Counter:
-    """What a day without faults comes to: its first conversation began the day before, one recording has two files."""
-    return Counter(
-        {
-            ("stored", None): 50,
-            ("unsupported", "codec"): 6,
-            ("unavailable", "archived"): 1,
-            ("unavailable", "deleted"): 1,
-            ("pending", "not_ready"): 1,
-            ("empty", "zero_bytes"): 1,
-        }
-    )
 
 
 def test_a_day_ends_as_the_org_is_and_shows_what_it_cost(org, export):
@@ -94,126 +35,10 @@ def test_a_day_ends_as_the_org_is_and_shows_what_it_cost(org, export):
     assert per_1000 == pytest.approx(1000 * served / rows, abs=0.1)
 
 
-def metadata(done: Export, asset: str) -> dict[str, object]:
-    for event in done.result.get_asset_materialization_events():
-        if event.asset_key == dg.AssetKey(asset):
-            found = event.step_materialization_data.materialization.metadata
-            return {name: value.value for name, value in found.items()}
-    raise AssertionError(f"{asset} was not materialized")
-
-
 def test_a_token_revoked_in_mid_run_is_renewed(org, export):
     org.break_with({"fault": "revoke_token", "after_calls": 4})
     assert outcomes(export(org)) == good_day()
     assert org.stats()["requests"]["token"]["200"] >= 3
-
-
-@pytest.mark.parametrize("state", ["FAILED", "EXPIRED", "CANCELLED"])
-def test_a_job_that_breaks_once_is_submitted_anew(org, export, state):
-    org.break_with({"fault": "job_state", "state": state, "times": 1})
-    assert outcomes(export(org)) == good_day()
-    assert calls(org)["job_submit"] == 2
-
-
-def test_a_job_that_keeps_failing_is_a_clear_failure(org, export):
-    org.break_with({"fault": "job_state", "state": "FAILED"})
-    sentence = export(org).failure
-    assert "did not work out, twice (it ended as FAILED)" in sentence
-    assert calls(org)["job_submit"] == 2
-
-
-def test_a_job_that_never_ends_is_given_up(org, export):
-    org.break_with({"fault": "job_state", "state": "PENDING"})
-    started = time.monotonic()
-    sentence = export(org, patience={"deadline_seconds": 0.05}).failure
-    assert "it was still PENDING at the deadline" in sentence
-    assert time.monotonic() - started < 20
-
-
-def test_a_batch_that_never_completes_is_bounded_and_leaves_its_recordings_pending(org, export):
-    org.break_with({"fault": "batch_stuck", "share_ready": 0.5})
-    started = time.monotonic()
-    done = export(org, patience={"deadline_seconds": 0.2})
-    assert time.monotonic() - started < 20
-    found = outcomes(done)
-    assert sum(found.values()) in (60, 61)
-    assert 20 <= found["pending", "not_ready"] <= 40
-    assert found["stored", None] >= 15
-    assert metadata(done, "recording_inventory")["batches_unfinished"] == 1
-    assert not done.check_passed
-    org.break_with()
-    assert outcomes(export(org)) == good_day()
-
-
-def test_results_never_asked_for_are_counted_and_left(org, export):
-    materialize(org, export_folder(export), ["recording_inventory"])
-    org.break_with({"fault": "batch_strangers", "count": 3})
-    materialize(org, export_folder(export), ["recording_audio"])
-    org.break_with()
-    assert outcomes(export(org)) == good_day()
-
-
-def test_links_that_expired_between_batch_and_download_are_asked_for_anew_together(org, export, monkeypatch):
-    """Two hours pass for the media's host between the listing and the first download, and none for us."""
-
-    def two_hours_later(source: PlatformSource) -> None:
-        org.sandbox.state.clock.offset_seconds = 7200.0
-
-    monkeypatch.setattr(PlatformSource, "storage_left_mb", two_hours_later)
-    assert outcomes(export(org)) == good_day()
-    assert org.stats()["requests"]["file"]["403"] <= 16, "after a few refusals, no link of that age is tried"
-    assert calls(org)["batch_submit"] <= 6
-
-
-def test_a_link_that_is_refused_once_is_asked_for_anew(org, export):
-    org.break_with({"fault": "expired_link", "times": 1})
-    assert outcomes(export(org)) == good_day()
-
-
-def test_links_that_are_always_refused_end_as_forbidden(org, export):
-    refused = plain(org, 2)
-    org.break_with({"fault": "expired_link", "ids": refused})
-    done = export(org)
-    assert {done.audio[i]["reason"] for i in refused} == {"forbidden"}
-    assert outcomes(done)["failed", "forbidden"] == 2
-
-
-def test_links_that_died_before_the_download_are_not_tried(org, export, monkeypatch):
-    """The listing's links live for a second, which passes before the first download; those asked for then live on."""
-    settings = org.sandbox.state.settings
-    lasting, settings.link_seconds = settings.link_seconds, 1
-
-    def when_they_have_died(source: PlatformSource) -> None:
-        time.sleep(1.2)
-        settings.link_seconds = lasting
-
-    monkeypatch.setattr(PlatformSource, "storage_left_mb", when_they_have_died)
-    assert outcomes(export(org)) == good_day()
-    assert "403" not in org.stats()["requests"]["file"]
-
-
-def export_folder(export) -> Path:
-    return Path(export.__closure__[0].cell_contents)
-
-
-def materialize(org: Org, folder: Path, assets: list[str], **changes) -> dg.ExecuteInProcessResult:
-    """These assets alone in a run, and so in a session, of their own."""
-    settings = settings_for(org.url, folder, dialect="platform", **changes)
-    definitions = build_definitions(settings, resources=resources_for(settings), retry=NO_RETRY)
-    return definitions.resolve_job_def("daily_export").execute_in_process(
-        partition_key=str(DAY),
-        asset_selection=[dg.AssetKey(asset) for asset in assets],
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-
-
-def test_the_download_alone_asks_for_its_links_in_batches(org, export):
-    materialize(org, export_folder(export), ["recording_inventory"])
-    org.forget_stats()
-    materialize(org, export_folder(export), ["recording_audio"])
-    assert calls(org).keys() == {"token", "batch_submit", "batch_state", "file"}
-    assert calls(org)["batch_submit"] == 1
 
 
 @pytest.mark.parametrize(

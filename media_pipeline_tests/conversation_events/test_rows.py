@@ -1,53 +1,19 @@
-"""conversation_events: what guests do, noticed in both dialects, each event once whatever stream and process do."""
+"""conversation_events: each event that guests cause is one row, whatever the stream does."""
 
 import base64
 import datetime as dt
 import json
 
-import dagster as dg
-import httpx
 import pytest
 
-from media_pipeline.genesys import guide_events, platform_messages
-from media_pipeline.jobs import drain_job
 from media_pipeline.messaging import events as draining
 from media_pipeline.messaging.cursor import EventCursor
 from media_pipeline.messaging.events import TABLE
-from media_pipeline.schedules import drain_schedule
-from media_pipeline.storage.lease import Holder, Lease
-from media_pipeline.tables.paths import cursor_key, work_lease_key
+from media_pipeline.tables.paths import cursor_key
+from media_pipeline_tests.conversation_events.conftest import DIALECTS, files, gapless
 from media_pipeline_tests.genesys.raw_server import RawServer, status, stream
 from media_pipeline_tests.harness import settings_for
-from media_pipeline_tests.messaging_org import JOB, Listener, today
-
-DIALECTS = ["guide", "platform"]
-
-
-@pytest.fixture(autouse=True)
-def _short_silences(monkeypatch):
-    monkeypatch.setattr(guide_events, "QUIET_SECONDS", 1.0)
-    monkeypatch.setattr(guide_events, "PROBE_QUIET_SECONDS", 0.5)
-
-
-@pytest.fixture
-def listener(guests, tmp_path, instance):
-    """Of the guide dialect."""
-    return Listener.of(guests.sandbox.url, tmp_path, instance, "guide")
-
-
-@pytest.fixture
-def poller(guests, tmp_path, instance):
-    """Of the platform dialect."""
-    return Listener.of(guests.sandbox.url, tmp_path, instance, "platform")
-
-
-def gapless(result):
-    (check,) = [each for each in result.get_asset_check_evaluations() if each.check_name == "events_gapless"]
-    return check
-
-
-def files(rows):
-    return [row["file_id"] for row in rows]
+from media_pipeline_tests.messaging_org import Listener, today
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -69,30 +35,6 @@ def test_what_guests_send_is_a_row_each_and_heard_once(guests, tmp_path, instanc
     assert len(listener.rows()) == 31
     assert guests.send(2)
     assert listener.heard()["rows_added"] == 2
-
-
-def test_the_published_api_tells_time_and_hash_and_the_row_goes_to_the_day_of_the_message(guests, poller):
-    now = dt.datetime.now(dt.UTC)
-    yesterday_seconds = now.hour * 3600 + now.minute * 60 + now.second + 60
-    sent = guests.send(3) + guests.send(1, age_seconds=yesterday_seconds)
-    truth = {f["file_id"]: (m, f) for c in guests.get("conversations") for m in c["messages"] for f in m["files"]}
-    poller.heard()
-    days = [today() - dt.timedelta(days=n) for n in (1, 0)]
-    for day in days:
-        for row in poller.rows(day):
-            message, file = truth[row["file_id"]]
-            assert row["source_sha256"] == file["sha256"]
-            assert row["sent_at"] == dt.datetime.fromisoformat(message["at"])
-            assert row["sent_at"].date() == day
-    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
-    assert poller.rows(days[0])
-
-
-def test_nothing_but_files_that_came_in_is_an_event_of_the_published_api(guests, poller):
-    (made,) = guests.send(1)
-    guests.post("texts", conversation_id=made["conversation_id"], text="Hello?")
-    assert poller.heard()["rows_added"] == 1
-    assert files(poller.rows()) == [made["file_id"]]
 
 
 def test_a_file_that_comes_again_under_a_new_event_id_is_two_events_of_one_file(guests, listener):
@@ -212,43 +154,6 @@ def test_events_that_cannot_be_read_have_no_row_and_are_said(guests, listener, t
     assert '"event": "events_unread"' in logs
 
 
-def test_a_dead_hour_is_caught_up(guests, listener):
-    guests.send(3)
-    listener.heard()
-    sent = guests.send(2_500)
-    heard = listener.heard()
-    assert (heard["rows_added"], heard["connections"]) == (2_500, 2)
-    check = gapless(listener.drain())
-    assert check.passed
-    assert {each["file_id"] for each in sent} < set(files(listener.rows()))
-
-
-def test_what_the_stream_no_longer_has_is_said_for_a_day(guests, listener, tmp_path):
-    guests.send(3)
-    listener.heard()
-    guests.send(5)
-    guests.forget_events(newest=2)
-    result = listener.drain()
-    assert result.success, "what still comes must come"
-    assert len(listener.rows()) == 5
-    for told in (result, listener.drain()):
-        check = gapless(told)
-        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
-        assert "no longer has the event" in check.description
-    assert len(listener.cursor.gaps) == 1
-    logs = "".join(path.read_text() for path in (tmp_path / "media/audit").rglob("*.jsonl"))
-    assert logs.count('"event": "events_gap"') == 1
-
-
-def test_a_cursor_that_cannot_be_read_is_said_and_costs_no_row_twice(guests, listener):
-    guests.send(4)
-    listener.heard()
-    listener.tables.store.put(cursor_key(f"{TABLE}.guide"), b'{"position": ')
-    check = gapless(listener.drain())
-    assert "cannot be read" in check.description
-    assert len(listener.rows()) == 4
-
-
 def test_rows_are_durable_before_the_position_behind_them(guests, listener, monkeypatch):
     guests.send(10)
 
@@ -304,133 +209,6 @@ def test_breaks_of_the_stream_cost_no_event(guests, listener):
     heard = listener.heard()
     assert heard["connections"] > 10
     assert sorted(files(listener.rows())) == sorted(each["file_id"] for each in sent)
-
-
-def test_an_end_without_content_and_a_revoked_token_are_no_failure(guests, listener):
-    guests.send(2)
-    guests.sandbox.break_with({"fault": "no_content", "times": 1})
-    assert listener.heard()["rows_added"] == 0
-    assert listener.heard()["rows_added"] == 2
-
-
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_refusal_names_the_permission_and_changes_nothing(guests, tmp_path, instance, dialect):
-    listener = Listener.of(guests.sandbox.url, tmp_path, instance, dialect)
-    guests.send(1)
-    operation = "events" if dialect == "guide" else "message_conversation"
-    guests.sandbox.break_with({"fault": "forbidden", "on": [operation], "times": 0})
-    result = listener.drain()
-    failed = [e.step_failure_data for e in result.all_events if e.is_step_failure]
-    assert "permission" in failed[0].user_failure_data.description
-    assert listener.rows() == []
-
-
-def test_a_quiet_run_leaves_no_file_but_its_cursor(guests, listener, tmp_path):
-    guests.send(1)
-    listener.heard()
-    before = sorted(path for path in (tmp_path / "media").rglob("*") if path.is_file())
-    listener.heard()
-    assert sorted(path for path in (tmp_path / "media").rglob("*") if path.is_file()) == before
-
-
-def test_a_run_waits_for_none_that_died(guests, listener):
-    guests.send(1)
-    key = work_lease_key(TABLE)
-    gone = Holder("a-dead-run", Holder.this("x").host, Holder.this("x").boot, 2**22 + 1, "12345")
-    listener.tables.store.put(key, gone.encode())
-    assert listener.heard()["rows_added"] == 1
-
-
-def test_two_runs_do_not_read_at_the_same_time(guests, listener, monkeypatch):
-    monkeypatch.setattr("media_pipeline.storage.lease.WAIT_SECONDS", 0.1)
-    lease = Lease(listener.tables.store, work_lease_key(TABLE), "The stream", "another-run")
-    lease.acquire()
-    try:
-        result = listener.drain()
-    finally:
-        lease.release()
-    assert not result.success
-    assert listener.heard()
-
-
-def test_the_schedule_skips_while_a_run_waits_or_works(listener, tmp_path):
-    job = listener.definitions.resolve_job_def(JOB)
-    schedule = drain_schedule(drain_job())
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        _skips_while_a_run_waits_or_works(job, schedule, instance)
-
-
-def _skips_while_a_run_waits_or_works(job, schedule, instance):
-    def tick():
-        with dg.build_schedule_context(instance=instance) as context:
-            return schedule(context)
-
-    assert isinstance(tick(), dg.RunRequest)
-    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
-    assert isinstance(tick(), dg.SkipReason)
-    instance.delete_run(run.run_id)
-    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    assert isinstance(tick(), dg.SkipReason)
-    instance.delete_run(run.run_id)
-    instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
-    assert isinstance(tick(), dg.RunRequest)
-
-
-def test_few_conversations_are_looked_into_with_a_run_and_the_next_goes_on(guests, poller, monkeypatch):
-    monkeypatch.setattr(platform_messages, "MAX_CONVERSATIONS", 10)
-    sent = guests.send(25)
-    added = [poller.heard()["rows_added"] for _ in range(3)]
-    assert added == [10, 10, 5]
-    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
-
-
-def test_details_of_a_message_are_asked_for_once(guests, poller):
-    (made,) = guests.send(1)
-    poller.heard()
-    httpx.post(f"{guests.sandbox.url}/_sandbox/stats/reset").raise_for_status()
-    guests.send(1, conversation_id=made["conversation_id"])
-    assert poller.heard()["rows_added"] == 1
-    requests = httpx.get(f"{guests.sandbox.url}/_sandbox/stats").json()["requests"]
-    assert requests["message_conversation"] == {"200": 1}
-    assert requests["message_details"] == {"200": 1}
-    poller.heard()
-    requests = httpx.get(f"{guests.sandbox.url}/_sandbox/stats").json()["requests"]
-    assert requests["message_details"] == {"200": 1}, "known, though still within the overlap"
-
-
-def test_a_conversation_that_the_source_fails_on_holds_up_no_other_and_is_looked_into_again(guests, poller):
-    sent = guests.send(4)
-    poison = min(each["conversation_id"] for each in sent)
-    guests.sandbox.break_with({"fault": "server_error", "on": ["message_conversation"], "ids": [poison], "times": 0})
-    for added in (3, 0):
-        heard = poller.heard()
-        assert (heard["rows_added"], heard["conversations_unreadable"], heard["caught_up"]) == (added, 1, True)
-    guests.sandbox.break_with()
-    assert poller.heard()["rows_added"] == 1
-    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
-
-
-def test_a_source_that_fails_on_every_conversation_fails_the_run_and_costs_no_file(guests, poller):
-    sent = guests.send(8)
-    guests.sandbox.break_with({"fault": "server_error", "on": ["message_conversation"], "times": 0})
-    for _ in range(3):
-        assert not poller.drain().success
-    assert len(json.loads(poller.cursor.position)[4]) == platform_messages.SICK - 1, "it does not grow with each run"
-    guests.sandbox.break_with()
-    assert poller.heard()["rows_added"] == 8
-    assert sorted(files(poller.rows())) == sorted(each["file_id"] for each in sent)
-
-
-def test_a_conversation_that_is_owed_for_a_day_is_given_up_and_said(guests, poller, monkeypatch):
-    (sent,) = guests.send(1)
-    fault = {"fault": "server_error", "on": ["message_conversation"], "ids": [sent["conversation_id"]], "times": 0}
-    guests.sandbox.break_with(fault)
-    poller.heard()
-    monkeypatch.setattr(platform_messages, "OWED_FOR", dt.timedelta(seconds=-1))
-    monkeypatch.setattr(platform_messages, "OVERLAP", dt.timedelta())
-    check = gapless(poller.drain())
-    assert not check.passed
-    assert sent["conversation_id"] in check.description
 
 
 def test_no_link_no_token_and_no_text_is_kept(guests, poller, listener, tmp_path):
