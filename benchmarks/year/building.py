@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2] / "dbt_reports"
-KB_PER_MB = 1000
+BYTES_PER_MB = 10**6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def build(root: Path, spool: Path, target: Path, *arguments: str) -> Build:
         for result in results
         if result["unique_id"].startswith("model.")
     }
-    return Build(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / KB_PER_MB**2, models)
+    return Build(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / BYTES_PER_MB, models)
 
 
 @contextmanager

@@ -4,7 +4,13 @@
     'dagster': {'ref': {'name': 'storage_utilization_daily'}},
 }) }}
 
-with facts as (
+with storage as (
+    select date, media_type, format, recordings, source_bytes, stored_bytes
+    from {{ ref('storage_utilization_daily') }}
+    where {{ of_due_days() }}
+),
+
+facts as (
     select
         date,
         media_type,
@@ -18,25 +24,22 @@ with facts as (
 )
 
 select
-    storage.date,
-    storage.media_type,
-    storage.format,
+    coalesce(storage.date, facts.date) as date,
+    coalesce(storage.media_type, facts.media_type) as media_type,
+    coalesce(storage.format, facts.format) as format,
     storage.recordings,
     facts.recordings as recordings_in_facts,
     storage.source_bytes,
     facts.source_bytes as source_bytes_in_facts,
     storage.stored_bytes,
     facts.stored_bytes as stored_bytes_in_facts
-from {{ ref('storage_utilization_daily') }} as storage
-left join facts
+from storage
+full join facts
     on
         storage.date = facts.date
         and storage.media_type is not distinct from facts.media_type
         and storage.format is not distinct from facts.format
 where
-    {{ of_due_days('storage') }}
-    and (
-        storage.recordings is distinct from facts.recordings
-        or storage.source_bytes is distinct from facts.source_bytes
-        or storage.stored_bytes is distinct from facts.stored_bytes
-    )
+    storage.recordings is distinct from facts.recordings
+    or storage.source_bytes is distinct from facts.source_bytes
+    or storage.stored_bytes is distinct from facts.stored_bytes

@@ -6,5 +6,6 @@ select
     coalesce(sum(retries), 0)::bigint as retries,
     round(coalesce(sum(waited_seconds), 0) / 60, 1) as waited_minutes
 from export_runs
+where step in ('recording_inventory', 'storage_quota', 'recording_audio', 'transcripts') -- exports; not sweeps and the like
 group by date
 order by date

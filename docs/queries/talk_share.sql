@@ -1,15 +1,30 @@
 -- In a month, which share of the talking is each agent's, in the calls they took part in?
-with said as (
+with segments as (
     select
         date,
         recording_id,
         speaker,
-        participant_purpose,
-        count(*) as segments,
-        sum(end_ms - start_ms) as ms
+        lower(coalesce(participant_purpose, speaker)) in ('agent', 'user') as is_agents,
+        end_ms,
+        -- what a speaker said at the same time already counts once
+        greatest(start_ms, 0, max(end_ms) over (
+            partition by date, recording_id, speaker
+            order by start_ms, end_ms
+            rows between unbounded preceding and 1 preceding
+        )) as from_ms
     from diarized_transcripts
     where date between date '2025-12-01' and date '2025-12-31'
-    group by date, recording_id, speaker, participant_purpose
+),
+said as (
+    select
+        date,
+        recording_id,
+        speaker,
+        bool_and(coalesce(is_agents, false)) as is_agent,
+        count(*) as segments,
+        sum(greatest(end_ms - from_ms, 0)) as ms
+    from segments
+    group by date, recording_id, speaker
 ),
 calls as (
     select date, recording_id, sum(ms) as ms
@@ -24,6 +39,6 @@ select
     round(sum(said.ms) / sum(calls.ms), 2) as share
 from said
 inner join calls on said.date = calls.date and said.recording_id = calls.recording_id
-where said.participant_purpose = 'agent'
+where said.is_agent
 group by said.speaker
 order by calls desc, agent

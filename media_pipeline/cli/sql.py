@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EISDIR
 from pathlib import Path
+from secrets import token_hex
+from stat import S_IMODE
 from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -46,7 +48,7 @@ def sql(
     A condition on date reads its days only. Exit code 0: answered. 1: a good query could not be answered to its end.
     2: the query or its options are not valid.
     """
-    _alone(query, file, tables, ddl)
+    _check_options(query, file, tables, ddl, plan, output)
     with explained():
         if ddl is not None:
             _print_ddl(ddl, query)
@@ -59,9 +61,13 @@ def sql(
             _ask(question, format_, output, rows, plan, memory_mb)
 
 
-def _alone(query: str | None, file: Path | None, tables: bool, ddl: str | None) -> None:
+def _check_options(
+    query: str | None, file: Path | None, tables: bool, ddl: str | None, plan: bool, output: Path | None
+) -> None:
     if sum([query is not None and ddl is None, file is not None, tables, ddl is not None]) > 1:
         raise stop("Give one of them: a QUERY, --file, --tables, or --ddl.")
+    if plan and output is not None:
+        raise stop("--explain shows a plan and writes no file: leave --output out, or redirect what it shows.")
 
 
 def _need_duckdb() -> None:
@@ -165,18 +171,24 @@ def _sink(output: Path | None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _whole(output: Path) -> Iterator[IO[bytes]]:
-    """A file beside it that takes its name at the end."""
-    from tempfile import NamedTemporaryFile
-
+    """A file beside it that takes its name at the end, and its mode; what is no file, as a pipe, is written to."""
     if output.is_dir():
         raise IsADirectoryError(EISDIR, "it is a folder")
-    with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+    if output.exists() and not output.is_file():
+        with output.open("wb") as file:
+            yield file
+        return
+    target = output.resolve()  # a link stays one
+    beside = target.with_name(f".{target.name}.{token_hex(4)}")
+    with beside.open("xb") as file:
         try:
-            yield file  # type: ignore[misc]
+            yield file
             file.close()
-            Path(file.name).replace(output)
+            if target.exists():
+                beside.chmod(S_IMODE(target.stat().st_mode))
+            beside.replace(target)
         except BaseException:
-            Path(file.name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
 
 

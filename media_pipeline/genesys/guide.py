@@ -35,7 +35,7 @@ from media_pipeline.genesys.source import (
     StorageUse,
 )
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, items, milliseconds, number, path_segment, text, time
+from media_pipeline.genesys.values import items, milliseconds, number, path_segment, seconds, size, text, time
 
 PAGE_SIZE = 200
 SAMPLE_PAGES = 3
@@ -152,7 +152,7 @@ class GuideSource(GuideDeletion):
         return MediaFile(
             file_name=_told(body.get("file_name")),
             content_type=_told(body.get("content_type")),
-            size_bytes=count(body.get("file_size")),
+            size_bytes=size(body.get("file_size")),
             md5=(text(body.get("md5")) or "").strip().lower() or None,
             link=text(body.get("download_url")),
         )
@@ -259,7 +259,7 @@ def _listed(entity: object) -> ListedRecording | None:
         media_type=text(entity.get("media_type")),
         format=(text(entity.get("format")) or "").strip().lower().lstrip(".") or None,
         started_at=time(entity.get("created_time")),
-        duration_seconds=number(entity.get("duration_seconds")),
+        duration_seconds=seconds(entity.get("duration_seconds")),
         file_state=_FILE_STATES.get(status.lower() if status else None, "pending"),
     )
 

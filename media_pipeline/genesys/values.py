@@ -13,6 +13,8 @@ MOST: Final = 2**63 - 1
 """Of 64 bits with a sign, as columns have them."""
 MOST_MILLISECONDS: Final = 10**15
 """Since 1970 this is the year 33,658: more is no time."""
+MOST_BYTES: Final = 2**48
+"""Fifty times the largest object that S3 takes (5 TiB): more is no file. Sums of a day fit 64 bits."""
 
 
 def text(value: object) -> str | None:
@@ -43,6 +45,12 @@ def number(value: object) -> float | None:
         return None
 
 
+def seconds(value: object) -> float | None:
+    """How long something takes, from 0."""
+    found = number(value)
+    return None if found is None or not 0 <= found <= MOST_MILLISECONDS / 1000 else found
+
+
 def milliseconds(value: object) -> int | None:
     """A moment or an offset in whole ms."""
     found = number(value)
@@ -55,9 +63,9 @@ def count(value: object) -> int | None:
 
 
 def size(value: object) -> int | None:
-    """A number of bytes that 64 bits can hold."""
+    """A number of bytes that a file can have."""
     found = count(value)
-    return found if found is not None and found < 1 << 63 else None
+    return found if found is not None and found <= MOST_BYTES else None
 
 
 def time(value: object) -> dt.datetime | None:

@@ -111,9 +111,11 @@ def note_days(
     gone = built.keys() - found.keys()
     _write_days(connection, parts, found, due, gone)
     if builds:
+        connection.begin()  # after a kill in between, nobody would know of a day that is gone
         connection.execute("delete from builds.days where date in (select date from raw.due_days)")
         # still known, so that a day that is gone stays due until a build of everything has passed
         connection.execute("insert into builds.days select date, null from raw.due_days")
+        connection.commit()
     return [part for part in parts if part.day in due]
 
 

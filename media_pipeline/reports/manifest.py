@@ -55,7 +55,10 @@ def _is_fresh(project: Path, manifest: Path) -> bool:
     parsed_at = manifest.stat().st_mtime_ns
     if any(path.stat().st_mtime_ns > parsed_at for path in _sources(project)):
         return False
-    parsed_by = json.loads(manifest.read_bytes())["metadata"]["dbt_version"]
+    try:
+        parsed_by = json.loads(manifest.read_bytes())["metadata"]["dbt_version"]
+    except ValueError:  # dbt by hand writes it this moment, or was killed when it did
+        return False
     return bool(parsed_by == importlib.metadata.version("dbt-core"))
 
 
@@ -80,6 +83,8 @@ def _parse(executable: Path, project: Path) -> None:
                 raise ConfigurationError(f"dbt cannot parse {project}: {(done.stdout + done.stderr).strip()[-2000:]}")
             for name in PARSED:
                 (Path(folder) / name).replace(target / name)
+    except subprocess.TimeoutExpired:
+        raise ConfigurationError(f"dbt did not parse {project} in {_PARSE_SECONDS} s: try again.") from None
     except OSError as error:
         raise ConfigurationError(
             f"{target} cannot be written ({error.strerror}): parse when the image is built, with "

@@ -5,7 +5,7 @@ import importlib.metadata
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from media_pipeline.reports.publishing import publish
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.settings import environment_of_children
-from media_pipeline.storage.base import ObjectStore
+from media_pipeline.storage.base import ObjectStore, Stat
 
 LEFTOVER_SECONDS = 7 * 24 * 3600
 """Logs of failed builds are kept this long."""
@@ -79,7 +79,8 @@ def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefin
         with explained(), working_folder(Path(media.spool), run_id) as folder:
             lease = media.working_alone("marts", "The marts", run_id)
             database = folder / DATABASE
-            if not _fetch(media.store, database) and context.is_subset:
+            fetched = _fetch(media.store, database)
+            if fetched is None and context.is_subset:
                 raise dg.Failure(
                     f"There is no {media.store.url}/{DATABASE_KEY} yet to take the other models from: materialize all "
                     "of staging and marts once, with the job dbt_reports_build.",
@@ -97,8 +98,14 @@ def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefin
                 )
             yield from told(build, database, folder / "target")
             lease.check()
-            media.store.remove(f"{DATABASE_KEY}.wal")  # of a build by hand that was killed
-            size = publish(media.store, database, DATABASE_KEY)
+            with _nobody_writes(media.store):
+                if _published(media.store) != fetched:
+                    raise dg.Failure(
+                        f"{media.store.url}/{DATABASE_KEY} was written by a build by hand while this run built from a "
+                        "copy of it: it stays as it is. Run this again."
+                    )
+                media.store.remove(f"{DATABASE_KEY}.wal")  # of a build by hand that was killed
+                size = publish(media.store, database, DATABASE_KEY)
             context.log.info(f"Published {media.store.url}/{DATABASE_KEY}, {size:,} bytes.")
 
     return dbt_reports
@@ -125,20 +132,30 @@ def working_folder(spool: Path, run_id: str) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _fetch(store: ObjectStore, database: Path) -> bool:
-    """Copy the published database, which knows the days that were built; False when there is none."""
+def _fetch(store: ObjectStore, database: Path) -> Stat | None:
+    """Copy the published database, which knows the days that were built; its stat, None when there is none."""
     with _nobody_writes(store):
+        stat = _published(store)
         published = store.open(DATABASE_KEY)
         if published is None:
-            return False
+            return None
         with published, database.open("wb") as file:
             shutil.copyfileobj(published, file, 1024 * 1024)
-    return True
+    return stat
+
+
+def _published(store: ObjectStore) -> Stat | None:
+    """Size and time of the published database: others when somebody wrote it."""
+    found = store.version(DATABASE_KEY)
+    if found is None:
+        return None
+    with closing(found):
+        return found.stat
 
 
 @contextmanager
 def _nobody_writes(store: ObjectStore) -> Iterator[None]:
-    """Keep a build by hand, which writes the published file itself, from doing so."""
+    """Keep a build by hand, which writes the published file itself, from doing so, and see that none is under way."""
     path = Path(store.url) / DATABASE_KEY
     if "://" in store.url or not path.exists():
         yield

@@ -35,4 +35,7 @@ def database_path(settings: Settings, folder: Path) -> Path:
         return folder / settings.reports_db.expanduser()
     if "://" in settings.root:
         return folder / working_folder(settings) / DATABASE
-    return Path(absolute_root(settings, folder)) / DATABASE_KEY
+    path = Path(absolute_root(settings, folder)) / DATABASE_KEY
+    if "?" in str(path):
+        raise ConfigurationError(f"{path} has a question mark, where DuckDB takes a path to end: rename MEDIA_ROOT.")
+    return path

@@ -7,6 +7,7 @@ which of their runs are not over yet, and whether a build is owed.
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ class Progress:
     """A day was completed since the last build was requested."""
     builds: int = 0
     """Number of builds requested."""
+    life: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Of this cursor: after it was reset, builds are counted anew, and their keys shall be none that were used."""
 
 
 def marts_after_complete_day_sensor(job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
@@ -65,7 +68,7 @@ def marts_after_complete_day_sensor(job: UnresolvedAssetJobDefinition) -> dg.Sen
         else:
             progress.builds += 1
             progress.owed = False
-            requests.append(dg.RunRequest(run_key=f"{progress.seen}:{progress.builds}"))
+            requests.append(dg.RunRequest(run_key=f"{progress.life}:{progress.seen}:{progress.builds}"))
         return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=json.dumps(asdict(progress)))
 
     return marts_after_complete_day

@@ -52,11 +52,6 @@ class Day:
         return bool(self.runs) and self.runs[0].status == dg.DagsterRunStatus.CANCELED
 
     @property
-    def newest_status(self) -> dg.DagsterRunStatus | None:
-        """How the newest run ended, or where it is; None without one."""
-        return self.runs[0].status if self.runs else None
-
-    @property
     def attempts(self) -> list[int]:
         """Numbers of all attempts of this sensor; run retries of one attempt share its number."""
         return sorted({int(run.tags[ATTEMPT_TAG]) for run in self.runs if ATTEMPT_TAG in run.tags})

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from media_pipeline.sql.described import mart_pages
 from media_pipeline.sql.views import FOLDERS, MartUnreadable, Views, as_pattern, quoted
 from media_pipeline.storage.base import ObjectStore
 
@@ -22,8 +23,15 @@ S3_THREADS = 8
 """Reading from S3 is waiting, more than these cores can do at once."""
 MEMORY_MB = 1024
 MOST_SPILLED = "20GB"
-_WRITES = re.compile(r"COPY|INSERT|UPDATE|DELETE(?!_)|MERGE|CREATE|ATTACH|EXPORT")
-"""In the names of the operators of a plan: COPY may stand in a WITH, and its statement is a SELECT all the same."""
+_WRITES = re.compile(r"COPY|INSERT|UPDATE|DELETE(?!_)|MERGE(?!_JOIN)|CREATE|ATTACH|EXPORT")
+"""In the names of the operators of a plan: COPY may stand in a WITH, and its statement is a SELECT all the same.
+
+PIECEWISE_MERGE_JOIN only reads.
+"""
+_NO_TABLE = re.compile(r"Table with name (\w+) does not exist")
+_DUCKDBS_OWN = {"bit", "bignum", "union", "variant", "geometry"}
+"""Types whose bytes mean something to DuckDB only."""
+_NESTED = {"list", "array", "struct", "map"}
 _EXPLAIN = "explain (format json) "
 _UNWELL = ("Parser", "Binder", "Catalog", "Conversion", "Invalid Type", "Mismatch Type", "Not implemented")
 """Kinds of errors that are the question's own."""
@@ -53,7 +61,14 @@ class Asker:
         """The answer, in batches that are computed as they are taken; raises QueryRefused, QueryFailed."""
         self._check(question)
         with self._explained(question):
-            yield self._connection.sql(question).to_arrow_reader(BATCH_ROWS)
+            relation = self._connection.sql(question)
+            for name, kind in zip(relation.columns, relation.types, strict=True):
+                if _is_duckdbs_own(kind):
+                    raise QueryRefused(
+                        f"The column {name} is of DuckDB's type {kind}, which other programs do not know: "
+                        "cast(... as varchar) shows it."
+                    )
+            yield relation.to_arrow_reader(BATCH_ROWS)
 
     def plan(self, question: str) -> str:
         """How DuckDB answered, with what it read: `Scanning Files: 1/365`."""
@@ -103,6 +118,10 @@ class Asker:
             )
         if kind == "Permission":
             return QueryRefused("A query reads the tables, the marts and audit, by their names, and no file beside.")
+        if (missing := _NO_TABLE.search(message)) and missing[1].lower() in mart_pages():
+            return QueryRefused(
+                f"The mart {missing[1]} is not built yet: run Dagster's job dbt_reports_build, or dbt build by hand."
+            )
         place = _place(question, int(told["position"]) - before) if "position" in told else None
         if place is None:
             own = kind in _UNWELL
@@ -159,6 +178,12 @@ _OTHERWISE = {
     "EXPLAIN": "Give the query without explain, and --explain beside it.",
     "MULTI": "Name the values that become columns: pivot ... on status in ('stored', 'failed') using count(*).",
 }
+
+
+def _is_duckdbs_own(kind: Any) -> bool:
+    return kind.id in _DUCKDBS_OWN or (
+        kind.id in _NESTED and any(_is_duckdbs_own(part) for _, part in kind.children if not isinstance(part, int))
+    )
 
 
 def _operators(plan: Any) -> Iterator[str]:

@@ -197,7 +197,7 @@ def _audit(patterns: Sequence[str]) -> str:
     columns = [*((name, kind) for name, kind, _ in AUDIT_COLUMNS), (DAY, "DATE")]
     if not patterns:
         return _nothing(columns)
-    chosen = ", ".join(f"cast(json->>{quoted(name)} as {kind}) as {name}" for name, kind in columns[:-2])
+    chosen = ", ".join(f"try_cast(json->>{quoted(name)} as {kind}) as {name}" for name, kind in columns[:-2])
     return (
         f"select {chosen}, json as facts, {_DAY} "
         f"from read_ndjson_objects({_list(patterns)}, filename = true, ignore_errors = true) where json is not null"

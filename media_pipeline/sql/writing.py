@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -10,10 +11,12 @@ from typing import IO, Any, Literal
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from media_pipeline.escaping import printable
+from media_pipeline.storage.as_file import AsFile
 
 Format = Literal["table", "csv", "json", "jsonl", "parquet"]
 SUFFIXES: dict[str, Format] = {
@@ -27,17 +30,22 @@ SUFFIXES: dict[str, Format] = {
 
 
 def write_csv(reader: pa.RecordBatchReader, sink: IO[bytes]) -> None:
-    """A header and a line a row; null is nothing, an empty text is `""`, lists and structs are JSON."""
-    plain = _plain_schema(reader.schema, pa.types.is_nested)
+    """A header and a line a row; null is nothing, an empty text is `""`, lists and structs are JSON, bytes base64.
+
+    Raises OverflowError for days and times outside the years 1 to 9999, which Arrow would write as words.
+    """
+    plain = _plain_schema(reader.schema, lambda kind: pa.types.is_nested(kind) or pa.types.is_binary(kind))
     with pyarrow.csv.CSVWriter(sink, plain) as writer:
         for batch in reader:
+            for column in batch.columns:
+                _check_years(column)
             writer.write_batch(_plain(batch, plain))
 
 
 def write_parquet(reader: pa.RecordBatchReader, sink: IO[bytes]) -> None:
     """One Parquet file, zstd; a row group a batch or more."""
     plain = _plain_schema(reader.schema, lambda _: False)
-    with pq.ParquetWriter(_Forward(sink), plain, compression="zstd") as writer:
+    with pq.ParquetWriter(AsFile(sink), plain, compression="zstd") as writer:
         for batches in _gathered(_plain(batch, plain) for batch in reader):
             writer.write_table(pa.Table.from_batches(batches))
 
@@ -85,26 +93,14 @@ class ForTerminal(io.RawIOBase):
         return len(data)
 
 
-class _Forward(io.RawIOBase):
-    """A pipe, which cannot tell where it is, as the file that pyarrow writes to."""
-
-    def __init__(self, sink: IO[bytes]) -> None:
-        self._sink = sink
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._sink.write(bytes(data))
-        return len(data)
-
-
 def as_text(value: object) -> str:
     """A value as one line: JSON for what has parts."""
     if isinstance(value, pa.MonthDayNano):
         return _lasting(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, (list, dict, tuple)):
-        return _encoder.encode(value).decode()
+        return _encoder.encode(_whole(value)).decode()
     return str(value)
 
 
@@ -137,6 +133,10 @@ def _whole(value: object) -> object:
     """sum() of integers is a decimal without a fraction, to DuckDB; an interval is a tuple, to pyarrow."""
     if isinstance(value, pa.MonthDayNano):
         return _lasting(value)
+    if isinstance(value, (list, tuple)):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
     return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
 
 
@@ -168,6 +168,23 @@ def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for array, field in zip(batch.columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31 in days since 1970."""
+_A_DAY = {"s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+
+
+def _check_years(column: pa.Array) -> None:
+    if pa.types.is_date32(column.type):
+        numbers, a_day = column.cast(pa.int32()), 1
+    elif pa.types.is_timestamp(column.type):
+        numbers, a_day = column.cast(pa.int64()), _A_DAY[column.type.unit]
+    else:
+        return
+    least, most = pc.min_max(numbers).as_py().values()
+    if least is not None and not (_FIRST_DAY * a_day <= least and most < (_LAST_DAY + 1) * a_day):
+        raise OverflowError("a day or a time outside the years 1 to 9999")
 
 
 def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:

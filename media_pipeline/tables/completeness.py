@@ -93,7 +93,7 @@ def judge_day(tables: Tables, day: dt.date, needed: Collection[str] = NEEDED) ->
             verdict.add(WITHOUT_OUTCOME, recording_id)
         for row in rows["audio"]:
             if row["status"] in INCOMPLETE_STATUSES:
-                verdict.add(f"{row['status']} ({row['reason']})", recording_id)
+                verdict.add(f"{row['status']} ({row['reason'] or 'no reason'})", recording_id)
                 verdict.reasons.add(row["reason"])
             elif row["status"] == STORED:
                 verdict.stored += 1

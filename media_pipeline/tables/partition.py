@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from media_pipeline.storage.as_file import AsFile
 from media_pipeline.storage.base import ObjectStore, ObjectWriter
 from media_pipeline.tables.contract import VERSION_NOTE, version_of
 from media_pipeline.tables.paths import ONE_PART, TABLES_FOLDER, table_key
@@ -42,7 +42,7 @@ class TableWriter:
         self._schema = schema
         whole = [field.name for field in schema if _is_whole_number(field.type)]
         self._parquet = pq.ParquetWriter(
-            _AsFile(sink),
+            AsFile(sink),
             schema.with_metadata(note),
             compression="zstd",
             use_dictionary=[_path(field) for field in schema if field.name not in whole],
@@ -107,19 +107,6 @@ def _path(field: pa.Field) -> str:
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
-class _AsFile(io.RawIOBase):
-    """An object under way as the file that pyarrow writes to."""
-
-    def __init__(self, sink: ObjectWriter) -> None:
-        self._sink = sink
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._sink.write(bytes(data))
-
-
 class Tables:
     """The tables below one MEDIA_ROOT; those in another folder have the same schemas."""
 
@@ -173,8 +160,8 @@ class Tables:
     def batches(self, table: str, day: dt.date, columns: list[str]) -> Iterator[pa.Table]:
         """A day in Arrow tables of at most 10,000 rows, a row group in memory at a time; raises TableMissing."""
         with self._opened(table, day) as parquet:
-            for batch in parquet.iter_batches(10 * BATCH_ROWS, columns=columns, use_threads=False):
-                yield pa.Table.from_batches([batch])
+            for batch in parquet.iter_batches(10 * BATCH_ROWS, columns=_there(parquet, columns), use_threads=False):
+                yield _whole(pa.Table.from_batches([batch]), TABLES[table], columns)
 
     def note(self, table: str, day: dt.date) -> dict[str, str]:
         """The note a day was written with; raises TableMissing."""

@@ -21,8 +21,6 @@ from media_pipeline.storage.base import ObjectStore, StorageError, root_name
 from media_pipeline.storage.files import make_folder, sync_folder, write_all
 from media_pipeline.tables.paths import written_back_key
 
-DIGEST_BYTES = 32
-
 
 class WrittenBack:
     """A context, for one run at a time (its lease sees to that); its methods may be called from any thread.

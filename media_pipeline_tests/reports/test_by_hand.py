@@ -52,6 +52,27 @@ def test_the_database_lies_below_the_root_where_a_variable_says_or_for_s3_below_
         database_path(Settings(reports_db=tmp_path / "other.duckdb"), tmp_path)
 
 
+def test_a_segment_before_the_recordings_start_stops_no_marts_and_a_lost_row_of_storage_is_told(tmp_path, days):
+    root = days.copy(tmp_path)
+    newest = days.mart("speaker_talk_time")["date"].max()
+    (file,) = root.path.glob(f"tables/diarized_transcripts/date={newest}/*.parquet")
+    said = pq.read_table(file, partitioning=None)
+    starts = [-5000, *said["start_ms"].to_pylist()[1:]]
+    pq.write_table(said.set_column(said.schema.get_field_index("start_ms"), "start_ms", [starts]), file)
+    (file,) = root.path.glob(f"tables/storage_utilization/date={newest}/*.parquet")
+    stored = pq.read_table(file, partitioning=None)
+    pq.write_table(stored.slice(1), file)
+    done = dbt(root.path, tmp_path)
+    assert "WARN=1 ERROR=0 SKIP=0" in done.stdout, done.stdout + done.stderr
+    assert "Warning in test storage_matches_facts" in done.stdout
+    assert (root.mart("speaker_talk_time")["silence_seconds"] >= 0).all()
+
+
+def test_a_root_that_duckdb_cannot_open_gets_a_sentence():
+    with pytest.raises(ConfigurationError, match=r"what\?/media.* has a question mark"):
+        database_path(Settings(root="what?/media"), Path("/srv"))
+
+
 ASSET_OF = {"recording_deadlines": "retention_sweep"}
 """Tables that are named otherwise than the asset that writes them."""
 

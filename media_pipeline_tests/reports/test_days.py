@@ -116,6 +116,26 @@ def test_a_day_that_is_gone_stays_due_until_a_build_of_everything_passed(databas
     assert due(database, store) == set()
 
 
+def test_a_day_that_is_gone_is_not_forgotten_when_its_note_breaks_off(database, store):
+    due(database, store)
+    for table in ("recording_inventory", "availability_report"):
+        store.remove(f"tables/{table}/date={FIRST}/part-0.parquet")
+
+    class Breaking:
+        def __getattr__(self, name):
+            return getattr(database, name)
+
+        def execute(self, query, *values):
+            if query.startswith("insert into builds.days select date, null"):
+                raise KeyboardInterrupt
+            return database.execute(query, *values)
+
+    with pytest.raises(KeyboardInterrupt):
+        due(Breaking(), store)
+    database.rollback()  # as a kill does
+    assert due(database, store) == {FIRST}
+
+
 def test_what_is_written_in_the_moment_of_the_listing_is_due_again(database, store):
     due(database, store)
     store.put(f"tables/recording_audio/date={FIRST}/part-0.parquet", b"1")

@@ -6,13 +6,14 @@ import time
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.ownership import ANALYSTS
 from media_pipeline.reports import manifest as manifests
 from media_pipeline.reports.build import JOB, build_reports
-from media_pipeline.reports.built import Relation, column_lineage
+from media_pipeline.reports.built import Relation, column_lineage, told
 from media_pipeline.reports.places import PROJECT
 from media_pipeline.reports.publishing import publish
 from media_pipeline.settings import Settings
@@ -139,6 +140,22 @@ def test_a_failed_check_is_named_and_what_was_published_stays(tmp_path, red_day)
     for published in (red_day.database, *red_day.parts(*MARTS)):
         assert (root.path / published.relative_to(red_day.path)).read_bytes() == published.read_bytes()
     assert [p.name for p in (tmp_path / "spool/reports").glob("*/*")] == ["target"]
+
+
+def test_what_a_build_by_hand_wrote_meanwhile_stays(tmp_path, empty_day, monkeypatch):
+    root = empty_day.copy(tmp_path)
+    assert build(root).success
+
+    def told_and_overtaken(*arguments):
+        yield from told(*arguments)
+        with duckdb.connect(str(root.database)) as connection:
+            connection.execute("create table by_hand as select 1 as a")
+
+    monkeypatch.setattr("media_pipeline.reports.marts.told", told_and_overtaken)
+    assert "was written by a build by hand" in failure_of(build(root))
+    assert root.query("select a from by_hand").a[0] == 1
+    monkeypatch.undo()
+    assert build(root).success
 
 
 def test_an_old_manifest_is_parsed_anew_and_a_fresh_one_is_not(tmp_path):

@@ -102,6 +102,14 @@ def test_each_later_day_is_built_under_a_key_of_its_own(daemon):
     assert len(set(keys)) == 3
 
 
+def test_after_its_cursor_was_reset_the_sensor_uses_no_key_twice(daemon):
+    daemon.export(complete=True)
+    keys = daemon.tick()
+    daemon.cursor = None
+    assert set(daemon.tick()).isdisjoint(keys)
+    assert len(keys) == 1
+
+
 def test_a_red_day_that_is_completed_later_is_built_then(daemon):
     daemon.export(complete=False)
     assert daemon.tick() == []

@@ -126,9 +126,20 @@ def test_a_length_of_time_is_shown_as_one(archive):
     )
 
 
-@pytest.mark.parametrize("kind", ["table", "json"])
-def test_a_day_that_python_does_not_know_gets_a_sentence(archive, kind):
-    done = archive.run("select date '10000-01-01'", "--format", kind)
+def test_bytes_and_what_lies_within_lists_are_text(archive):
+    query = "select 'ab'::blob || '\\x00'::blob as a, {'b': [interval '1 days', null]} as c, date '9999-12-31' as d"
+    assert json.loads(archive.run(query, "--format", "json").stdout) == [
+        {"a": "YWIA", "c": {"b": ["1 days", None]}, "d": "9999-12-31"}
+    ]
+    assert (
+        archive.run(query, "--format", "csv").stdout.splitlines()[1] == '"YWIA","{""b"":[""1 days"",null]}",9999-12-31'
+    )
+
+
+@pytest.mark.parametrize("kind", ["table", "json", "csv"])
+@pytest.mark.parametrize("day", ["date '10000-01-01'", "'infinity'::date", "'-infinity'::timestamptz"])
+def test_a_day_that_python_does_not_know_gets_a_sentence(archive, kind, day):
+    done = archive.run(f"select {day}", "--format", kind)
     assert done.returncode == 1
     assert "outside the years 1 to 9999" in " ".join(done.stderr.split())
 
@@ -201,6 +212,7 @@ def test_a_broken_file_ends_with_one_and_leaves_no_half_answer(archive, tmp_path
         ),
         (("select 1", "--output", "/usr"), "/usr cannot be written: it is a folder."),
         (("select 1", "--output", "/proc/answer.csv"), "/proc/answer.csv cannot be written: "),
+        (("select 1", "--explain", "--output", "plan.txt"), "leave --output out"),
         (("select $1",), "Put the value in the place of $1"),
     ],
 )
@@ -210,6 +222,26 @@ def test_what_cannot_be_asked_gets_a_sentence_and_no_traceback(archive, argument
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_an_answer_keeps_the_mode_of_the_file_the_link_to_it_and_the_pipe(archive, tmp_path):
+    new, old, link, pipe = (tmp_path / name for name in ("new.csv", "old.csv", "link.csv", "pipe.csv"))
+    old.write_text("before")
+    old.chmod(0o664)
+    link.symlink_to(old)
+    assert archive.run("select 1 as a", "-o", "new.csv").returncode == 0
+    (tmp_path / "made").touch()
+    assert new.stat().st_mode == (tmp_path / "made").stat().st_mode
+    assert archive.run("select 2 as a", "-o", "link.csv").returncode == 0
+    assert link.is_symlink()
+    assert old.read_text() == '"a"\n2\n'
+    assert old.stat().st_mode & 0o777 == 0o664
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert archive.run("select 3 as a", "-o", "pipe.csv").returncode == 0
+        assert reader.communicate(timeout=30)[0] == '"a"\n3\n'
+    assert pipe.is_fifo()
+    assert not list(tmp_path.glob(".*.csv.*"))
 
 
 def test_a_query_that_is_not_utf_8_is_named(archive, tmp_path):

@@ -125,6 +125,9 @@ def test_a_question_that_is_wrong_gets_the_place_and_what_was_meant(archive, que
         "select 'copy, insert and delete' as delete_me;",
         "select '$1'",
         "-- a note\nselect 1",
+        "select count(*) from range(5000) a join range(5000) b on a.range < b.range",
+        "select count(*) from range(5000) a join range(5000) b on a.range < b.range and a.range + 9 > b.range",
+        "select count(*) from range(5000) a asof join range(5000) b on a.range >= b.range",
     ],
 )
 def test_all_that_reads_is_answered(archive, question):
@@ -155,3 +158,22 @@ def test_a_file_that_cannot_be_read_is_named(archive):
     archive.file("storage_quota", DAYS[3]).write_bytes(b"not Parquet at all")
     with pytest.raises(QueryFailed, match=f"could not be answered to its end: .*date={DAYS[3]}"):
         archive.answer("select sum(used_mb) from storage_quota")
+
+
+def test_a_mart_that_is_not_built_yet_says_how_to_build_it(archive):
+    with pytest.raises(QueryRefused, match="The mart speaker_talk_time is not built yet: run .* dbt_reports_build"):
+        archive.answer("select * from speaker_talk_time")
+
+
+@pytest.mark.parametrize(
+    ("question", "column"),
+    [
+        ("select 1 as a, '101'::bit as flags", "flags"),
+        ("select 123456789012345678901234567890::bignum as large", "large"),
+        ("select union_value(k := 1) as either", "either"),
+        ("select [{'deep': '101'::bit}] as nested", "nested"),
+    ],
+)
+def test_what_only_duckdb_understands_is_refused_by_the_columns_name(archive, question, column):
+    with pytest.raises(QueryRefused, match=rf"The column {column} is of DuckDB's type .* shows it"):
+        archive.answer(question)

@@ -29,7 +29,10 @@ problems as (
     from {{ ref('stg_inventory_notes') }}
     where malformed_entries > 0 and date in (select date from whole_days)
     union all
-    select date, 'conversations whose recordings may not be seen' as problem, unreadable_conversations as recordings
+    select
+        date,
+        'conversations whose recordings may not be seen (recording:recording:view for their division)' as problem,
+        unreadable_conversations as recordings
     from {{ ref('stg_inventory_notes') }}
     where unreadable_conversations > 0 and date in (select date from whole_days)
     union all

@@ -2,9 +2,9 @@ select
     date,
     recording_id,
     segment_index,
-    start_ms,
-    greatest(start_ms, end_ms) as end_ms,
-    greatest(end_ms - start_ms, 0) as length_ms,
+    greatest(start_ms, 0) as start_ms,
+    greatest(start_ms, end_ms, 0) as end_ms,
+    greatest(end_ms, 0) - greatest(least(start_ms, end_ms), 0) as length_ms,
     speaker,
     case
         when lower(coalesce(participant_purpose, speaker)) in ('customer', 'external') then 'customer'

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 NUMBER_BITS = 20
 """A conversation's number is its day's ordinal and, in so many bits, its place in the day."""
-LIVE_DAY = 0
-"""What was added by hand has numbers of a day that never was."""
 OVERSIZE_BYTES = 11_000_000
 
 
