@@ -32,7 +32,7 @@ _COLOURS = {
     "failed": "#c33",
 }
 _ROW_PIXELS = 18
-_BAR_PIXELS = 400
+_BAR_PIXELS = 260
 
 
 def schema_metadata(table: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def outcomes_picture(day: dt.date, files: Mapping[str, int], sizes: Mapping[str,
     ]
     height = _ROW_PIXELS * len(rows) + 22
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='560' height='{height}' style='background:white' "
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='430' height='{height}' style='background:white' "
         f"font-family='sans-serif' font-size='12'><text y='13'>{title}</text>"
         f"<g transform='translate(140)' text-anchor='end' stroke-width='13'>{''.join(rows)}</g></svg>"
     )

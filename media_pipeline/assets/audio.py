@@ -42,7 +42,7 @@ from media_pipeline.tables.ledger import Ledger
 from media_pipeline.tables.partition import Row, TableMissing, Tables, aligned, rows_of
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_key
 from media_pipeline.transfer.download import Downloader
-from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, QUARANTINED, STORED
+from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, QUARANTINED, STATUSES, STORED
 from media_pipeline.transfer.parallel import ordered_map
 from media_pipeline.transfer.recording import Exporter, Refetch, Result, Task, compared
 from media_pipeline.transfer.sidecar import sidecar, sidecar_key
@@ -307,14 +307,14 @@ def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]
         described["not_stored"] = sample(rows, ["reason", "recordings"])
     return (
         described
-        | {f"recordings_{status}": count for status, count in sorted(totals.statuses.items())}
+        | {f"recordings_{status}": totals.statuses[status] for status in sorted(STATUSES)}
         | {
             "reused_from_earlier_runs": totals.reused,
             "source_bytes": totals.source_bytes,
             "stored_bytes": totals.stored_bytes,
             "fetched_bytes": totals.fetched_bytes,
             "mb_per_second": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
-            "api_calls_of_the_run_per_1000_recordings": calls_per_1000(step.session.stats, totals.statuses.total()),
+            "api_calls_per_1000_recordings": calls_per_1000(step.session.stats, totals.statuses.total()),
         }
         | validations({what: (totals.matched[what], totals.checked[what]) for what in sorted(totals.checked)})
         | calls(step.stats)

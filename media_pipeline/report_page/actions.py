@@ -44,7 +44,11 @@ def actions_for(day: dt.date, verdict: Verdict, outcomes: Iterable[Kind], transc
     found = [] if verdict.complete else list(_mending(day, verdict, list(outcomes)))
     for kind in transcripts:
         if kind.status in ("forbidden", "failed"):
-            found.append(Action(f"{kind.files:,} transcripts {kind.status}: {kind.advice}"))
+            plural = "" if kind.files == 1 else "s"
+            found.append(Action(f"{kind.files:,} transcript{plural} {kind.status}: {kind.advice}"))
+    if verdict.complete and not verdict.listed:
+        found.append(Action("Nothing, if that is right: there are no objects to look at."))
+        return found
     found.append(
         Action(
             "Read every object of the day again and compare its hashes with the tables.",

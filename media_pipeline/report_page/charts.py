@@ -9,6 +9,7 @@ import datetime as dt
 import importlib.util
 import io
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ WIDTH = 380
 """In the SVG's own units: of about the size of a pixel on a telephone."""
 _PER_INCH = 72
 _TEXT, _SMALL = 13.5, 12.5
+DAYS_A_WEEK = 7
 MAX_LABEL = 16
 MOST_FORMATS = 6
 _RC = {
@@ -144,8 +146,9 @@ def calls(figures: Figures) -> str:
                 drawn[number].set_gid(f"{MARK}refused.{number}={bar.refused}")
         if totals[2]:
             retries = [bar.retries for bar in bars]
+            axes.plot(places, retries, color=COLOURS["card"], linewidth=4.5)  # a rim, or it would be lost on the bars
             (line,) = axes.plot(
-                places, retries, color=COLOURS["warn"], marker="o", markersize=3.5, linewidth=1.6, label="retries"
+                places, retries, color=COLOURS["ink"], marker="o", markersize=3.5, linewidth=1.6, label="retries"
             )
             line.set_gid(f"{MARK}retries={totals[2]}")
         axes.set_xlim(0, wide * len(bars) / unit)
@@ -198,32 +201,50 @@ def trend(figures: Figures) -> str:
 
 
 def volume(days: list[tuple[dt.date, int, int]]) -> str:
-    """Recordings a week over all days (day, files, stored bytes), the unfinished last week too; nothing for a week."""
-    weeks = dict[dt.date, int]()
+    """Recordings a week over all days (day, files, stored bytes); weeks with days that were not exported are hatched.
+
+    Nothing for less than three weeks.
+    """
+    weeks, exported = Counter[dt.date](), Counter[dt.date]()
     for day, files, _ in days:
         monday = day - dt.timedelta(days=day.weekday())
-        weeks[monday] = weeks.get(monday, 0) + files
+        weeks[monday] += files
+        exported[monday] += 1
     if len(weeks) < 3:
         return ""
     first, last = min(weeks), max(weeks)
     mondays = [first + dt.timedelta(weeks=n) for n in range((last - first).days // 7 + 1)]
-    files_a_week = [weeks.get(monday, 0) for monday in mondays]
+    files_a_week = [weeks[monday] for monday in mondays]
+    partial = sum(exported[monday] < DAYS_A_WEEK for monday in mondays)
     said = (
         f"{len(mondays)} weeks from {first} on: {count_text(min(files_a_week))} to {count_text(max(files_a_week))} "
-        f"recording files a week, {count_text(sum(files_a_week))} in all."
+        f"recording files a week, {count_text(sum(files_a_week))} in all; {partial} weeks not exported on all days."
     )
-    with _drawing("volume", 170, "Recording files a week", said, width=900) as (axes, finished):
-        axes.set_position((52 / 900, 24 / 170, (900 - 84) / 900, 134 / 170))
-        axes.fill_between(range(len(mondays)), files_a_week, color=COLOURS["faint"], linewidth=0)
-        (line,) = axes.plot(range(len(mondays)), files_a_week, color=COLOURS["accent"], linewidth=2)
-        line.set_gid(f"{MARK}files={sum(files_a_week)}")
-        axes.set_xlim(0, len(mondays) - 1)
+    with _drawing("volume", 196, "Recording files a week", said, width=900) as (axes, finished):
+        axes.set_position((52 / 900, 30 / 196, (900 - 84) / 900, 134 / 196))
+        told = set[str]()
+        for place, (monday, number) in enumerate(zip(mondays, files_a_week, strict=True)):
+            whole = exported[monday] == DAYS_A_WEEK
+            label = "all days exported" if whole else "not all days exported"
+            (bar,) = axes.bar(
+                place,
+                number,
+                0.8,
+                color=COLOURS["accent"],
+                hatch=None if whole else "////",
+                label=None if label in told else label,
+            )
+            bar.set_gid(f"{MARK}{monday}={number}")
+            told.add(label)
+        axes.set_xlim(-0.8, len(mondays) - 0.2)
         axes.set_ylim(0, max(max(files_a_week), 1) * 1.08)
         step = max(1, len(mondays) // 9)
         ticks = list(range(0, len(mondays), step))
         form = "%b %Y" if len(mondays) > 40 else "%-d %b"
-        axes.set_xticks(ticks, [mondays[place].strftime(form) for place in ticks])
+        begun = [max(monday, days[0][0]) for monday in mondays]
+        axes.set_xticks(ticks, [begun[place].strftime(form) for place in ticks])
         _few_ticks(axes, only_y=True)
+        _legend(axes, 2, 0)
     return finished()
 
 
@@ -276,7 +297,7 @@ def _few_ticks(axes: Axes, *, only_y: bool = False) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.grid(visible=True, axis="y")
-    axes.tick_params(axis="x", pad=6)
+    axes.tick_params(axis="x", pad=8)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     if not only_y:

@@ -74,6 +74,20 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A day that is not complete, or days on end that were never exported."""
+
+    first: dt.date
+    last: dt.date
+    why: str
+
+    @property
+    def days(self) -> int:
+        """How many days it stands for."""
+        return (self.last - self.first).days + 1
+
+
+@dataclass(frozen=True, slots=True)
 class Freshness:
     """The finished days of the look-back that ends with this day."""
 
@@ -81,6 +95,17 @@ class Freshness:
     complete: int
     open_days: list[tuple[dt.date, str]]
     """Oldest first, with why."""
+
+    @property
+    def spans(self) -> list[Span]:
+        """The same, with days on end that were never exported as one."""
+        found: list[Span] = []
+        for day, why in self.open_days:
+            if found and why == found[-1].why == NEVER_EXPORTED and day == found[-1].last + DAY:
+                found[-1] = Span(found[-1].first, day, why)
+            else:
+                found.append(Span(day, day, why))
+        return found
 
 
 @dataclass(slots=True)
@@ -114,9 +139,10 @@ class Figures:
         """Why the day is complete, or why not."""
         if self.verdict.complete:
             files = f"{self.verdict.listed:,} recording file{'' if self.verdict.listed == 1 else 's'}"
+            stored = self.verdict.stored
+            there = f"all {stored:,} stored objects are" if stored != 1 else "the one stored object is"
             return (
-                f"{files} listed, each with one outcome; none is open or failed, and all {self.verdict.stored:,} "
-                "stored objects are there."
+                f"{files} listed, each with one outcome; none is open or failed, and {there} there."
                 if self.verdict.listed
                 else "The source lists no recordings for this day, and nothing contradicts it."
             )
@@ -164,7 +190,7 @@ def _funnel(tables: Tables, day: dt.date, totals: Totals) -> list[Stage]:
         Stage("supported", "In an exported format", totals.supported),
         Stage("expected", "Held by the source", totals.expected),
         Stage("stored", "Stored and verified", totals.stored),
-        Stage("with_transcript", "With a transcript", _with_transcript(tables, day)),
+        Stage("with_transcript", "Of these, transcribed", _with_transcript(tables, day)),
     ]
 
 

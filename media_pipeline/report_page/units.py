@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 NOBODY_KNOWS = "\N{EN DASH}"
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 
@@ -53,7 +54,7 @@ def change_text(now: float | None, then: float | None, unit: str) -> str:
         return "no change"
     sign = "+" if difference > 0 else "\N{MINUS SIGN}"
     text = sign + value_text(abs(difference), unit)
-    return f"{text} ({sign}{abs(difference) / then:.1%})" if then else text
+    return f"{text} ({sign}{abs(difference) / then * 100:,.1f}{NO_BREAK}%)" if then else text
 
 
 def share_text(part: float, whole: float) -> str:
@@ -63,7 +64,7 @@ def share_text(part: float, whole: float) -> str:
     share = part / whole * 100
     if part != whole:
         share = min(max(share, 0.1 if part else 0.0), 99.9)
-    return f"{share:.1f}".removesuffix(".0") + " %"
+    return f"{share:.1f}".removesuffix(".0") + f"{NO_BREAK}%"
 
 
 def day_text(day: dt.date) -> str:

@@ -41,7 +41,7 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict for a person."""
         if self.complete:
-            return f"{self.day} is complete: {self.listed} recordings listed, {self.stored} stored and present."
+            return f"{self.day} is complete: {self.listed:,} recordings listed, {self.stored:,} stored and present."
         return (
             f"{self.day} is not complete: {self.summary}. See status, reason and detail in recording_audio, then "
             "materialize the day again: what is stored is not fetched again."
@@ -50,8 +50,8 @@ class Verdict:
     @property
     def summary(self) -> str:
         """The problems by number."""
-        problems = ", ".join(f"{count} {problem}" for problem, count in sorted(self.problems.items()))
-        return f"{problems} of {self.listed} recordings"
+        problems = ", ".join(f"{count:,} {problem}" for problem, count in sorted(self.problems.items()))
+        return f"{problems} of {self.listed:,} recordings"
 
     @property
     def never_exported(self) -> bool:

@@ -18,6 +18,7 @@ PENDING: Final = "pending"
 QUARANTINED: Final = "quarantined"
 FAILED: Final = "failed"
 
+STATUSES = (STORED, UNSUPPORTED, EMPTY, UNAVAILABLE, PENDING, QUARANTINED, FAILED)
 INCOMPLETE_STATUSES = frozenset({PENDING, QUARANTINED, FAILED})
 """Statuses that keep a day from being complete."""
 

@@ -167,7 +167,11 @@ def test_an_old_manifest_is_parsed_anew_and_a_fresh_one_is_not(tmp_path):
     assert not (project / "logs").exists()
     assert sorted(p.name for p in manifest.parent.iterdir()) == sorted(manifests.PARSED)
     later = time.time() + 5
-    for change in (lambda: os.utime(project / "models/sources.yml", (later, later)), (manifest.unlink)):
+    for change in (
+        lambda: os.utime(project / "models/sources.yml", (later, later)),
+        lambda: manifest.write_text("{"),
+        manifest.unlink,
+    ):
         change()
         assert not manifests._is_fresh(project, manifest)
     (project / "models/sources.yml").write_text("version: 2\nmodels: [{nonsense}]\n")

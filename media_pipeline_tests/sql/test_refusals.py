@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_read_is_named(archive):
 
 
 def test_a_mart_that_is_not_built_yet_says_how_to_build_it(archive):
-    with pytest.raises(QueryRefused, match="The mart speaker_talk_time is not built yet: run .* dbt_reports_build"):
+    with pytest.raises(QueryRefused, match=r"The mart speaker_talk_time is not built yet: run .* dbt_reports_build"):
         archive.answer("select * from speaker_talk_time")
 
 

@@ -50,7 +50,7 @@ problems as (
 whys as (
     select
         date,
-        string_agg(recordings || ' ' || problem, ', ' order by problem) as why,
+        string_agg(format('{:,}', recordings) || ' ' || problem, ', ' order by problem) as why,
         sum(recordings)::bigint as problems
     from problems
     group by date
