@@ -220,8 +220,8 @@ def volume(days: list[tuple[dt.date, int, int]]) -> str:
         f"{len(mondays)} weeks from {first} on: {count_text(min(files_a_week))} to {count_text(max(files_a_week))} "
         f"recording files a week, {count_text(sum(files_a_week))} in all; {partial} weeks not exported on all days."
     )
-    with _drawing("volume", 196, "Recording files a week", said, width=900) as (axes, finished):
-        axes.set_position((52 / 900, 30 / 196, (900 - 84) / 900, 134 / 196))
+    with _drawing("volume", 186, "Recording files a week", said, width=900) as (axes, finished):
+        axes.set_position((52 / 900, 26 / 186, (900 - 84) / 900, 134 / 186))
         told = set[str]()
         for place, (monday, number) in enumerate(zip(mondays, files_a_week, strict=True)):
             whole = exported[monday] == DAYS_A_WEEK
@@ -244,7 +244,7 @@ def volume(days: list[tuple[dt.date, int, int]]) -> str:
         begun = [max(monday, days[0][0]) for monday in mondays]
         axes.set_xticks(ticks, [begun[place].strftime(form) for place in ticks])
         _few_ticks(axes, only_y=True)
-        _legend(axes, 2, 0)
+        _legend(axes, 2, 0.6)  # where a telephone begins to show it: at the newest
     return finished()
 
 
