@@ -72,6 +72,7 @@ def run_demo(
         "Next: make dev shows the same in the Dagster UI on http://127.0.0.1:3000.",
         highlight=False,
     )
+    console.print(_question(root), highlight=False, soft_wrap=True)
     if token is not None:
         console.print(_invitation(root, *token), highlight=False, soft_wrap=True)
     return 0 if verdict.complete else 1
@@ -83,14 +84,26 @@ def _draw(day: dt.date, settings: Settings) -> None:
     job.execute_in_process(partition_key=str(day), run_config=QUIET)
 
 
+def _program() -> str:
+    """As a shell finds it where no environment is activated."""
+    called = sys.argv[0]
+    return shlex.quote(str(Path(called).absolute()) if called.endswith("media-pipeline") else "media-pipeline")
+
+
+def _question(root: Path) -> str:
+    return (
+        f"\nAsk it in SQL:\n\nMEDIA_ROOT={shlex.quote(str(root.absolute()))} {_program()} sql "  # noqa: S608  to be read
+        '"select status, reason, count(*) as files from recording_audio group by all"'
+    )
+
+
 def _invitation(root: Path, token: str, entry: str) -> str:
-    program = Path(sys.argv[0]).absolute() if sys.argv[0].endswith("media-pipeline") else Path("media-pipeline")
     place = root.absolute()
     return (
         "\nListen to the calls: start the service, open http://127.0.0.1:8080 and log in with any name and this "
         f"password:\n{token}\n\n"
         f"MEDIA_ROOT={shlex.quote(str(place))} MEDIA_SPOOL={shlex.quote(str(place / '.spool'))} "
-        f"MEDIA_SERVICE_TOKENS={entry} {shlex.quote(str(program))} serve\n"
+        f"MEDIA_SERVICE_TOKENS={entry} {_program()} serve\n"
     )
 
 
