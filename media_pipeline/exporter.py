@@ -72,7 +72,7 @@ class RecordingExporter:
                 total["total_bytes"] += int(facts["fetched_bytes"])
                 total["complete"] &= complete
                 for name, count in facts.items():
-                    if name.startswith("recordings_"):
+                    if name.startswith("recordings_") and count:
                         status = name.removeprefix("recordings_")
                         total["recordings"][status] = total["recordings"].get(status, 0) + int(count)
         seconds = time.monotonic() - started

@@ -12,6 +12,7 @@ import dagster as dg
 
 from media_pipeline.audit.log import AuditLog
 from media_pipeline.genesys.pacing import CallStats
+from media_pipeline.memory import give_back, share_one_heap
 from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.genesys import GenesysResource, Session
@@ -67,6 +68,7 @@ def working(
         step: Step | None = None
         try:
             session = genesys.session
+            share_one_heap()
             step = Step(day, session, audit, session.stats.snapshot(), lease)
             yield step
             outcome = "succeeded"
@@ -75,3 +77,4 @@ def working(
             audit.emit("step_finished", step=name, outcome=outcome, latency_ms=latency_ms)
             if step is not None:
                 record_step(media.tables, day, context.run.run_id, name, step.costs, step.stats)
+            give_back()
