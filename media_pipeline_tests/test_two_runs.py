@@ -68,6 +68,16 @@ def test_the_second_run_waits_for_the_first_and_fetches_nothing_twice(org, expor
     assert all(count <= sizes[i] for i, count in fetched.items())
 
 
+def test_a_run_whose_log_cannot_be_published_still_lets_go_of_its_day(org, export, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "WAIT_SECONDS", 0.2)
+    (tmp_path / "media").mkdir()
+    in_the_way = tmp_path / "media" / "audit"
+    in_the_way.touch()
+    export(org)
+    in_the_way.unlink()
+    assert_is_truth(export(org), org.truth())
+
+
 def test_a_run_that_wakes_after_another_took_its_day_over_changes_nothing(org, export, first_run, tmp_path):
     store = LocalStore(tmp_path / "media")
     first_run.send_signal(signal.SIGSTOP)

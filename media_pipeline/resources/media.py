@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
@@ -101,10 +102,10 @@ class MediaResource(dg.ConfigurableResource):
         return Ledger(self.store, Path(self.spool), day, run_id, self._check_leases)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Publish the audit logs for the last time and let go of the days."""
-        for log in self._audits.values():
-            log.close()
-        self._audits.clear()
-        for lease in self._leases.values():
-            lease.release()
-        self._leases.clear()
+        """Publish the audit logs for the last time and let go of the days, also where a log cannot be published."""
+        with ExitStack() as ending:
+            for lease in self._leases.values():
+                ending.callback(lease.release)
+            for log in self._audits.values():
+                ending.callback(log.close)
+            self._leases, self._audits = {}, {}
