@@ -40,10 +40,16 @@ def of_group_bys(found: Found) -> list[str]:
         lines.append(f"| `{query}` | " + " | ".join(cells) + f" | {ways['merged'].seconds:.3f} s |")
     for way, title in _COLUMNS.items():
         most = MOST_OF_MARTS if "mart" in title else MOST_OF_TABLES
-        ratios = [_against(ways, way) for ways in found.values() if way in ways]
-        for kind, number in (("by the clock", 0), ("of CPU", 1)) if ratios else ():
-            kept = sum(ratio[number] <= most for ratio in ratios)
-            lines += ["", f"{title}: {kept} of {len(ratios)} take at most {most} times one merged file {kind}."]
+        asked = [ways for ways in found.values() if way in ways]
+        for other, settings in {"merged": "DuckDB's own", _MERGED.get(way, "merged"): "the same"}.items():
+            ratios = [ways[way].against(ways[other]) for ways in asked]
+            for kind, number in (("by the clock", 0), ("of CPU", 1)) if ratios else ():
+                kept = sum(ratio[number] <= most for ratio in ratios)
+                lines += [
+                    "",
+                    f"{title}: {kept} of {len(ratios)} take at most {most} times one merged file with {settings} "
+                    f"settings {kind}, {min(r[number] for r in ratios):.2f} to {max(r[number] for r in ratios):.2f}.",
+                ]
     return lines
 
 
