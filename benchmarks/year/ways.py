@@ -10,8 +10,9 @@ from typing import Any
 import duckdb
 
 from media_pipeline.sql.session import session, settings
-from media_pipeline.sql.views import Views, quoted
+from media_pipeline.sql.views import Views
 from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.duckdb_text import quoted
 from media_pipeline.tables.schemas import TABLES
 
 QUERIES = Path(__file__).parents[2] / "docs/queries"

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.settings import Settings
+from media_pipeline.tables.paths import MARTS_FOLDER
 
 PROJECT = Path(__file__).parents[2] / "dbt_reports"
 EMPTY_TABLES = PROJECT / "empty"
 """One typed Parquet file without rows per table: an empty root has all columns."""
 DATABASE = "media.duckdb"
-DATABASE_KEY = f"marts/{DATABASE}"
+DATABASE_KEY = f"{MARTS_FOLDER}/{DATABASE}"
 """Where the database lies below MEDIA_ROOT."""
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.tables.paths import MARTS_FOLDER, ONE_FILE
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-MARTS_FOLDER = "marts"
 ROW_GROUP_ROWS = 100_000
 THREADS = 4
 """Days of a mart that are written at the same time: S3 takes its time over each."""
@@ -45,7 +45,7 @@ def publish(store: ObjectStore, file: Path, key: str) -> int:
 
 def mart_key(mart: str, day: dt.date) -> str:
     """The Parquet file of one mart's day."""
-    return f"{MARTS_FOLDER}/{mart}/date={day}/part-0.parquet"
+    return f"{MARTS_FOLDER}/{mart}/date={day}/{ONE_FILE}"
 
 
 @dataclass(frozen=True)

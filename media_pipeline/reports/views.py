@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from media_pipeline.reports.days import READ_TABLES, Part
 from media_pipeline.reports.places import EMPTY_TABLES
+from media_pipeline.tables.duckdb_text import as_pattern, quoted
 from media_pipeline.tables.inventory import MALFORMED_NOTE, UNREADABLE_NOTE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 
 
 def make_views(connection: DuckDBPyConnection, url: str, parts: Sequence[Part]) -> None:
@@ -25,7 +23,7 @@ def make_views(connection: DuckDBPyConnection, url: str, parts: Sequence[Part]) 
 
 
 def _paths(url: str, parts: Sequence[Part]) -> str:
-    return ", ".join(_quoted(_PATTERN_CHARACTERS.sub(r"[\g<0>]", f"{url}/{part.key}")) for part in parts)
+    return ", ".join(quoted(as_pattern(f"{url}/{part.key}")) for part in parts)
 
 
 def _select(connection: DuckDBPyConnection, table: str, paths: str) -> str:
@@ -33,7 +31,7 @@ def _select(connection: DuckDBPyConnection, table: str, paths: str) -> str:
 
     DuckDB refuses one list of the empty file, which has no day in its path, and the others: hence the union.
     """
-    empty = _quoted(str(EMPTY_TABLES / f"{table}.parquet"))
+    empty = quoted(str(EMPTY_TABLES / f"{table}.parquet"))
     columns = connection.execute(f"describe select * from read_parquet({empty})").fetchall()  # noqa: S608
     typed = [(str(name), str(kind)) for name, kind, *_ in columns] + [("date", "DATE")]
     # of another type where other programs wrote the file; the marts' contracts know one
@@ -55,7 +53,3 @@ def _notes(paths: str) -> str:
         return f"select null::date as date, 0::bigint as {MALFORMED_NOTE}, 0::bigint as {UNREADABLE_NOTE} where false"
     day = r"regexp_extract(file_name, 'date=(\d{4}-\d{2}-\d{2})/[^/]*$', 1)::date"
     return f"select {day} as date, {counts} from parquet_kv_metadata([{paths}]) group by all"  # noqa: S608
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

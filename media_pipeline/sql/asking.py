@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_pipeline.sql.described import mart_pages
-from media_pipeline.sql.views import FOLDERS, MartUnreadable, Views, as_pattern, quoted
+from media_pipeline.sql.views import FOLDERS, MartUnreadable, Views
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.tables.duckdb_text import as_pattern, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from media_pipeline.escaping import printable
 from media_pipeline.sql.described import mart_pages, unknown
-from media_pipeline.sql.views import DAY, MARTS_FOLDER, MartUnreadable, Views
+from media_pipeline.sql.views import DAY, MartUnreadable, Views
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.paths import TABLES_FOLDER
+from media_pipeline.tables.paths import MARTS_FOLDER, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.schemas.columns import fact
 from media_pipeline.tables.schemas.facts import FACTS

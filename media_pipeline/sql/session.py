@@ -12,17 +12,15 @@ from media_pipeline.escaping import printable
 from media_pipeline.sql.described import mart_pages, unknown
 from media_pipeline.sql.views import (
     DAY,
-    MARTS_FOLDER,
     MartUnreadable,
     Views,
-    as_pattern,
     named,
     over_parquet,
-    quoted,
     typed,
 )
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.paths import ONE_FILE, TABLES_FOLDER
+from media_pipeline.tables.duckdb_text import as_pattern, quoted
+from media_pipeline.tables.paths import MARTS_FOLDER, ONE_FILE, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.schemas.columns import fact
 from media_pipeline.tables.schemas.facts import FACTS

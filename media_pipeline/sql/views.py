@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 
 from media_pipeline.escaping import printable
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.paths import TABLES_FOLDER
+from media_pipeline.tables.duckdb_text import as_pattern, quoted
+from media_pipeline.tables.paths import MARTS_FOLDER, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MARTS_FOLDER = "marts"
 AUDIT_FOLDER = "audit"
 FOLDERS = (TABLES_FOLDER, MARTS_FOLDER, AUDIT_FOLDER)
 """All that a question may read below MEDIA_ROOT."""
@@ -43,7 +43,6 @@ _TAKES_NAMES = re.compile(r"\bquery(_table)?\b", re.IGNORECASE)
 """Functions that are given a table's name as text, which may be put together."""
 _TELLS_COLUMNS = re.compile(r"\b(show|describe|information_schema|(duckdb|pragma)_\w+)\b", re.IGNORECASE)
 """What tells of every view there is, its columns too."""
-_PATTERN_CHARACTERS = re.compile(r"[*?\[]")
 
 Typed = list[tuple[str, str]]
 """Columns with DuckDB's names of their types."""
@@ -166,11 +165,6 @@ def typed(connection: DuckDBPyConnection, schema: pa.Schema) -> Typed:
     return [(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
 
 
-def quoted(text: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def named(name: str) -> str:
     """A name as SQL writes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'
@@ -210,11 +204,6 @@ _DAY = f"try_cast(regexp_extract(filename, {quoted(_DAY_IN_PATH)}, 1) as date) a
 
 def _nothing(columns: Typed) -> str:
     return f"select {', '.join(f'cast(null as {kind}) as {named(name)}' for name, kind in columns)} where false"
-
-
-def as_pattern(url: str) -> str:
-    """A path as DuckDB takes it for that path, whatever is in it, and for no pattern."""
-    return _PATTERN_CHARACTERS.sub(r"[\g<0>]", url)
 
 
 def _list(patterns: Iterable[str]) -> str:
