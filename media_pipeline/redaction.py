@@ -24,6 +24,7 @@ from media_pipeline.tables.redaction import (
     is_redacted,
     redact_day,
     remove_unredacted,
+    tells_of_one_file,
     transcript_days,
     unredacted_days,
 )
@@ -121,6 +122,11 @@ class Redaction:
     def _silence(self, recording_id: str, day: dt.date, stored: list[Row], by_channel: bool) -> Silenced:
         if not is_redacted(self._tables, day):
             raise ValueError(f"The transcripts of {day} are raw: run `media-pipeline redact --date {day}` first.")
+        if not tells_of_one_file(self._tables, day, recording_id):
+            raise ValueError(
+                f"Recording {recording_id} has several files, and its transcript does not say whose times it has: "
+                "nothing was silenced. Keep its files from whom must not hear all of them."
+            )
         segments = self._tables.rows_about(TABLE, day, recording_id)
         spans = [
             Span(row["start_ms"], row["end_ms"], row["channel"] if by_channel else None)

@@ -89,7 +89,11 @@ def playback_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefini
                 file = Path(own) / "calls.sqlite"
                 built = build_index(media.tables, day, file, seconds_of=seconds_of)
                 size = media.store.publish(file, search_key(day))
-            facts = {"calls": built.calls, "utterances": built.utterances, "bytes": size}
+            facts: dict[str, object] = {"calls": built.calls, "utterances": built.utterances, "bytes": size}
+            if built.is_raw:
+                facts["without_words"] = (
+                    f"The transcripts are raw: run `media-pipeline redact --date {day}`, then this."
+                )
             path = dg.MetadataValue.path(f"{media.store.url}/{search_key(day)}")
             return dg.MaterializeResult(metadata={**facts, "path": path})
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from media_pipeline.genesys.errors import MalformedReply
+from media_pipeline.genesys.errors import MalformedReply, NotFound
 from media_pipeline.genesys.guide_annotations import put_metadata
 from media_pipeline.genesys.guide_deletion import GuideDeletion
 from media_pipeline.genesys.guide_events import GuideEvents
@@ -147,7 +147,11 @@ class GuideSource(GuideDeletion):
         """Nothing to prepare: links are asked for one by one."""
 
     def resolve(self, recording: ListedRecording) -> MediaFile:
-        """Name, type, size, MD5 and a fresh link in one call."""
+        """Name, type, size, MD5 and a fresh link in one call; the guides know one file of a recording."""
+        if recording.file_index:
+            raise NotFound(
+                f"Recording {recording.recording_id!r} has no file {recording.file_index}: the guides know one each."
+            )
         body = self._api.get_json("media", _path("media", recording.recording_id), permission="media:view")
         return MediaFile(
             file_name=_told(body.get("file_name")),

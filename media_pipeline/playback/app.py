@@ -96,29 +96,16 @@ class StreamApp:
                     return
                 if self.source_slots.locked():
                     raise refused("busy")
-                async with self.source_slots:
-                    playing = await self._opened(request, receive)
+                await self.source_slots.acquire()
+                opening = loop.run_in_executor(self.source_threads, self.player.patiently, request)
+                try:
+                    playing = await _opened(opening, receive)
                     if playing is not None:
                         await self._stream(playing, self.source_threads, receive, send)
+                finally:  # whoever left: a slot is a thread, and that is not free before it has opened
+                    opening.add_done_callback(lambda _: self.source_slots.release())
         except Refusal as refusal:
             await _refuse(refusal, scope["method"], send)
-
-    async def _opened(self, request: Any, receive: Receive) -> Playing | None:
-        """The recording from where it takes patience; None when the listener has left."""
-        opening = asyncio.get_running_loop().run_in_executor(self.source_threads, self.player.patiently, request)
-        leaving = asyncio.ensure_future(_left(receive))
-        awaited: set[asyncio.Future[Any]] = {opening, leaving}
-        try:
-            await asyncio.wait(awaited, timeout=OPEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not opening.done():
-                opening.add_done_callback(_drop)
-        if opening.done():
-            return opening.result()
-        if leaving.done() and not leaving.cancelled():
-            return None
-        raise refused("source_silent")
 
     async def _stream(self, playing: Playing, threads: ThreadPoolExecutor, receive: Receive, send: Send) -> None:
         finished = False
@@ -167,6 +154,23 @@ class StreamApp:
         finally:
             if leaving is not None:
                 leaving.cancel()
+
+
+async def _opened(opening: asyncio.Future[Playing], receive: Receive) -> Playing | None:
+    """The recording from where it takes patience; None when the listener has left."""
+    leaving = asyncio.ensure_future(_left(receive))
+    awaited: set[asyncio.Future[Any]] = {opening, leaving}
+    try:
+        await asyncio.wait(awaited, timeout=OPEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        if not opening.done():
+            opening.add_done_callback(_drop)
+    if opening.done():
+        return opening.result()
+    if leaving.done() and not leaving.cancelled():
+        return None
+    raise refused("source_silent")
 
 
 async def _left(receive: Receive) -> None:

@@ -11,6 +11,7 @@ from media_pipeline.playback.peaks import Waveform
 from media_pipeline.playback.redacted import PLACEHOLDER, joined
 from media_pipeline.playback.waveforms import kept
 from media_pipeline.tables.partition import Row, Tables
+from media_pipeline.tables.redaction import is_redacted, tells_of_one_file
 from media_pipeline.transfer.outcome import STORED
 
 MAX_LINES = 20_000
@@ -47,7 +48,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CallPage:
-    """One file of a recording. `silent`: [start_ms, end_ms) that are not to be heard."""
+    """One file of a recording. `silent`: [start_ms, end_ms) that are not to be heard.
+
+    `words`: what there is of them: `here`; `of_several_files`, whose times are nobody knows whose, so that nothing is
+    known to be silent; `raw`, and so kept back from who may have redacted text only.
+    """
 
     entry: Entry
     listed: Row
@@ -57,6 +62,12 @@ class CallPage:
     speakers: tuple[Speaker, ...]
     silent: tuple[tuple[int, int], ...]
     lines_in_all: int
+    words: str = "here"
+
+    @property
+    def length(self) -> float:
+        """Seconds that its pictures span: as long as it is, or as far as words are known to go."""
+        return self.seconds or max((line.end_ms / 1000 for line in self.lines), default=0.0)
 
     def speaker_of(self, channel: int) -> Speaker | None:
         """Who speaks most on a channel."""
@@ -74,8 +85,11 @@ class CallPage:
         return sums.index(max(sums)) if max(sums) > 2 * min(sums) else None
 
 
-def call_page(tables: Tables, entry: Entry) -> CallPage:
-    """All of it, some row groups of three tables and an object; raises StorageError."""
+def call_page(tables: Tables, entry: Entry, *, redacted_only: bool = False) -> CallPage:
+    """All of it, some row groups of three tables and an object; raises StorageError.
+
+    With `redacted_only`, words that did not go through the redactor's present version are kept back.
+    """
     about = (entry.day, entry.recording_id)
     listed = [
         row
@@ -83,6 +97,12 @@ def call_page(tables: Tables, entry: Entry) -> CallPage:
         if row["file_index"] == entry.file_index
     ]
     rows = tables.rows_about("diarized_transcripts", *about, _SEGMENTS)
+    words = "here"
+    if rows and redacted_only and not is_redacted(tables, entry.day):
+        rows, words = [], "raw"
+    elif rows and not tells_of_one_file(tables, *about):
+        words = "of_several_files"
+    silent = joined((row["start_ms"], row["end_ms"]) for row in rows if row["pii_redacted"])
     waveform = None
     if entry.status == STORED:
         known = {"recording_id": entry.recording_id, "file_index": entry.file_index, "sha256": entry.sha256}
@@ -99,8 +119,9 @@ def call_page(tables: Tables, entry: Entry) -> CallPage:
         waveform=waveform if waveform is not None and waveform.channels else None,
         lines=lines,
         speakers=tuple(dict.fromkeys(line.speaker for line in lines)),
-        silent=tuple(joined((row["start_ms"], row["end_ms"]) for row in rows if row["pii_redacted"])),
+        silent=tuple(silent) if words == "here" else (),
         lines_in_all=len(rows),
+        words=words,
     )
 
 

@@ -129,6 +129,16 @@ class Catalogue:
             self._refresh_beside()
         return self._look_up(recording_id, file_index, day)
 
+    def knows(self, recording_id: str) -> bool:
+        """Whether any file of a recording is known, of any day; raises StorageError."""
+        try:
+            recording_id.encode()
+        except UnicodeEncodeError:
+            return False
+        with _usable():
+            found = self._connection().execute("SELECT 1 FROM files WHERE recording_id = ? LIMIT 1", (recording_id,))
+            return found.fetchone() is not None
+
     def days(self) -> list[dt.date]:
         """All days that are known, the newest first."""
         with _usable():

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media_pipeline.playback.redacted import PLACEHOLDER
+from media_pipeline.privacy.segments import REDACTOR_VERSION
 from media_pipeline.storage.base import Stat
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import table_key
+from media_pipeline.tables.redaction import is_redacted
 
-VERSION = 2
+VERSION = f"3, redactor {REDACTOR_VERSION}"
+"""Text of an older redactor is not searched."""
 SEGMENT_BITS = 20
 """A million utterances a call; what is beyond is not found."""
 LISTED = "listed"
@@ -48,10 +51,11 @@ _INVENTORY += ["duration_seconds", "agent_ids", "queue_ids"]
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """How much was indexed."""
+    """How much was indexed; `is_raw`: no utterance was, as the day's transcripts are not redacted."""
 
     calls: int
     utterances: int
+    is_raw: bool
 
 
 def sources_of(tables: Tables, day: dt.date) -> dict[str, Stat]:
@@ -75,8 +79,12 @@ def build_index(
 ) -> Built:
     """Write the index of a day into a new file; `seconds_of` tells the length of stored files where it is known.
 
+    A day whose transcripts are raw gets no text.
+
     Raises StorageError, and OSError or sqlite3.Error where the file cannot be written.
     """
+    is_raw = with_text and not is_redacted(tables, day)
+    with_text = with_text and not is_raw
     sources = sources_of(tables, day)  # before reading: what is replaced meanwhile makes the index an old one
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=OFF")  # it is published whole or never
@@ -98,12 +106,13 @@ def build_index(
             "version": VERSION,
             "day": str(day),
             "with_text": with_text,
+            "is_raw": is_raw,
             "sources": {name: list(stat) for name, stat in sorted(sources.items())},
         }
         connection.executemany("INSERT INTO about VALUES (?, ?)", [(n, json.dumps(v)) for n, v in facts.items()])
         connection.execute("COMMIT")
         connection.executescript(_INDEXES)
-    return Built(calls, utterances)
+    return Built(calls, utterances, is_raw)
 
 
 def _recordings(tables: Tables, day: dt.date, with_text: bool) -> Iterator[dict[str, list[Row]]]:

@@ -33,11 +33,15 @@ KEPT_DAYS = 60
 
 @dataclass(frozen=True, slots=True)
 class DayFile:
-    """A day's index on this machine; `is_old`: the tables are newer; without `with_text`, words cannot be found."""
+    """A day's index on this machine; `is_old`: the tables are newer; without `with_text`, words cannot be found.
+
+    `is_raw`: because they are not redacted.
+    """
 
     path: Path
     with_text: bool
     is_old: bool
+    is_raw: bool = False
 
 
 class Days:
@@ -76,7 +80,7 @@ class Days:
             about = _about(file)
             if about is not None:
                 known = {name: Stat(*stat) for name, stat in about["sources"].items()}
-                return DayFile(file, bool(about["with_text"]), known != sources)
+                return DayFile(file, bool(about["with_text"]), known != sources, bool(about["is_raw"]))
         return DayFile(self._made(day, sources), with_text=False, is_old=False)
 
     def _fetched(self, day: dt.date, key: str, stat: Stat) -> Path | None:

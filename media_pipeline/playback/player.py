@@ -128,6 +128,8 @@ class Player:
             problem = refused("damaged")
         if entry is not None and entry.status == EMPTY:
             raise refused("no_file")
+        if entry is None and self._is_known_otherwise(request):
+            raise refused("not_found")
         if request.redacted:  # of what is not archived, nobody knows the words
             raise problem or refused("not_found" if entry is None else "not_redactable")
         try:
@@ -139,6 +141,8 @@ class Player:
 
     def can_redact(self, entry: Entry) -> bool:
         """Whether it can be played with silence where its transcript is redacted."""
+        if entry.status != STORED:
+            return False
         try:
             media = self._archived.open(entry)
         except (StaleError, UnreadableError, StorageError):
@@ -157,6 +161,13 @@ class Player:
         self._plays.close()
         self._catalogue.close()
 
+    def _is_known_otherwise(self, request: Request) -> bool:
+        """Whether the archive knows the recording, but not this file of it, or not on this day."""
+        try:
+            return self._catalogue.knows(request.recording_id)
+        except StorageError:
+            raise refused("archive_unavailable") from None
+
     def _archive(self, request: Request, entry: Entry) -> Playing:
         media, tag = self._opened(request, entry)
         content_type = safe_type(entry.content_type, entry.format)
@@ -166,7 +177,7 @@ class Player:
             content_type=content_type,
             disposition=disposition(entry.file_name, entry.recording_id, content_type, download=request.download),
             ranged=media.ranged,
-            immutable=tag == entry.sha256,
+            immutable=tag == entry.sha256 and not request.redacted,  # a transcript may be redacted anew
         )
         return self._begun(request, media, facts)
 

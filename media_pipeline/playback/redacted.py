@@ -2,7 +2,7 @@
 
 Nothing is stored, and every other byte is as it was. It takes an archived WAV file whose samples stand alone
 (`privacy.silence`), and a transcript of the redactor's present version: what cannot be made silent, and what nobody
-knows the words of, is refused.
+knows the words of, is refused; so are recordings of several files, as their transcripts do not say which is meant.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from media_pipeline.privacy.silence import MAX_HEADER_BYTES, CannotSilence, Layo
 from media_pipeline.storage.base import Stat
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import table_key
-from media_pipeline.tables.redaction import TABLE, is_redacted
+from media_pipeline.tables.redaction import TABLE, is_redacted, tells_of_one_file
 
 PLACEHOLDER = re.compile(rf"\[({'|'.join(sorted(TYPES))})\]")
 """What stands in a transcript for something of this kind."""
@@ -138,6 +138,8 @@ class Redactions:
 
     def _spans(self, entry: Entry) -> tuple[tuple[int, int], ...] | None:
         if not is_redacted(self._tables, entry.day):
+            return None
+        if not tells_of_one_file(self._tables, entry.day, entry.recording_id):
             return None
         rows = self._tables.rows_about(TABLE, entry.day, entry.recording_id, _COLUMNS)
         return tuple(joined((row["start_ms"], row["end_ms"]) for row in rows if row[TOTAL_COLUMN])) if rows else None

@@ -22,6 +22,8 @@ SNIPPET_WORDS = 14
 SEARCH_SECONDS = 5.0
 """Longer than this nobody waits, and no page holds a core."""
 _PHRASE = re.compile(r'"([^"]*)"?|([^\s"]+)')
+_AS_TYPED = str.maketrans({"\0": " "} | dict.fromkeys("“”„‟«»", '"'))
+"""Telephones and word processors write quotation marks of their own."""
 _STEPS = 20_000
 _COLUMNS = (
     "id, recording_id, file_index, conversation_id, started_ms, seconds, media_type, format, status, reason, "
@@ -92,12 +94,21 @@ class TooSlow(Exception):
 
 def terms_of(words: str) -> list[str]:
     """Words and "quoted phrases" as strings of FTS5, at most ten; a word is also found as a beginning of one."""
+    return _all_terms(words)[:MAX_TERMS]
+
+
+def has_too_many(words: str) -> bool:
+    """Whether some of the words are not looked for."""
+    return len(_all_terms(words)) > MAX_TERMS
+
+
+def _all_terms(words: str) -> list[str]:
     found = []
-    for phrase, word in _PHRASE.findall(words[:MAX_CHARACTERS].replace("\0", " ")):
+    for phrase, word in _PHRASE.findall(words[:MAX_CHARACTERS].translate(_AS_TYPED)):
         text = phrase or word
         if any(character.isalnum() for character in text):
             found.append(f'"{text}"' + ("" if phrase else "*"))
-    return found[:MAX_TERMS]
+    return found
 
 
 @contextmanager

@@ -73,7 +73,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
+        path = scope["path"] = _origin_form(scope["path"])
         counts = path not in self._always and not path.startswith(STREAMS)  # those are counted by listener
 
         def settled() -> None:
@@ -170,6 +170,13 @@ class _Exchange:
             except TimeoutError:
                 return
             self._unread = message["type"] == "http.request" and message.get("more_body", False)
+
+
+def _origin_form(path: str) -> str:
+    """The path of a request that names the whole address, as to a proxy (RFC 9112, 3.2.2)."""
+    if not path.startswith(("http://", "https://")):
+        return path
+    return "/" + path.partition("://")[2].partition("/")[2]
 
 
 def _too_large(limits: Limits) -> Problem:

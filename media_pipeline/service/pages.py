@@ -22,7 +22,16 @@ from media_pipeline.playback.call import CallPage, call_page
 from media_pipeline.playback.catalogue import Entry
 from media_pipeline.playback.links import Scope
 from media_pipeline.playback.requests import MAX_ID_CHARACTERS
-from media_pipeline.playback.searching import MAX_CHARACTERS, MAX_PAGE, TooSlow, Wanted, find, opened
+from media_pipeline.playback.searching import (
+    MAX_CHARACTERS,
+    MAX_PAGE,
+    MAX_TERMS,
+    TooSlow,
+    Wanted,
+    find,
+    has_too_many,
+    opened,
+)
 from media_pipeline.service.rendering import PageProblem, rendered
 from media_pipeline.service.tokens import LISTEN, REDACTED, Caller
 from media_pipeline.service.visitors import ForListeners, ForPeople, Visitor, file_of
@@ -31,6 +40,8 @@ from media_pipeline.transfer.outcome import EMPTY, STORED
 
 PLAYER_SECONDS = 4 * 3600
 """How long the player of a page works that was opened with a token."""
+WRITTEN = ("chat", "email", "message")
+"""Kinds of recordings in which there is nothing to hear."""
 DAYS_A_PAGE = 31
 MAX_MINUTES = 24 * 60
 _people, _listeners = ForPeople(LISTEN, REDACTED), ForListeners(LISTEN, REDACTED)
@@ -56,10 +67,11 @@ def get_days(request: Request, caller: Annotated[Caller, Depends(_people)]) -> R
         catalogue.refresh()
         days = catalogue.days()
         pages = max(1, -(-len(days) // DAYS_A_PAGE))
-        page = min(_number(request, "page", MAX_PAGE) or 1, pages)
+        page = min(_page(request), pages)
         shown = days[(page - 1) * DAYS_A_PAGE : page * DAYS_A_PAGE]
         rows = [(day, catalogue.outcomes(day)) for day in shown]
-    return rendered("days.html", rows=rows, page=page, pages=pages, days=len(days), stored=STORED)
+    reports = LISTEN in caller.scopes
+    return rendered("days.html", rows=rows, page=page, pages=pages, days=len(days), stored=STORED, reports=reports)
 
 
 def get_day(request: Request, date: str, caller: Annotated[Caller, Depends(_people)]) -> Response:
@@ -73,7 +85,17 @@ def get_day(request: Request, date: str, caller: Annotated[Caller, Depends(_peop
         with opened(file.path) as connection:
             found = find(connection, wanted if file.with_text else _without_words(wanted))
     given = {name: request.query_params.get(name, "") for name in _FIELDS}
-    return rendered("day.html", day=day, found=found, wanted=wanted, file=file, given=given, page_path=PAGE)
+    return rendered(
+        "day.html",
+        day=day,
+        found=found,
+        wanted=wanted,
+        file=file,
+        given=given,
+        page_path=PAGE,
+        most_words=MAX_TERMS if has_too_many(wanted.words) else None,
+        reports=LISTEN in caller.scopes,
+    )
 
 
 def get_call(request: Request, recording_id: str, visitor: Annotated[Visitor, Depends(_listeners)]) -> Response:
@@ -81,7 +103,7 @@ def get_call(request: Request, recording_id: str, visitor: Annotated[Visitor, De
     listening, index = _listening(request), file_of(request)
     with _in_sentences():
         entry = _entry(listening, recording_id, index, request.query_params.get("date", ""))
-        call = call_page(listening.tables, entry)
+        call = call_page(listening.tables, entry, redacted_only=visitor.scope == REDACTED)
     heard = _heard(listening, visitor, entry, call)
     day = request.query_params.get("date", "")
 
@@ -99,8 +121,10 @@ def get_call(request: Request, recording_id: str, visitor: Annotated[Visitor, De
         lanes=list(_lanes(call)),
         box=drawing,
         audio=at(heard) if heard else None,
+        muted_by_script=bool(call.silent) and heard != REDACTED,
         original=at("download", "1") if visitor.scope == "download" and entry.status == STORED else None,
         sees_all=visitor.expires is None,
+        written=WRITTEN,
     )
 
 
@@ -109,7 +133,7 @@ def _heard(listening: Listening, visitor: Visitor, entry: Entry, call: CallPage)
 
     Where it cannot be made, the page's script mutes what is redacted, for who may listen to all.
     """
-    if entry.status == EMPTY:
+    if entry.status == EMPTY or (entry.status != STORED and call.listed.get("media_type") in WRITTEN):
         return None
     if visitor.scope != REDACTED and not call.silent:
         return visitor.scope
@@ -129,10 +153,9 @@ def _lanes(call: CallPage) -> Iterator[drawing.Lane]:
             colour = speaker.colour if speaker else channel % 2 if len(levels) > 1 else 1
             yield drawing.Lane(name, colour, drawing.path_of(each, loudest))
         return
-    seconds = call.seconds or max((line.end_ms / 1000 for line in call.lines), default=0.0)
-    for speaker in call.speakers:
+    for speaker in call.speakers if call.words == "here" else ():
         spans = [(line.start_ms, line.end_ms) for line in call.lines if line.speaker == speaker]
-        yield drawing.Lane(speaker.name, speaker.colour, drawing.spoken(spans, seconds))
+        yield drawing.Lane(speaker.name, speaker.colour, drawing.spoken(spans, call.length))
 
 
 def _entry(listening: Listening, recording_id: str, index: int, date: str) -> Entry:
@@ -173,7 +196,7 @@ def _wanted(request: Request) -> Wanted:
         outcome=_encodable(texts["outcome"]),
         shortest=None if shortest is None else shortest * 60,
         longest=None if longest is None else longest * 60,
-        page=int(_number(request, "page", MAX_PAGE) or 1),
+        page=_page(request),
     )
 
 
@@ -196,6 +219,10 @@ def _number(request: Request, name: str, most: int) -> Any:
     if not 0 <= value <= most:
         return None
     return int(value) if value.is_integer() else value
+
+
+def _page(request: Request) -> int:
+    return max(1, int(_number(request, "page", MAX_PAGE) or 1))
 
 
 def _day(text: str) -> dt.date:

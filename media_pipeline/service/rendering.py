@@ -63,11 +63,20 @@ class PageProblem(Problem):
 @functools.cache
 def _environment() -> Environment:
     environment = pages_below(WEB)
+    environment.finalize = _in_order
     environment.globals |= {"style": Markup(STYLE), "script": Markup(SCRIPT)}  # noqa: S704  files of ours
     environment.globals["icon"] = "data:image/svg+xml;base64," + base64.b64encode(ICON.encode()).decode()
     environment.filters |= {"clock": clock, "lasting": lasting, "moment": moment, "short": short, "at": seconds_of}
     environment.filters |= {"query": _query, "segment": lambda text: quote(text, safe="")}
     return environment
+
+
+_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that make others read in another order, so that a name's end looks like another one."""
+
+
+def _in_order(value: Any) -> Any:
+    return value.translate(_TURNING) if type(value) is str else value
 
 
 def _query(values: dict[str, Any]) -> str:

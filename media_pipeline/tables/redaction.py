@@ -46,6 +46,12 @@ def is_redacted(tables: Tables, day: dt.date) -> bool:
         return True
 
 
+def tells_of_one_file(tables: Tables, day: dt.date, recording_id: str) -> bool:
+    """Whether a transcript's times are certainly those of the recording's file: of several, nobody says of which."""
+    rows = tables.rows_about("recording_audio", day, recording_id, ["file_index"])
+    return [row["file_index"] for row in rows] == [0]
+
+
 def transcript_days(store: ObjectStore) -> list[dt.date]:
     """Days that have transcripts, oldest first."""
     return sorted(days_below(store, f"{TABLES_FOLDER}/{TABLE}/"))

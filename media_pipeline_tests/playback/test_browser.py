@@ -16,6 +16,7 @@ from media_pipeline_tests.harness import DAY, Export
 from media_pipeline_tests.playback.conftest import Call
 from media_pipeline_tests.playback.serving import TOKEN, Served, served
 from media_pipeline_tests.playback.test_pages import HOSTILE, page_of
+from media_pipeline_tests.playback.test_redacted import redacted_calls
 
 NARROW = {"width": 360, "height": 740}
 WIDE = {"width": 1280, "height": 900}
@@ -217,7 +218,9 @@ def test_without_scripts_it_can_be_read_and_what_is_not_redacted_played(
     redacted = {row["recording_id"] for row in drawn.rows("diarized_transcripts") if row["pii_redacted"]}
     plain = next(each for each, row in drawn.audio.items() if row["status"] == "stored" and each not in redacted)
     for tab in opened(chromium, player, java_script_enabled=False):
-        tab.show(page_of(call[0]))
+        tab.show(page_of(call[0]))  # what it plays is silent already
+        expect(tab.page.locator("audio[controls]")).to_be_visible()
+        tab.show(page_of(redacted_calls(drawn, "mp3")[0]["recording_id"]))
         expect(tab.page.locator("audio")).to_be_hidden()
         expect(tab.page.get_by_text("which takes scripts")).to_be_visible()
         tab.show(page_of(plain))

@@ -199,6 +199,8 @@ def test_a_day_can_be_searched_without_scripts(pages: Served, drawn: Export):
     assert (nothing.status, "No call is like that" in visible(nothing)) == (200, True)
     for odd in ("?page=-1", "?page=1e9", "?min=nan", "?max=inf", "?min=x", "?q=%00%ff%22", "?outcome='", "?file=x"):
         assert pages.ask(f"/days/{DAY}{odd}").status == 200
+    for odd in ("?page=0.5", "?page=1.5", "?page=0", "?page=x"):
+        assert pages.ask(f"/{odd}").status == 200
 
 
 def test_the_days_are_listed_and_a_day_that_is_not_there_says_so(pages: Served):

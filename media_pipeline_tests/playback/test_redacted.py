@@ -8,7 +8,7 @@ import re
 import shutil
 import wave
 from collections.abc import Iterator
-from html import unescape
+from html import escape, unescape
 from io import BytesIO
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from pydantic import SecretStr
 from media_pipeline.listening import PAGE, signed_link
 from media_pipeline.playback.redacted import joined
 from media_pipeline.redaction import Redaction
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import silenced_key
 from media_pipeline_tests.harness import DAY, Export
 from media_pipeline_tests.playback.cases import CASES, FAILED, SAME, filled, moment
@@ -48,6 +50,10 @@ def secret(exported: Export) -> tuple[dict, bytes, bytes]:
     row = redacted_calls(exported, "wav")[0]
     original = gzip.decompress(exported.bytes_of(row["object_key"]))
     return row, original, heard_of(exported, Call(row["recording_id"], original))
+
+
+def ask_page(player: Served, address: str, token: str = QUIET) -> Answer:
+    return player.ask(PAGE + address, token=token)
 
 
 def ask(player: Served, row: dict, *fields: tuple[str, str], token: str = QUIET, **more: str) -> Answer:
@@ -148,6 +154,18 @@ def test_what_cannot_be_made_silent_is_refused(quiet: Served, exported: Export, 
         assert reason(ask(quiet, row)) == (403, "not_redactable")
 
 
+def test_every_recordings_page_says_what_there_is_to_hear(quiet: Served, exported: Export, elsewhere: Call):
+    statuses = set()
+    for row in exported.rows("recording_audio"):
+        answer = ask_page(quiet, row["recording_id"])
+        assert answer.status == 200, row["status"]
+        if row["status"] != "stored":
+            assert b"<audio" not in answer.body
+            statuses.add(row["status"])
+    assert len(statuses) > 2
+    assert ask_page(quiet, elsewhere.recording_id).status == 404
+
+
 def test_what_has_nothing_redacted_is_played_as_it_is(quiet: Served, exported: Export):
     transcripts = list(exported.rows("diarized_transcripts"))
     touched = {row["recording_id"] for row in transcripts if row["pii_redacted"]}
@@ -157,6 +175,8 @@ def test_what_has_nothing_redacted_is_played_as_it_is(quiet: Served, exported: E
         answer = ask(quiet, row)
         assert answer.body == gzip.decompress(exported.bytes_of(row["object_key"]))
         assert answer["ETag"] == f'"{row["sha256"]}"'
+        assert answer["Cache-Control"] == "private, no-cache", "it may be redacted anew"
+        assert "immutable" in (ask(quiet, row, token=TOKEN)["Cache-Control"] or "")
     assert rows
 
 
@@ -169,8 +189,35 @@ def test_a_day_that_was_not_redacted_is_not_played_to_them(exported: Export, sec
     table = root / f"tables/diarized_transcripts/date={DAY}/part-0.parquet"
     pq.write_table(pq.read_table(table).replace_schema_metadata(None), table)
     settings = exported.settings.model_copy(update={"root": str(root), "spool": tmp_path / "spool"})
-    with served(settings, tokens=SecretStr(f"trainee:listen-redacted:{QUIET}")) as player:
+    words = next(each["text"] for each in exported.rows("diarized_transcripts") if len(each["text"]) > 20)
+    with served(settings, tokens=SecretStr(f"ward:listen:{TOKEN},trainee:listen-redacted:{QUIET}")) as player:
         assert reason(ask(player, row)) == (403, "not_redactable")
+        shown = [ask_page(player, each).body.decode() for each in exported.audio]
+        assert not any(escape(words, quote=False) in page for page in shown)
+        assert "is not redacted yet" in ask_page(player, row["recording_id"]).body.decode()
+        shown = [ask_page(player, each, token=TOKEN).body.decode() for each in exported.audio]
+        assert any('class="text"' in page for page in shown)
+
+
+def test_of_several_files_none_is_made_silent_by_the_times_of_another(exported: Export, secret, tmp_path):
+    row, _, _ = secret
+    root = tmp_path / "archive"
+    shutil.copytree(exported.settings.root, root)
+    settings = exported.settings.model_copy(update={"root": str(root), "spool": tmp_path / "spool"})
+    tables = Tables(LocalStore(root))
+    rows = list(tables.rows("recording_audio", DAY))
+    second = next(each for each in rows if each["recording_id"] == row["recording_id"]) | {"file_index": 1}
+    rows.insert(rows.index(second | {"file_index": 0}) + 1, second)
+    tables.write("recording_audio", DAY, rows)
+    tokens = SecretStr(f"ward:listen:{TOKEN},trainee:listen-redacted:{QUIET}")
+    with served(settings, tokens=tokens) as player:
+        for file in ("?file=0", "?file=1"):
+            assert reason(player.ask(player.path(row["recording_id"], file), token=QUIET)) == (403, "not_redactable")
+            page = ask_page(player, row["recording_id"] + file, token=TOKEN).body.decode()
+            assert "nobody says which of them these times are of" in page
+            assert 'data-silent=""' in page
+    with pytest.raises(ValueError, match="has several files"):
+        Redaction(settings).audio(row["recording_id"], DAY)
 
 
 def test_they_may_not_have_the_original_by_another_way(quiet: Served, secret):
@@ -212,7 +259,9 @@ def test_the_page_says_when_what_is_redacted_cannot_be_made_silent(quiet: Served
     page = quiet.ask(PAGE + row["recording_id"], token=TOKEN).body.decode()  # muted by the script
     assert "data-silent" in page
     for path in ("/", f"/days/{DAY}"):
-        assert quiet.ask(path, token=QUIET).status == 200
+        answer = quiet.ask(path, token=QUIET)
+        assert (answer.status, b'href="/reports' in answer.body) == (200, False)
+        assert b'href="/reports' in quiet.ask(path, token=TOKEN).body
 
 
 def test_a_transcript_that_is_redacted_anew_is_heard_within_seconds(exported: Export, secret, tmp_path, monkeypatch):
@@ -244,8 +293,6 @@ def test_a_transcript_that_is_redacted_anew_is_heard_within_seconds(exported: Ex
 
 
 def test_a_transcript_is_read_once_however_often_a_player_seeks(exported: Export, secret, tmp_path, monkeypatch):
-    from media_pipeline.tables.partition import Tables
-
     row, _, heard = secret
     real, read = Tables.rows_about, []
 
@@ -258,7 +305,7 @@ def test_a_transcript_is_read_once_however_often_a_player_seeks(exported: Export
     with served(settings, tokens=SecretStr(f"trainee:listen-redacted:{QUIET}")) as player:
         for start in range(0, 20_000, 1_000):
             assert ask(player, row, ("Range", f"bytes={start}-{start + 9}")).body == heard[start : start + 10]
-    assert read == ["diarized_transcripts"]
+    assert sorted(read) == ["diarized_transcripts", "recording_audio"]
 
 
 def test_spans_that_nearly_touch_are_one():

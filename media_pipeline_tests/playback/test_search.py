@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from media_pipeline.playback.day_index import build_index
 from media_pipeline.playback.days import Days
 from media_pipeline.playback.redacted import PLACEHOLDER
-from media_pipeline.playback.searching import PAGE_CALLS, Found, Wanted, find, opened, terms_of
+from media_pipeline.playback.searching import MAX_TERMS, PAGE_CALLS, Found, Wanted, find, has_too_many, opened, terms_of
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.paths import search_key
+from media_pipeline.tables.redaction import NOTE
 from media_pipeline_tests.harness import DAY
 
 START = dt.datetime.combine(DAY, dt.time(9), dt.UTC)
@@ -54,12 +55,16 @@ def segment(recording_id: str, index: int, text: str) -> dict[str, object]:
     return {"recording_id": recording_id, **place, "speaker": "customer", "text": text} | pii
 
 
-def write(tables: Tables, said: dict[str, list[str]] = SAID, day: dt.date = DAY) -> None:
+def write(
+    tables: Tables, said: dict[str, list[str]] = SAID, day: dt.date = DAY, note: dict[str, str] | None = NOTE
+) -> None:
     tables.write("recording_inventory", day, [listed(each, number) for number, each in enumerate(said)])
     statuses = ["stored", "failed", "stored"]
     tables.write("recording_audio", day, [outcome(each, statuses[n % 3]) for n, each in enumerate(said)])
     rows = [segment(each, index, text) for each, texts in said.items() for index, text in enumerate(texts)]
-    tables.write("diarized_transcripts", day, rows)
+    with tables.writer("diarized_transcripts", day, note=note) as writer:
+        for row in rows:
+            writer.add(row)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +105,8 @@ def ids(found: Found) -> list[str]:
         ("***", []),
         ('refund "', ["r-0", "r-1", "r-2"]),
         ("re", ["r-0", "r-1", "r-2"]),
+        ("“never mind”", ["r-1"]),
+        ("„mind never“", []),
     ],
 )
 def test_words_are_found_and_no_word_is_an_operator(index: Path, words: str, expected: list[str]):
@@ -213,3 +220,20 @@ def test_what_was_redacted_is_not_found_by_its_kind(tmp_path):
         assert ["".join(text for text, _ in place.pieces) for place in call.places] == ["the card is [redacted] then"]
         assert [each.recording_id for each in find(connection, Wanted(words="credit")).calls] == ["r-1"]
         assert find(connection, Wanted(words="sic")).total == 1
+
+
+def test_raw_transcripts_are_not_indexed_and_that_is_said(tmp_path: Path):
+    tables = Tables(LocalStore(tmp_path / "root"))
+    write(tables, note={"redactor_version": "an earlier one"})
+    built = build_index(tables, DAY, tmp_path / "index")
+    assert (built.calls, built.utterances, built.is_raw) == (3, 0, True)
+    assert b"invoice" not in (tmp_path / "index").read_bytes()
+    tables.store.publish(tmp_path / "index", search_key(DAY))
+    file = Days(tables, tmp_path / "spool").get(DAY)
+    assert file is not None
+    assert (file.with_text, file.is_raw, file.is_old) == (False, True, False)
+
+
+def test_words_beyond_the_most_are_said_not_to_be_looked_for():
+    assert has_too_many(" ".join(f"w{n}" for n in range(MAX_TERMS + 1)))
+    assert not has_too_many(" ".join(f"w{n}" for n in range(MAX_TERMS)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import time
@@ -17,9 +18,9 @@ import pytest
 
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.partition import Tables
-from media_pipeline_tests.harness import Org, settings_for
+from media_pipeline_tests.harness import DAY, Org, settings_for
 from media_pipeline_tests.playback.conftest import BEFORE, Call
-from media_pipeline_tests.playback.serving import Answer, Served, served
+from media_pipeline_tests.playback.serving import TOKEN, Answer, Served, served
 from media_pipeline_tests.transfer.serving import plain, serving
 
 CONTENT = bytes(range(256)) * 400
@@ -131,6 +132,37 @@ def test_a_source_without_an_answer_is_a_504(speaking_org, exported, elsewhere, 
 def test_a_recording_nobody_knows_is_a_404(player: Served):
     answer = player.ask(player.path("nobody-knows-this"))
     assert (answer.status, reason(answer)) == (404, "not_found")
+
+
+def test_no_other_file_or_day_of_a_known_recording_is_played_from_the_source(
+    player: Served, archived: Call, elsewhere: Call
+):
+    for query in ("?file=1", "?file=9999", f"?date={BEFORE}"):
+        answer = player.ask(player.path(archived.recording_id, query))
+        assert (answer.status, reason(answer)) == (404, "not_found"), query
+    assert player.ask(player.path(archived.recording_id, f"?file=0&date={DAY}"), PART).status == 206
+    answer = player.ask(player.path(elsewhere.recording_id, "?file=3"))
+    assert (answer.status, reason(answer)) == (404, "not_found")
+
+
+def test_who_leaves_before_the_first_byte_keeps_a_place_until_its_thread_is_free(
+    speaking_org, exported, elsewhere, tmp_path
+):
+    speaking_org.break_with({"fault": "stall", "on": "media", "seconds": 2.0, "times": 1})
+    with served(exported.settings.model_copy(update={"spool": tmp_path})) as fresh:
+        began = time.monotonic()
+        leaving = http.client.HTTPConnection(urlsplit(fresh.url).netloc)
+        leaving.request("GET", fresh.path(elsewhere.recording_id), headers={"Authorization": f"Bearer {TOKEN}"})
+        while fresh.app.source_slots._value == 64:
+            assert time.monotonic() - began < 2
+            time.sleep(0.02)
+        leaving.close()
+        time.sleep(0.5)  # the listener has left by now
+        assert fresh.app.source_slots._value == 63
+        while fresh.app.source_slots._value == 63:
+            assert time.monotonic() - began < 10
+            time.sleep(0.05)
+        assert fresh.ask(fresh.path(elsewhere.recording_id), PART).status == 206
 
 
 def test_a_body_that_breaks_off_at_the_source_is_gone_on_with(player: Served, speaking_org, elsewhere: Call):

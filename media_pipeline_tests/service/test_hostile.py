@@ -333,3 +333,10 @@ def test_two_lengths_and_a_length_beside_chunks_are_refused(service):
         + b"0\r\n\r\nGET /metrics HTTP/1.1\r\n"
     )
     assert b" 200 " not in service.raw(smuggled)
+
+
+def test_a_request_that_names_the_whole_address_is_answered_as_its_path(service):
+    for target in (f"{service.url}/health", "/health", "http://elsewhere.example/health"):
+        with socket.create_connection(service.address, 5) as connection:
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            assert received(connection).startswith(b"HTTP/1.1 200"), target

@@ -164,6 +164,7 @@
   for (const line of lines) {
     line.element.addEventListener("click", (event) => {
       if (String(getSelection())) return; // somebody copies a sentence
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // or wants it in a tab
       event.preventDefault();
       goTo(line.start);
       history.replaceState(null, "", `#t=${Number(line.start.toFixed(3))}`);
@@ -173,6 +174,9 @@
     addEventListener(name, () => (scrolled = performance.now()), { passive: true });
   }
   addEventListener("hashchange", fromAddress);
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target === document.documentElement) scrolled = performance.now(); // the scroll bar
+  });
 
   const KEYS = {
     " ": toggle,
@@ -183,8 +187,19 @@
     l: () => goTo(place() + STEP),
     Home: () => goTo(0),
   };
+  const SCROLLING = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "End", "Tab"];
+  const letters = byId("letters");
+  const kept = "letters-are-keys";
+  try {
+    letters.checked = localStorage.getItem(kept) !== "no";
+    letters.addEventListener("change", () => localStorage.setItem(kept, letters.checked ? "yes" : "no"));
+  } catch {
+    // storage is off: the choice lasts as long as the page
+  }
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (SCROLLING.includes(event.key)) scrolled = performance.now();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.defaultPrevented) return;
+    if (/^[a-z]$/i.test(event.key) && !letters.checked) return;
     const target = event.target instanceof Element ? event.target : document.body;
     if (target !== seek && target.closest("input:not([type=checkbox]), select, textarea")) return;
     if (event.key === " " && target.closest("button, a, summary, input[type=checkbox]")) return;
