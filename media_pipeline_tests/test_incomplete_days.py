@@ -7,7 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from media_pipeline.sensors.days import ATTEMPT_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, due_days
+from media_pipeline.sensors.days import (
+    ATTEMPT_TAG,
+    MAX_ATTEMPTS,
+    MAX_RUNS_PER_TICK,
+    RUNS_LOOKED_AT,
+    due_days,
+    is_export,
+)
 from media_pipeline.sensors.incomplete_days import NAME
 from media_pipeline_tests.daemon import Daemon
 from media_pipeline_tests.harness import DAY, Export
@@ -89,6 +96,42 @@ def test_a_day_an_operator_cancelled_is_left_alone(daemon, instance):
     assert cancelled not in {r.partition_key for r in daemon.tick()}
     daemon.until_quiet()
     assert f"{cancelled} was cancelled and is left alone" in str(daemon.last.skip_reason)
+
+
+def of_job(daemon, instance, name, day, status=dg.DagsterRunStatus.SUCCESS):
+    job = daemon.daemon.definitions.resolve_job_def(name)
+    instance.create_run_for_job(job, tags={"dagster/partition": str(day)}, status=status)
+
+
+def test_other_jobs_of_a_day_neither_bring_back_what_was_cancelled_nor_cancel_it(daemon, instance):
+    first, second = (request.partition_key for request in daemon.tick()[:2])
+    of_job(daemon, instance, "daily_export", first, dg.DagsterRunStatus.CANCELED)
+    of_job(daemon, instance, "interactions_daily", first)
+    of_job(daemon, instance, "daily_export", second, dg.DagsterRunStatus.FAILURE)
+    of_job(daemon, instance, "interactions_daily", second, dg.DagsterRunStatus.CANCELED)
+    requested = {request.partition_key for request in daemon.tick()}
+    assert (first in requested, second in requested) == (False, True)
+
+
+def test_attempts_are_counted_whatever_other_jobs_do(daemon, instance):
+    day = daemon.tick()[0].partition_key
+    for number in range(1, MAX_ATTEMPTS + 1):
+        tags = {"dagster/partition": day, ATTEMPT_TAG: str(number)}
+        instance.create_run_for_job(daemon.job, tags=tags, status=dg.DagsterRunStatus.FAILURE)
+        for _ in range(RUNS_LOOKED_AT // 2):
+            of_job(daemon, instance, "messaging", day)
+    daemon.cursor = None
+    assert day not in {request.partition_key for request in daemon.tick()}
+
+
+def test_hand_picked_assets_of_other_groups_are_no_export(daemon, instance):
+    day = daemon.tick()[0].partition_key
+    for asset, expected in (("call_waveforms", False), ("recording_audio", True)):
+        job = daemon.daemon.definitions.resolve_implicit_job_def_def_for_assets([dg.AssetKey(asset)])
+        chosen = {dg.AssetKey(asset)}
+        run = instance.create_run_for_job(job, tags={"dagster/partition": day}, asset_selection=chosen)
+        assert run.job_name == "__ASSET_JOB"
+        assert is_export(run) is expected
 
 
 def test_a_day_under_way_is_not_requested_again(daemon, instance):

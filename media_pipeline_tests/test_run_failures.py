@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.notify.webhooks import parse_webhooks
-from media_pipeline.sensors.days import MAX_ATTEMPTS
+from media_pipeline.sensors.days import MAX_ATTEMPTS, RUNS_LOOKED_AT
 from media_pipeline.sensors.incomplete_days import NAME as INCOMPLETE_DAYS
 from media_pipeline.sensors.run_failures import NAME
 from media_pipeline_tests.daemon import Daemon
@@ -60,6 +60,17 @@ def test_a_failed_day_is_told_once_with_reasons_advice_and_link(failures, receiv
     assert message["text"] in capfd.readouterr().err, "the log has it too"
     failures.tick()
     assert len(receiver.messages) == 1
+
+
+def test_a_failed_day_is_told_whatever_other_jobs_did_since(failures, receiver, deployment):
+    failures.run_day(day=DAY)
+    messaging = deployment.definitions.resolve_job_def("messaging")
+    for _ in range(RUNS_LOOKED_AT + 1):
+        deployment.instance.create_run_for_job(
+            messaging, tags={"dagster/partition": str(DAY)}, status=dg.DagsterRunStatus.SUCCESS
+        )
+    failures.tick()
+    assert [message["event"] for message in receiver.messages] == ["day_failed"]
 
 
 def test_the_same_failure_again_is_not_told_and_another_one_is(failures, receiver, org):

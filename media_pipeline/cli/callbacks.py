@@ -160,7 +160,10 @@ def _show(found: list[Delivery], counts: dict[str, int]) -> None:
     from media_pipeline.printing import printable
 
     if found:
-        table = Table("id", "event", "date", "to", "state", "tries", "next try", "problem", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("id", no_wrap=True, min_width=max(len(each.event_id) for each in found[:SHOWN]))
+        for name in ("event", "date", "to", "state", "tries", "next try", "problem"):
+            table.add_column(name)
         for facts in map(_facts, found[:SHOWN]):
             names = ("id", "type", "date", "host", "state", "attempts", "next_try", "problem")
             table.add_row(*(printable("" if facts[name] is None else str(facts[name])) for name in names))

@@ -168,9 +168,14 @@ def _moment(text: str | None) -> dt.datetime | None:
         if len(text) == len("2026-11-20"):
             return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC) + dt.timedelta(days=1)
         moment = dt.datetime.fromisoformat(text)
+        moment = moment.astimezone(dt.UTC) if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+    except OverflowError:
+        raise stop(
+            f"{text} lies beyond the last day there is, 9999-12-30: leave --until out to hold for good."
+        ) from None
     except ValueError:
         raise stop(f"{text!r} is neither a day such as 2026-11-20 nor a moment such as 2026-11-20T15:00.") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+    return moment
 
 
 def _facts(hold: Hold) -> dict[str, object]:

@@ -95,6 +95,9 @@ def _read(event: ServerEvent, tally: EventTally) -> ConversationEvent | None:
     if event.data is None:
         tally.too_large += 1
         return None
+    if not event.data.strip():  # sent to keep the connection alive
+        tally.other_types += 1
+        return None
     try:
         body = json.loads(event.data)
     except (ValueError, RecursionError):

@@ -66,6 +66,16 @@ class VoiceMessage(BaseModel):
             raise ValueError("holds control characters, or overrides the direction of writing")
         return value if value.strip() else DEFAULT_TRANSCRIPT
 
+    @field_validator("received_at")
+    @classmethod
+    def _in_utc(cls, value: dt.datetime | None) -> dt.datetime | None:
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=dt.UTC)
+        try:
+            return value.astimezone(dt.UTC)
+        except OverflowError:
+            raise ValueError("is no moment that UTC has") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

@@ -63,7 +63,9 @@ def purge(
     held = _open_files()
     files = freed = in_flight = 0
     for leftover in _leftovers(spool, root, inbox):
-        age = leftover.max_age_seconds if older_than_seconds is None else older_than_seconds
+        age = leftover.max_age_seconds
+        if older_than_seconds is not None:  # receipts keep what was promised to who has them
+            age = max(older_than_seconds, KEEP_SECONDS) if leftover.path.parent.name == RECEIPTS else older_than_seconds
         with contextlib.suppress(OSError):
             facts = leftover.path.lstat()
             if not stat.S_ISREG(facts.st_mode) or now - facts.st_mtime < max(age, MIN_AGE_SECONDS):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from media_pipeline.jobs import DAILY_EXPORT
 from media_pipeline.partitions import EXPORT_GRACE, recent_days
 
 ATTEMPT_TAG = "media_pipeline/attempt"
@@ -23,13 +24,27 @@ RUNS_LOOKED_AT = 50
 RETRY_WAIT_SECONDS = 600.0
 """Dagster starts a retry within seconds; a failed run that is still the newest after this long is not retried."""
 PARTITION_TAG = "dagster/partition"
+EXPORT_JOBS = (DAILY_EXPORT, "__ASSET_JOB")
+"""The job, and what Dagster calls a run of hand-picked assets."""
+EXPORTED = frozenset(
+    dg.AssetKey(name)
+    for name in (
+        "recording_inventory",
+        "recording_audio",
+        "diarized_transcripts",
+        "transcript_status",
+        "availability_report",
+        "storage_utilization",
+    )
+)
+"""What a day's export consists of: a run of none of them is none of it."""
 
 _OVER = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A finished day with its runs, newest first."""
+    """A finished day with the runs that exported it, newest first."""
 
     day: dt.date
     runs: Sequence[dg.DagsterRun]
@@ -79,8 +94,25 @@ def looked_at(instance: dg.DagsterInstance, days: Iterable[dt.date]) -> Iterator
     for day in days:
         if time.monotonic() > deadline:
             return
-        runs = instance.get_runs(filters=dg.RunsFilter(tags={PARTITION_TAG: str(day)}), limit=RUNS_LOOKED_AT)
+        runs = exports_of(instance, str(day))
         yield Day(day, runs, bool(runs) and is_retried(instance, runs[0]))
+
+
+def is_export(run: dg.DagsterRun) -> bool:
+    """Whether a run exports its day, or a part of it; jobs that work on what is exported do not."""
+    if run.job_name not in EXPORT_JOBS:
+        return False
+    return not run.asset_selection or not EXPORTED.isdisjoint(run.asset_selection)
+
+
+def exports_of(instance: dg.DagsterInstance, day: str) -> list[dg.DagsterRun]:
+    """A day's newest exports, the newest first; other jobs' runs, of which there may be many more, crowd none out."""
+    found = []
+    for job in EXPORT_JOBS:
+        of_job = dg.RunsFilter(job_name=job, tags={PARTITION_TAG: day})
+        found += instance.get_run_records(of_job, limit=RUNS_LOOKED_AT)
+    found.sort(key=lambda record: record.storage_id, reverse=True)
+    return [record.dagster_run for record in found if is_export(record.dagster_run)]
 
 
 def is_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from media_pipeline.jobs import DAILY_EXPORT
 from media_pipeline.notify.outbox import Outbox
 from media_pipeline.resources.failures import first_cause
 from media_pipeline.resources.media import MediaResource
@@ -27,6 +26,8 @@ from media_pipeline.sensors.days import (
     RUNS_LOOKED_AT,
     Day,
     due_days,
+    exports_of,
+    is_export,
     is_retried,
 )
 from media_pipeline.sensors.incomplete_days import NAME as INCOMPLETE_DAYS
@@ -34,8 +35,6 @@ from media_pipeline.tables.completeness import Verdict, judge_day
 from media_pipeline.transfer.outcome import REASONS
 
 NAME = "run_failures"
-EXPORT_JOBS = (DAILY_EXPORT, "__ASSET_JOB")
-"""The job, and what Dagster calls a run of hand-picked assets."""
 OVERLAP = dt.timedelta(minutes=1)
 """Runs may become visible a little after the time they carry; looking twice tells nobody twice."""
 MAX_RECORDS = 200
@@ -51,7 +50,7 @@ class Subject:
 
     @classmethod
     def of(cls, run: dg.DagsterRun) -> Subject:
-        return cls("" if run.job_name in EXPORT_JOBS else run.job_name, run.tags.get(PARTITION_TAG, ""))
+        return cls("" if is_export(run) else run.job_name, run.tags.get(PARTITION_TAG, ""))
 
     @property
     def name(self) -> str:
@@ -180,6 +179,8 @@ def _sentences(day: dt.date, verdict: Verdict, cause: str, attempts: int) -> lis
 
 
 def _runs_of(instance: dg.DagsterInstance, subject: Subject) -> list[dg.DagsterRun]:
+    if not subject.job and subject.day:
+        return exports_of(instance, subject.day)
     tags = {PARTITION_TAG: subject.day} if subject.day else {}
     filters = dg.RunsFilter(job_name=subject.job or None, tags=tags)
     runs = instance.get_runs(filters, limit=RUNS_LOOKED_AT)

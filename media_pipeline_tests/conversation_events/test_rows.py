@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from media_pipeline.genesys import guide_events
+from media_pipeline.genesys.event_decoder import ServerEvent
+from media_pipeline.genesys.messaging_source import EventTally
 from media_pipeline.messaging import events as draining
 from media_pipeline.messaging.cursor import EventCursor
 from media_pipeline.messaging.events import TABLE
@@ -128,6 +131,13 @@ def test_however_the_stream_is_written_the_rows_are_the_same(guests, listener, s
     assert files(listener.rows()) == files(sorted(listener.rows(), key=lambda row: row["event_id"]))
     assert sorted(files(listener.rows())) == sorted(each["file_id"] for each in sent)
     assert {row["file_name"] for row in listener.rows()} == {"Grüße 😀.png"}
+
+
+@pytest.mark.parametrize("data", ["", " ", "\n"])
+def test_an_event_without_data_keeps_the_connection_and_is_no_gap(data):
+    tally = EventTally()
+    assert guide_events._read(ServerEvent("message", data, "7", has_id=True), tally) is None
+    assert (tally.other_types, tally.malformed) == (1, 0)
 
 
 def test_events_that_cannot_be_read_have_no_row_and_are_said(guests, listener, tmp_path):

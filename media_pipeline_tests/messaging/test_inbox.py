@@ -200,3 +200,26 @@ def test_a_file_that_may_not_be_read_is_told_and_holds_up_no_other(inbox, monkey
     assert isinstance(other, NotReady)
     assert (other.reason, other.waiting) == ("unreadable", True)
     assert "correct its permissions" in other.sentence
+
+
+@pytest.mark.parametrize(
+    ("told", "moment"),
+    [
+        ("2026-11-22T10:00:00", "2026-11-22T10:00:00+00:00"),
+        ("2026-11-22T10:00:00+02:00", "2026-11-22T08:00:00+00:00"),
+        ("9999-12-31T23:59:59", "9999-12-31T23:59:59+00:00"),
+    ],
+)
+def test_moments_of_other_programs_are_in_utc(inbox, told, moment):
+    drop(inbox, "from-ivr", FOR_GUEST | {"received_at": told})
+    (pair,) = inbox.scan()
+    assert isinstance(pair, Pair)
+    assert pair.received_at.isoformat() == moment
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_utc_does_not_have_is_bad_metadata(inbox, told):
+    drop(inbox, "from-ivr", FOR_GUEST | {"received_at": told})
+    (pair,) = inbox.scan()
+    assert isinstance(pair, NotReady)
+    assert (pair.reason, pair.waiting) == ("bad_metadata", False)

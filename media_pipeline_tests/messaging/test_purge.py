@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.messaging.purge import MIN_AGE_SECONDS, purge
+from media_pipeline.messaging.receipts import KEEP_SECONDS
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.staging import STAGING
 from media_pipeline.transfer.spool import Identity, Partial, Spool
@@ -127,6 +128,13 @@ def test_young_leftovers_stay_whatever_is_asked_for(spool):
     aged(path, seconds=MIN_AGE_SECONDS + 60)
     assert purge(spool, None, None).files == 0  # a download can go on for a week
     assert purge(spool, None, None, older_than_seconds=MIN_AGE_SECONDS).files == 1
+
+
+def test_a_receipt_stays_its_week_whatever_is_asked_for(spool, tmp_path):
+    kept = aged(tmp_path / "inbox/.receipts" / f"{'0' * 32}.json", seconds=KEEP_SECONDS - 3600)
+    assert purge(spool, None, tmp_path / "inbox", older_than_seconds=3600.0).files == 0
+    aged(kept, seconds=KEEP_SECONDS + 3600)
+    assert purge(spool, None, tmp_path / "inbox", older_than_seconds=3600.0).files == 1
 
 
 def test_a_link_is_not_followed(spool, tmp_path):

@@ -228,6 +228,7 @@ def test_a_hold_without_credentials_is_recorded_and_says_what_it_could_not_do(be
         ("add", "--day", "tomorrow", "--who", "a", "--why", "b"),
         ("add", "--subject", "x", "--who", "a", "--why", "b", "--until", "soon"),
         ("add", "--subject", "x", "--who", "a", "--why", "b", "--until", "2020-01-01"),
+        ("add", "--subject", "x", "--who", "a", "--why", "b", "--until", "9999-12-31"),
         ("release", "nothing", "--who", "a", "--why", "b"),
         ("release", "../../x", "--who", "a", "--why", "b"),
     ],
