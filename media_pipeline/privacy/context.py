@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Literal
 
 from media_pipeline.privacy.findings import Spans
@@ -17,7 +18,8 @@ AFTER_CHARACTERS = 24
 _PHONE = (
     r"(?:tele|cell)?phones?|cell|mobile|call(?:s|ed|ing)?(?:[ -]?back)?|dial(?:ed|ing)?|tel|fax|text|sms|whatsapp"
     r"|caller(?:[ _-]?id)?|reach(?:ed)?|contact|hotline|helpline|landline|voice ?mail|ring|toll[- ]?free|area code|ph"
-    r"|(?:my|his|her|their|our|your|best|good|direct|work|home|office|emergency) (?:\w+ )?(?:number|line)"
+    r"|(?:my|his|her|their|our|your|best|good|direct|work|home|office|emergency)"
+    r" (?!(?:card|social|ssn)\b)(?:\w+ )?(?:number|line)"
 )
 _SSN = r"ssn|s s n|s\.s\.n|ss ?#|socials?|soc\.? ?sec\.?"
 _CARD = (
@@ -97,7 +99,10 @@ class Shields:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._spans = Spans(found.span() for found in _SHIELDS.finditer(text))
+
+    @cached_property
+    def _spans(self) -> Spans:
+        return Spans(found.span() for found in _SHIELDS.finditer(self._text))
 
     def cover(self, start: int, end: int) -> bool:
         """Whether a shielded span shares a code point with [start, end)."""

@@ -28,10 +28,22 @@ _SSN = re.compile(
 _SSN_BARE = re.compile(
     rf"(?<!{WORD})(?<![.@+/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
 )
+_PAUSE = r"(?:[\s,.;/\u2010-\u2015\u2026-]{1,8}(?:(?:and|then|u[hm]|dash|hyphen|dot|point|period)\s{1,4}){0,2})"
+_CARD_OF_THREE = re.compile(rf"(?<!{WORD})(?<![.@-])\d{{4}}{_PAUSE}\d{{6}}{_PAUSE}\d{{4,5}}(?!{WORD}|@|[-.]\d)")
+"""Printed so by American Express and Diners Club; pieces of six are too long for `said_digits`."""
 _FEWEST_SAID = 7
 _SAID = NUMBER_WORDS | HESITATIONS
 _WORD = re.compile(r"[a-z]+")
-_ONE_BY_ONE = re.compile(r"(?<![\w.])\d(?:[\s,]{1,2}\d){6}(?!\w)")
+_PIECES = re.compile(rf"\d{_PAUSE}\d{{1,4}}{_PAUSE}\d")
+_PAUSED = re.compile(
+    r"\d(?:(?:[.\u2010-\u2015\u2026-]{1,3}|[,;])\s|\s(?:[.\u2010-\u2015\u2026-]|and\b|then\b|dash\b|hyphen\b|dot\b|point\b))"
+    r"|\d(?:[-\s.,/;]{1,2}\d){6}"
+)
+"""What no number has that is written, or digits one by one: a text without either is read as it is written only."""
+_ANNOUNCED = frozenset({"card", "social", "ssn"})
+_TOUCHED = re.compile(r"(?:\w-?|[@#$\u20ac\xa3\xa5]|[\d.][-.,:/]|\d{5},?\s)\Z")
+_GOES_ON = re.compile(r"\w|@|[-.,:/]\d|,?\s\d{5}")
+"""What stands around pieces that belong to something else: an identifier, an amount, a longer list."""
 
 
 def detect(text: str, region: str = "US") -> list[Finding]:
@@ -43,16 +55,22 @@ def detect(text: str, region: str = "US") -> list[Finding]:
     found: list[Finding] = []
     if "@" in text or "at" in words:
         found += (Finding(start, end, EMAIL_ADDRESS) for start, end in email_spans(text))
+    shields = Shields(text)
     if _DIGITS.search(text):
-        found += _written(text, region, found)
-    if not _SAID.isdisjoint(words) or _ONE_BY_ONE.search(text):
+        found += _written(text, region, found, shields)
+    if not _SAID.isdisjoint(words) or _is_in_pieces(text, words):
         for said in said_digits(text, _FEWEST_SAID):
-            found += _said(text, region, said)
+            if said.words or _stands_alone(text, said, shields):
+                found += _said(text, region, said)
     return settled(found) if found else []
 
 
-def _written(text: str, region: str, found: list[Finding]) -> list[Finding]:
-    shields = Shields(text)
+def _is_in_pieces(text: str, words: set[str]) -> bool:
+    """Whether digits may be said in pieces: that is slow to read, and written numbers are found without."""
+    return _PIECES.search(text) is not None and (not _ANNOUNCED.isdisjoint(words) or _PAUSED.search(text) is not None)
+
+
+def _written(text: str, region: str, found: list[Finding], shields: Shields) -> list[Finding]:
     numbers = [one for one in (*_cards(text), *_ssns(text)) if not shields.cover(one.start, one.end)]
     known = Spans((one.start, one.end) for one in (*numbers, *found))
 
@@ -95,6 +113,9 @@ def _cards(text: str) -> Iterator[Finding]:
             if is_of_a_thing(before) or (before.endswith("#") and context(text, start, end) != "card"):
                 continue
             yield Finding(start, end, CREDIT_CARD)
+    for three in _CARD_OF_THREE.finditer(text):
+        if is_card(_ascii_digits(three[0])) and context(text, *three.span()) != "other":
+            yield Finding(*three.span(), CREDIT_CARD)
 
 
 def _is_decimal(text: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
@@ -104,6 +125,13 @@ def _is_decimal(text: str, groups: list[tuple[int, int]], first: int, last: int)
     return last - first == 2 and text[groups[first][1]] == "."
 
 
+def _stands_alone(text: str, said: Said, shields: Shields) -> bool:
+    """Whether digits in pieces are no part of anything else."""
+    start, end = said.spans[0][0], said.spans[-1][1]
+    touched = _TOUCHED.search(text[max(0, start - 8) : start]) or _GOES_ON.match(text, end)
+    return touched is None and not shields.cover(start, end)
+
+
 def _said(text: str, region: str, said: Said) -> Iterator[Finding]:
     """The first reading that fits all digits, or, with words that say so, the digits behind those words."""
     if is_address_of_a_machine(said):
@@ -111,6 +139,8 @@ def _said(text: str, region: str, said: Said) -> Iterator[Finding]:
     start, end = said.spans[0][0], said.spans[-1][1]
     about = context(text, start, end)
     if about == "other" and not is_card(said.digits):
+        return
+    if not said.certain and (about in (None, "other") or not (said.is_grouped or _fits(said.digits, about))):
         return
     if said.plus is not None and is_international(said.digits):
         yield Finding(said.plus, end, PHONE_NUMBER)
@@ -122,6 +152,13 @@ def _said(text: str, region: str, said: Said) -> Iterator[Finding]:
         yield Finding(start, end, PHONE_NUMBER)
     else:
         yield from _parts(said, region, about)
+
+
+def _fits(digits: str, about: Context | None) -> bool:
+    """Whether digits in pieces of any length are, as a whole, what the words before them announce."""
+    if about == "phone":
+        return _ten(digits)
+    return is_card(digits) if about == "card" else is_ssn(digits)
 
 
 def _parts(said: Said, region: str, about: Context | None) -> Iterator[Finding]:

@@ -22,9 +22,9 @@ _DASHES = frozenset({"dash", "hyphen"})
 _DOTS = frozenset({"dot", "point", "period"})
 NUMBER_WORDS = frozenset([*_UNITS, *_TEENS, *_TENS, *_TIMES, *_SCALES])
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|\+")
-_GAP = re.compile(r"[\s,.;\-\u2010-\u2015\u2026'\"]{0,8}")
-_GROUPED = {(3, 3, 4), (1, 3, 3, 4), (3, 2, 4), (4, 4, 4, 4), (4, 6, 5)}
-"""Digits by group, as phone numbers, SSNs and cards are read out and written down: "415 um 555 uh 2671"."""
+_GAP = re.compile(r"[\s,.;/\-\u2010-\u2015\u2026'\"]{0,8}")
+_GROUPED = ((3, 3, 4), (3, 3, 2, 2), (3, 2, 4), (4, 4, 4, 4))
+"""Digits by group, as phone numbers, SSNs and cards are read out and written down: "415 um 555. 2671"."""
 _MAX_FILLERS = 4
 """'and the number is', between an area code and the rest."""
 _WRITTEN_DIGITS = 4
@@ -36,6 +36,7 @@ class Said:
     """One after another said: digits, and for each of them the range of the words it comes from.
 
     `dashes` and `dots`: after how many digits they were said. `words`: whether any digit was said as a word.
+    `certain`: whether it is a number without words that say so, rather than a list of several.
     """
 
     digits: str = ""
@@ -44,14 +45,22 @@ class Said:
     dots: list[int] = field(default_factory=list)
     plus: int | None = None
     words: bool = False
-    pieces: int = 0
+    certain: bool = False
+    sizes: tuple[int, ...] = ()
 
     def add(self, digits: str, start: int, end: int, *, word: bool) -> None:
         """Append digits that come from text[start:end]."""
         self.digits += digits
         self.spans += [(start, end)] * len(digits)
         self.words |= word
-        self.pieces += 1
+        self.sizes += (len(digits),)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether its pieces, or some of them, are as long as those of a phone number, an SSN or a card."""
+        return any(
+            self.sizes[first : first + len(group)] == group for group in _GROUPED for first in range(len(self.sizes))
+        )
 
     def range(self, first: int, last: int) -> tuple[int, int] | None:
         """Where digits[first:last] are in the text; None when they begin or end within a word."""
@@ -69,17 +78,19 @@ class _Token:
 
 
 def said_digits(text: str, fewest: int) -> Iterator[Said]:
-    """Series of at least so many digits: one of them a word, all said one by one, or in groups with hesitations."""
+    """Series of at least so many digits, certain or not."""
     for tokens in _series(text):
         said = _digits_of(tokens)
-        if len(said.digits) >= fewest and (said.words or said.pieces == len(said.digits) or _is_hesitant(tokens)):
+        if len(said.digits) >= fewest:
+            one_by_one = len(said.sizes) == len(said.digits)
+            paused = said.sizes in _GROUPED and _is_paused(tokens) and "/" not in text[tokens[0].start : tokens[-1].end]
+            said.certain = said.words or one_by_one or paused
             yield said
 
 
-def _is_hesitant(tokens: list[_Token]) -> bool:
-    sizes = tuple(len(token.word) for token in tokens if token.word.isdecimal())
-    between = {token.word for token in tokens if not token.word.isdecimal()}
-    return sizes in _GROUPED and bool(between) and between <= HESITATIONS
+def _is_paused(tokens: list[_Token]) -> bool:
+    """Whether nothing but pauses lies between the pieces: "and" comes before the last one of a list, too."""
+    return all(token.word.isdecimal() or token.word in HESITATIONS or token.word == "+" for token in tokens)
 
 
 def _series(text: str) -> Iterator[list[_Token]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_pipeline.privacy import PHONE_NUMBER, TYPES, detect
+from media_pipeline.privacy import CREDIT_CARD, PHONE_NUMBER, TYPES, US_SSN, detect
 from media_pipeline_tests.privacy.tables import ALONE, MIXED, TABLES, counts, labelled
 
 MIN_STRINGS = 200
@@ -66,6 +66,54 @@ def test_offsets_count_code_points_whatever_stands_before(secret, before):
     (finding,) = detect(text)
     assert text[finding.start : finding.end] == secret
     assert unicodedata.normalize("NFD", text[: finding.start]).endswith("\n")
+
+
+@pytest.mark.parametrize("pause", [" ", " ... ", " and ", " dash ", " um ", ", ", "- ", ". ", "/", "; "])
+@pytest.mark.parametrize(
+    ("lead", "pieces", "kind"),
+    [
+        ("My card number is ", ["3782", "822463", "10005"], CREDIT_CARD),
+        ("My card number is ", ["4539", "2373", "0163", "1479"], CREDIT_CARD),
+        ("My phone number is ", ["415", "555", "0132"], PHONE_NUMBER),
+        ("My social security number is ", ["536", "22", "8145"], US_SSN),
+    ],
+)
+def test_pauses_within_a_number_are_a_part_of_it(lead, pieces, kind, pause):
+    value = pause.join(pieces)
+    assert [(one.type, one.start, one.end) for one in detect(f"{lead}{value}. Thanks.")] == [
+        (kind, len(lead), len(lead) + len(value))
+    ]
+
+
+@pytest.mark.parametrize("mark", [" ", ", ", "-", ". "])
+@pytest.mark.parametrize(
+    ("lead", "digits", "kind"),
+    [
+        ("My card is ", "4539237301631479", CREDIT_CARD),
+        ("My phone is ", "4155550132", PHONE_NUMBER),
+        ("My social is ", "536228145", US_SSN),
+    ],
+)
+def test_digits_may_come_one_by_one(lead, digits, kind, mark):
+    value = mark.join(digits)
+    assert [(one.type, one.start, one.end) for one in detect(lead + value)] == [(kind, len(lead), len(lead + value))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$415, 555, 2671",
+        "5.3.6.2.2.8.1.4.5",
+        "<sips:312-867-5309@example.com>",
+        "In 2019, 415, 555, 2671",
+        "chapters 310, 455 and 1024",
+        "room 415, 555, 2671",
+        "see 415, 555, 2671, 12345",
+        "the code is 5-3-6-2-2-8-1-4-5",
+    ],
+)
+def test_lists_of_numbers_are_not_one_number(text):
+    assert detect(text) == []
 
 
 def test_national_notation_is_that_of_the_region():
