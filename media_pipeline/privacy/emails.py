@@ -25,7 +25,7 @@ _NEXT_SENTENCE = re.compile(r"(?<=[a-z])\.[A-Z][a-z]*\Z")
 
 _SPACE, _GAP = r"\s{1,8}", r"\s{0,8}"
 """Bounded: a text of nothing but spaces would be searched from each of them on."""
-_AT = rf"(?:{_SPACE}at(?:{_SPACE}sign)?{_SPACE}|{_GAP}[\[({{<]{_GAP}at{_GAP}[\])}}>]{_GAP}|{_SPACE}@{_SPACE})"
+_AT = rf"(?:{_SPACE}at(?:{_SPACE}sign)?{_SPACE}|{_GAP}[\[({{<]{_GAP}at{_GAP}[\])}}>]{_GAP}|{_GAP}@{_GAP})"
 _DOT = rf"(?:{_GAP}(?:[\[({{<]{_GAP}dot{_GAP}[\])}}>]|\.){_GAP}|{_SPACE}(?:dot|period|point){_SPACE})"
 _SPOKEN_TLD = (
     rf"(?:com?|ac|org|net){_DOT}(?:uk|au|nz|in|jp|br|za|kr)|"
@@ -37,6 +37,7 @@ _SPOKEN = re.compile(
     rf"(?P<dot>{_DOT})(?:{_SPOKEN_TLD})(?![\w@]|\.\w)",
     re.IGNORECASE,
 )
+_DOT_OF_ANY_KIND = re.compile(_DOT, re.IGNORECASE)
 _BETWEEN = re.compile(rf"{_DOT}|\s+(?:dash|hyphen|minus)\s+", re.IGNORECASE)
 _JOIN = r"(?:\s+(?:dot|period|point|underscore|dash|hyphen|minus|plus)\s+"
 _JOIN += r"|\s*[\[({<]\s*(?:dot|underscore|dash)\s*[\])}>]\s*)"
@@ -128,6 +129,16 @@ def _is_address(name: str, found: re.Match[str], before: str) -> bool:
     known = _FREE_MAIL.match(found["domain"]) is not None or _MAIL_WORDS.search(before) is not None
     if " " in _BETWEEN.sub(".", found["domain"]).strip() and not known:
         return False  # words between "at" and "dot" are a sentence rather than a name
+    if "@" in found["at"] and not (found["at"][0].isspace() and found["at"][-1].isspace()):
+        return _is_torn(found) and (known or not simple or not found["at"][0].isspace())
     if any(mark in found["at"] for mark in "[({<@") or not simple or known:
         return True
     return found["dot"].strip() != "."  # "the docs at example.com"
+
+
+def _is_torn(found: re.Match[str]) -> bool:
+    """Whether an address is written but for a space beside its @ ("jane@ example.com") or a dot that is said."""
+    dots = _DOT_OF_ANY_KIND.findall(text := found[0][len(found["at"]) :])
+    if any(dot.strip() != "." for dot in dots):
+        return True
+    return found["at"] != "@" and not any(character.isspace() for character in text)

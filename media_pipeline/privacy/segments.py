@@ -25,9 +25,10 @@ _COLUMN_OF: Final = {kind: f"pii_{kind.lower()}" for kind in sorted(TYPES)}
 COUNT_COLUMNS: Final = (TOTAL_COLUMN, *_COLUMN_OF.values())
 """Columns of a segment: the count of all, and one for each type."""
 
-MAX_SEGMENTS = 8
-"""That one number is looked for in: a card read out digit by digit, with pauses, in fours."""
-MAX_BETWEEN = 3
+MAX_SEGMENTS = 40
+"""That are read as one text. The next such text begins in the middle of this one: what is said over at most half of
+them, as a card of 19 digits one by one, is whole in one of both."""
+MAX_BETWEEN = 4
 """Segments of the others between two of a speaker."""
 MAX_WORDS_BETWEEN = 6
 MAX_PAUSE_MS = 30_000
@@ -40,6 +41,8 @@ _SAYINGS = FILLERS | {"umm", "it's", "that's", "mm", "hm", "hmm", "yup", "sorry"
 _MAX_SAYINGS = 3
 _ENDS_ADDRESS = frozenset({"@", "at", "dot", "underscore", "dash", "hyphen", "plus"})
 _BEGINS_ADDRESS = frozenset({"@", "at", "dot", "underscore"})
+_HALF_ADDRESS = re.compile(r"@[\w-]+(?:\.[\w-]+)*\.? \Z")
+_REST_OF_ADDRESS = re.compile(r"\.\w|(?:com?|edu|gov|net|org)\b", re.IGNORECASE)
 _POSSIBLE = NUMBER_WORDS | {"@", "at"}
 
 
@@ -69,16 +72,15 @@ class _Said:
 
     @property
     def is_between(self) -> bool:
-        """Whether it may stand between two parts of what another speaker says: short, or digits repeated."""
-        return len(self.tokens) <= MAX_WORDS_BETWEEN or all(
-            _is_number(token) or token in _SAYINGS for token in self.tokens
-        )
+        """Whether it may stand between two parts of what another speaker says: short but for digits repeated."""
+        words = [token for token in self.tokens if not _is_number(token) and token not in _SAYINGS]
+        return len(words) <= MAX_WORDS_BETWEEN
 
     def goes_on(self, before: _Said) -> bool:
         """Whether it may go on with what the segment before has begun."""
         if not self.tokens or not before.tokens:
             return False
-        if before.tokens[-1] in _ENDS_ADDRESS or self.tokens[0] in _BEGINS_ADDRESS:
+        if before.tokens[-1] in _ENDS_ADDRESS or self.tokens[0] in _BEGINS_ADDRESS or "@" in before.tokens[-4:]:
             return True
         return _leads(before.tokens[::-1]) and (_leads(self.tokens) or self.tokens[0] in ("+", "plus"))
 
@@ -110,10 +112,13 @@ def redact_segments(rows: Sequence[Row], region: str = "US") -> list[Row]:
     texts = [row["text"] for row in rows]
     said = [_Said.of(row) for row in rows]
     found = [_alone(texts, number, region) if one.is_possible else [] for number, one in enumerate(said)]
+    split: dict[int, list[Finding]] = {}
     for chain in _chains(said):
-        for number, parts in _across(texts, chain, region).items():
-            alone = [one for one in found[number] if not any(one.overlaps(part) for part in parts)]
-            found[number] = settled([*parts, *alone])
+        for number, part in _across(texts, chain, region):
+            split.setdefault(number, []).append(part)
+    for number, parts in split.items():
+        alone = [one for one in found[number] if not any(one.overlaps(part) for part in parts)]
+        found[number] = settled([*settled(parts), *alone])
     return [_redacted(row, findings, region) for row, findings in zip(rows, found, strict=True)]
 
 
@@ -155,17 +160,18 @@ def _said_before(texts: list[str], number: int) -> str:
 
 
 def _chains(said: list[_Said]) -> Iterator[list[int]]:
-    """Numbers of segments that belong together, two at least."""
+    """Numbers of segments that belong together, two at least; long chains in overlapping pieces."""
     taken: set[int] = set()
     for first in range(len(said)):
         if first in taken:
             continue
         chain = [first]
-        while len(chain) < MAX_SEGMENTS and (following := _next(said, chain[-1])) is not None:
+        while (following := _next(said, chain[-1])) is not None:
             chain.append(following)
-        if len(chain) > 1:
-            taken.update(chain)
-            yield chain
+        taken.update(chain)
+        for begin in range(0, max(len(chain) - MAX_SEGMENTS // 2, 1), MAX_SEGMENTS // 2):
+            if len(piece := chain[begin : begin + MAX_SEGMENTS]) > 1:
+                yield piece
 
 
 def _next(said: list[_Said], number: int) -> int | None:
@@ -181,25 +187,38 @@ def _next(said: list[_Said], number: int) -> int | None:
     return None
 
 
-def _across(texts: list[str], chain: list[int], region: str) -> dict[int, list[Finding]]:
-    """By segment, the parts of values that lie in more than one of them."""
+def _across(texts: list[str], chain: list[int], region: str) -> Iterator[tuple[int, Finding]]:
+    """The parts of values that lie in more than one segment, each with the segment's number."""
     joined = _said_before(texts, chain[0])
     starts: list[int] = []
     for number in chain:
+        if starts and _is_torn_address(joined, texts[number]):
+            joined = joined[:-1]
         starts.append(len(joined))
         joined += texts[number] + " "
-    parts: dict[int, list[Finding]] = {}
     for one in detect(joined, region):
-        pieces = [
-            (number, max(one.start - start, 0), min(one.end - start, len(texts[number])))
-            for number, start in zip(chain, starts, strict=True)
-            if one.start < start + len(texts[number]) and one.end > start
-        ]
-        if len(pieces) < 2 or one.start < starts[0]:
-            continue
-        for number, first, last in pieces:
-            piece = texts[number][first:last]
-            if one.type == EMAIL_ADDRESS or any(map(_is_number, _TOKEN.findall(piece.lower()))):
-                begin = first + len(piece) - len(piece.lstrip())
-                parts.setdefault(number, []).append(Finding(begin, first + len(piece.rstrip()), one.type))
-    return parts
+        if one.start >= starts[0]:
+            yield from _pieces(texts, chain, starts, one)
+
+
+def _pieces(texts: list[str], chain: list[int], starts: list[int], one: Finding) -> Iterator[tuple[int, Finding]]:
+    """What of a value lies in which segment, when it is in several."""
+    pieces = [
+        (number, max(one.start - start, 0), min(one.end - start, len(texts[number])))
+        for number, start in zip(chain, starts, strict=True)
+        if one.start < start + len(texts[number]) and one.end > start
+    ]
+    if len(pieces) == 1:
+        return
+    for number, first, last in pieces:
+        piece = texts[number][first:last]
+        if one.type == EMAIL_ADDRESS or any(map(_is_number, _TOKEN.findall(piece.lower()))):
+            begin = first + len(piece) - len(piece.lstrip())
+            yield number, Finding(begin, first + len(piece.rstrip()), one.type)
+
+
+def _is_torn_address(before: str, text: str) -> bool:
+    """Whether a written address goes on in another segment: "jane@example." | "com"."""
+    if text.startswith("@") or before.endswith("@ "):
+        return True
+    return _HALF_ADDRESS.search(before) is not None and _REST_OF_ADDRESS.match(text) is not None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_pipeline.privacy import CREDIT_CARD, PHONE_NUMBER, TYPES, US_SSN, detect
+from media_pipeline.privacy import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, TYPES, US_SSN, detect
 from media_pipeline_tests.privacy.tables import ALONE, MIXED, TABLES, counts, labelled
 
 MIN_STRINGS = 200
@@ -113,6 +113,26 @@ def test_digits_may_come_one_by_one(lead, digits, kind, mark):
     ],
 )
 def test_lists_of_numbers_are_not_one_number(text):
+    assert detect(text) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "jane.doe @example.com",
+        "jane.doe@ example.com",
+        "jane@ example.com",
+        "jane@example dot com",
+        "jane@mail dot example dot com",
+    ],
+)
+def test_an_address_may_be_torn_at_its_mark_or_its_dots(value):
+    (found,) = detect(f"It is {value}, thanks")
+    assert (found.type, found.start, found.end) == (EMAIL_ADDRESS, 6, 6 + len(value))
+
+
+@pytest.mark.parametrize("text", ["follow us @example.com", "it costs $3 @shop. It is", "jane@mail. It is"])
+def test_other_uses_of_the_mark_are_no_address(text):
     assert detect(text) == []
 
 

@@ -55,6 +55,22 @@ def test_a_value_gives_way_to_its_type_and_is_counted():
         ([(B, "my social is 529"), (A, "go ahead"), (B, "12 8844")], ["my social is [S]", "go ahead", "[S]"]),
         ([(B, "It's jane dot doe"), (A, "uh-huh"), (B, "at example dot com")], ["It's [E]", "uh-huh", "[E]"]),
         ([(B, "jane.doe at"), (B, "example.com")], ["[E]", "[E]"]),
+        ([(B, "jane.doe"), (B, "@example.com")], ["[E]", "[E]"]),
+        ([(B, "jane.doe@"), (B, "example.com")], ["[E]", "[E]"]),
+        ([(B, "jane.doe@example"), (B, "dot com")], ["[E]", "[E]"]),
+        ([(B, "jane.doe@example."), (A, "okay"), (B, "com")], ["[E]", "okay", "[E]"]),
+        ([(B, "my card is 4111-1111-"), (B, "1111-1111")], ["my card is [C]", "[C]"]),
+        ([(B, "My card is 4111 1111."), (B, "1111 1111.")], ["My card is [C]", "[C]."]),
+        ([(B, "my social is 529-12-"), (B, "8844")], ["my social is [S]", "[S]"]),
+        ([(B, "My social is 529."), (B, "12."), (B, "8844.")], ["My social is [S]", "[S]", "[S]."]),
+        (
+            [
+                (B, "four one five five five five"),
+                (A, "so that was four one five five five five right"),
+                (B, "oh one three two"),
+            ],
+            ["[P]", "so that was four one five five five five right", "[P]"],
+        ),
         ([(A, "And your social security number?"), (B, "529128844")], ["And your social security number?", "[S]"]),
         ([(A, "Which number can we reach you on?"), (B, "867-5309")], ["Which number can we reach you on?", "[P]"]),
     ],
@@ -64,6 +80,25 @@ def test_what_is_said_over_several_segments_is_found_in_each(said, expected):
     for letter, kind in letters.items():
         expected = [text.replace(letter, kind) for text in expected]
     assert texts(*said) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "digits", "kind"),
+    [
+        ("And the card?", "4111111111111111", "[CREDIT_CARD]"),
+        ("And your phone number?", "4155550132", "[PHONE_NUMBER]"),
+        ("And your social?", "529128844", "[US_SSN]"),
+    ],
+)
+def test_a_number_may_be_said_one_digit_a_segment(question, digits, kind):
+    answers = [part for digit in digits for part in ((B, digit), (A, "mm-hm"))]
+    assert texts((A, question), *answers) == [question, *[kind, "mm-hm"] * len(digits)]
+
+
+@pytest.mark.parametrize("lead", [18, 38, 39, 58])
+def test_a_number_is_found_wherever_in_a_long_series_it_lies(lead):
+    said = texts(*[(B, "nine")] * lead, (B, "nine, my card is 4111"), *[(B, "1111")] * 3)
+    assert said == [*["nine"] * lead, "nine, my card is [CREDIT_CARD]", *["[CREDIT_CARD]"] * 3]
 
 
 @pytest.mark.parametrize(
