@@ -28,7 +28,9 @@ _SSN = re.compile(
 _SSN_BARE = re.compile(
     rf"(?<!{WORD})(?<![.@+/-])(?:\d{{9}}|\d{{3}}[-\s]\d{{6}}|\d{{5}}[-\s]\d{{4}})(?!{WORD}|@|[-./]\d)"
 )
-_PAUSE = r"(?:[\s,.;/\u2010-\u2015\u2026-]{1,8}(?:(?:and|then|u[hm]|dash|hyphen|dot|point|period)\s{1,4}){0,2})"
+_HYPHENS = r"\u2010-\u2015\u2026-"
+_SAID_BETWEEN = r"(?:(?:and|then|u[hm]|dash|hyphen|dot|point|period)\s{1,4})"
+_PAUSE = rf"(?:[\s,.;/{_HYPHENS}]{{1,8}}{_SAID_BETWEEN}{{0,2}})"
 _CARD_OF_THREE = re.compile(rf"(?<!{WORD})(?<![.@-])\d{{4}}{_PAUSE}\d{{6}}{_PAUSE}\d{{4,5}}(?!{WORD}|@|[-.]\d)")
 """Printed so by American Express and Diners Club; pieces of six are too long for `said_digits`."""
 _FEWEST_SAID = 7
@@ -36,8 +38,8 @@ _SAID = NUMBER_WORDS | HESITATIONS
 _WORD = re.compile(r"[a-z]+")
 _PIECES = re.compile(rf"\d{_PAUSE}\d{{1,4}}{_PAUSE}\d")
 _PAUSED = re.compile(
-    r"\d(?:(?:[.\u2010-\u2015\u2026-]{1,3}|[,;])\s|\s(?:[.\u2010-\u2015\u2026-]|and\b|then\b|dash\b|hyphen\b|dot\b|point\b))"
-    r"|\d(?:[-\s.,/;]{1,2}\d){6}"
+    rf"\d(?:(?:\s?[.{_HYPHENS}]{{1,3}}|[,;])\s{_SAID_BETWEEN}{{0,2}}|\s[.{_HYPHENS}]|\s{_SAID_BETWEEN}{{1,2}}"
+    rf"|(?:[-\s.,/;]{{1,2}}\d){{5}}[-\s.,/;]{{1,2}})\d"
 )
 """What no number has that is written, or digits one by one: a text without either is read as it is written only."""
 _ANNOUNCED = frozenset({"card", "social", "ssn"})
@@ -60,7 +62,7 @@ def detect(text: str, region: str = "US") -> list[Finding]:
         found += _written(text, region, found, shields)
     if not _SAID.isdisjoint(words) or _is_in_pieces(text, words):
         for said in said_digits(text, _FEWEST_SAID):
-            if said.words or _stands_alone(text, said, shields):
+            if said.words or (not _is_known(said, found) and _stands_alone(text, said, shields)):
                 found += _said(text, region, said)
     return settled(found) if found else []
 
@@ -123,6 +125,10 @@ def _is_decimal(text: str, groups: list[tuple[int, int]], first: int, last: int)
     if last - first == 1:
         return first > 0 and text[groups[first][0] - 1] == "."
     return last - first == 2 and text[groups[first][1]] == "."
+
+
+def _is_known(said: Said, found: list[Finding]) -> bool:
+    return any(one.start <= said.spans[0][0] and said.spans[-1][1] <= one.end for one in found)
 
 
 def _stands_alone(text: str, said: Said, shields: Shields) -> bool:

@@ -73,6 +73,8 @@ class _Said:
     @property
     def is_between(self) -> bool:
         """Whether it may stand between two parts of what another speaker says: short but for digits repeated."""
+        if len(self.tokens) <= MAX_WORDS_BETWEEN:
+            return True
         words = [token for token in self.tokens if not _is_number(token) and token not in _SAYINGS]
         return len(words) <= MAX_WORDS_BETWEEN
 

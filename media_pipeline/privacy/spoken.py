@@ -25,6 +25,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+|\+")
 _GAP = re.compile(r"[\s,.;/\-\u2010-\u2015\u2026'\"]{0,8}")
 _GROUPED = ((3, 3, 4), (3, 3, 2, 2), (3, 2, 4), (4, 4, 4, 4))
 """Digits by group, as phone numbers, SSNs and cards are read out and written down: "415 um 555. 2671"."""
+_FEWEST_ANNOUNCED = 9
+"""Digits in pieces of any length that words before them may call an SSN, a phone number or a card."""
 _MAX_FILLERS = 4
 """'and the number is', between an area code and the rest."""
 _WRITTEN_DIGITS = 4
@@ -85,7 +87,8 @@ def said_digits(text: str, fewest: int) -> Iterator[Said]:
             one_by_one = len(said.sizes) == len(said.digits)
             paused = said.sizes in _GROUPED and _is_paused(tokens) and "/" not in text[tokens[0].start : tokens[-1].end]
             said.certain = said.words or one_by_one or paused
-            yield said
+            if said.certain or said.is_grouped or len(said.digits) >= _FEWEST_ANNOUNCED:
+                yield said
 
 
 def _is_paused(tokens: list[_Token]) -> bool:
