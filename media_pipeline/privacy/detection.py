@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from media_pipeline.privacy.cards import MAX_DIGITS, MIN_DIGITS, card_windows, is_card
+from media_pipeline.privacy.characters import plain, visible
 from media_pipeline.privacy.context import BEFORE_CHARACTERS, WORD, Context, Shields, context, is_of_a_thing
 from media_pipeline.privacy.emails import email_spans
 from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, Spans, settled
@@ -53,6 +54,17 @@ def detect(text: str, region: str = "US") -> list[Finding]:
 
     `region`: the two letters of the country whose phone numbers are written without their country's code.
     """
+    if text.isascii():
+        return settled(found) if (found := _found(text, region)) else []
+    text = plain(text)
+    found = _found(text, region)
+    if seen := visible(text):
+        shown, places = seen
+        found += (Finding(places[one.start], places[one.end - 1] + 1, one.type) for one in _found(shown, region))
+    return settled(found)
+
+
+def _found(text: str, region: str) -> list[Finding]:
     words = set(_WORD.findall(text.lower()))
     found: list[Finding] = []
     if "@" in text or "at" in words:
@@ -64,7 +76,7 @@ def detect(text: str, region: str = "US") -> list[Finding]:
         for said in said_digits(text, _FEWEST_SAID):
             if said.words or (not _is_known(said, found) and _stands_alone(text, said, shields)):
                 found += _said(text, region, said)
-    return settled(found) if found else []
+    return found
 
 
 def _is_in_pieces(text: str, words: set[str]) -> bool:

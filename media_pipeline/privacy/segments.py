@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from media_pipeline.privacy.characters import plain
 from media_pipeline.privacy.detection import detect
 from media_pipeline.privacy.findings import EMAIL_ADDRESS, TYPES, Finding, settled
 from media_pipeline.privacy.spoken import FILLERS, NUMBER_WORDS
@@ -58,7 +59,7 @@ class _Said:
     @classmethod
     def of(cls, row: Row) -> _Said:
         who = (row.get("channel"), row.get("speaker"))
-        return cls(who, _TOKEN.findall(row["text"].lower()), row.get("start_ms") or 0, row.get("end_ms") or 0)
+        return cls(who, _TOKEN.findall(plain(row["text"]).lower()), row.get("start_ms") or 0, row.get("end_ms") or 0)
 
     @property
     def is_possible(self) -> bool:
@@ -138,7 +139,7 @@ def _redacted(row: Row, findings: list[Finding], region: str) -> Row:
 @lru_cache(maxsize=1_024)
 def _label(speaker: str, region: str) -> str:
     """A speaker as the source calls him: an external one may be called by his number."""
-    if "@" in speaker or any(character.isdecimal() for character in speaker):
+    if "@" in plain(speaker) or any(character.isdecimal() for character in speaker):
         for one in reversed(detect(speaker, region)):
             speaker = speaker[: one.start] + placeholder(one.type) + speaker[one.end :]
     return speaker

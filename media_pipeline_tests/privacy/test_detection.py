@@ -136,6 +136,44 @@ def test_other_uses_of_the_mark_are_no_address(text):
     assert detect(text) == []
 
 
+@pytest.mark.parametrize("hidden", ["\u00ad", "\u200b", "\u200d", "\u2060", "\ufeff"])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("415*-555*-0132", PHONE_NUMBER),
+        ("4539*2373*0163*1479", CREDIT_CARD),
+        ("536*-22*-8145", US_SSN),
+        ("jane*.doe*@exam*ple.com", EMAIL_ADDRESS),
+    ],
+)
+def test_what_is_not_seen_hides_nothing(value, kind, hidden):
+    value = value.replace("*", hidden)
+    assert [(one.type, one.start, one.end) for one in detect(f"{hidden}It is {value}{hidden}, yes")] == [
+        (kind, 7, 7 + len(value))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("4\ufe0f\u20e31\ufe0f\u20e35\ufe0f\u20e3-555-0132", PHONE_NUMBER),
+        ("415\u2212555\u22120132", PHONE_NUMBER),
+        ("4539\u22122373\u22120163\u22121479", CREDIT_CARD),
+        ("536\u221222\u22128145", US_SSN),
+        ("jane\uff20example.com", EMAIL_ADDRESS),
+        ("jane\uff20example\uff0ecom", EMAIL_ADDRESS),
+    ],
+)
+def test_look_alikes_are_read_as_what_they_look_like(value, kind):
+    (found,) = detect(f"It is {value}, yes")
+    assert (found.type, found.start, found.end) == (kind, 6, 6 + len(value))
+
+
+def test_what_is_not_seen_may_part_words():
+    (found,) = detect("call\u200b415-555-0132\u200bnow")
+    assert (found.start, found.end) == (5, 17)
+
+
 def test_national_notation_is_that_of_the_region():
     (found,) = detect("020 7946 0958", region="GB")
     assert (found.type, found.start, found.end) == (PHONE_NUMBER, 0, 13)

@@ -57,6 +57,8 @@ def test_a_value_gives_way_to_its_type_and_is_counted():
         ([(B, "jane.doe at"), (B, "example.com")], ["[E]", "[E]"]),
         ([(B, "jane.doe"), (B, "@example.com")], ["[E]", "[E]"]),
         ([(B, "jane.doe@"), (B, "example.com")], ["[E]", "[E]"]),
+        ([(B, "jane.doe\uff20"), (B, "example.com")], ["[E]", "[E]"]),
+        ([(B, "jane.doe\uff20example.com")], ["[E]"]),
         ([(B, "jane.doe@example"), (B, "dot com")], ["[E]", "[E]"]),
         ([(B, "jane.doe@example."), (A, "okay"), (B, "com")], ["[E]", "okay", "[E]"]),
         ([(B, "my card is 4111-1111-"), (B, "1111-1111")], ["my card is [C]", "[C]"]),
