@@ -17,7 +17,11 @@ _AT_DOMAIN = re.compile(
 )
 _LOCAL = re.compile(rf"(?P<quoted>\"(?:[^\"\\\r\n]|\\.){{1,64}}\")\Z|(?P<plain>{_ATOM}(?:\.{_ATOM})*)\Z")
 _LOCAL_CHARACTERS = 66
-_ACCOUNT = re.compile(r"(?:\b(?:sips?|xmpp|h323|irc|svn|ssh):|://[^\s/]*|\bmessage-id:\s*<?)\Z", re.IGNORECASE)
+_ACCOUNT = re.compile(
+    r"(?:\b(?:sips?|xmpp|h323|irc|svn|ssh):|://[^\s/]*|\b(?:call|content|message)-?id[:=]?\s*<?|(?<![^\r\n])i:\s*)\Z",
+    re.IGNORECASE,
+)
+"""What stands before something that is spelled like an address: an account, or an id in a header of SIP or of mail."""
 _TOUCHED = re.compile(r"(?:[.@\\]|\w\")\Z")
 """What stands before a part of something that as a whole is no local part."""
 _RETINA = re.compile(r"@[1-9]x\.", re.IGNORECASE)
@@ -53,18 +57,31 @@ _FREE_MAIL = re.compile(
     r"|yandex|zoho|fastmail)\Z",
     re.IGNORECASE,
 )
+_AFTER_CHARACTERS = 40
+_SIMPLE = re.compile(rf"(?P<word>[\w'-]+)(?P<digits>(?:\s+{_DIGIT})*)", re.IGNORECASE)
+_CONTRACTED = re.compile(r"'(?:d|ll|m|re|s|t|ve)\Z", re.IGNORECASE)
+_OPENING = re.compile(
+    r"(?:\A|[,.:;|!?(\r\n\"]|\b(?:and|is|it's|ok|okay|or|sure|that's|to|u[hm]|yeah|yes))[\s'\"]*\Z", re.IGNORECASE
+)
+"""Before a name that no sentence leads up to: "It's ann at example dot com"."""
 _NOT_A_NAME = frozenset(
     """
-    a about account accounts all also am an and app apps are as available back based be been book booking browse but
-    buy by call chat check click community details directly docs documentation download email everything experience
-    find for form free from get go goods got guide have help here him hosted how i if in is it item items job join
-    just keep know later learn link listed live log login look looked looking lot made me meet more much new news
-    not now of off on one online open or order orders our out over page pages people please portal post posted price
-    prices product products profile purchase read register reviews run running sale see sell selling server service
-    shop shopped shopping shown sign site site's sold something start stay stop store stores stuff support's that
-    the them there these they thing things this those ticket tickets time to today try up us use used using via
-    visit watch we website week went were what when where which while who with work worked working works would you
-    your
+    a about account accounts all also am an and any anything app apps are arrive arrived as available back based be
+    been bill bills book booking both bought browse browsed but buy by call cancel cancelled chat cheap cheaper
+    check checked checking click community coupon coupons deal deals details directly discount docs documentation
+    done download each either email ends events every everything existing expensive experience few find followed for
+    form forms free from get go goods got guide have headquarters help here herself him himself hosted hosting how i
+    if in is it item items job join just keep know later learn link listed live located log login look looked
+    looking lookup lot made manual many me meet more much myself new news not nothing now of off on one online only
+    open options or order ordered ordering orders our ourselves out over page pages paid password passwords pay
+    paying payment people plans please portal post posted posting price prices product products profile purchase
+    purchased read reading register registered registering reset returned returns review reviews rewards run running
+    sale same saw search searched searching see sell selling server service shipping shoes shop shopped shopping
+    showed shown sign signed site site's sold some something staff start started starts status stay stayed stop
+    store stores stuck stuff subscribe subscribed support's team that the them themselves there these they thing
+    things this those ticket tickets time to today tomorrow tonight try up updated us use used using via visit
+    visited waiting was watch watched we website week went were what when where which while who with work worked
+    working works would wrote yesterday you your yourself
     """.split()  # noqa: SIM905  a list of them is 170 lines
 )
 
@@ -123,17 +140,21 @@ def _spoken(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_address(name: str, found: re.Match[str], before: str) -> bool:
-    simple = re.fullmatch(r"[\w'-]+", name) is not None
-    if simple and name.lower() in _NOT_A_NAME:
+    word = _SIMPLE.fullmatch(name)
+    if word and (word["word"].lower() in _NOT_A_NAME or _CONTRACTED.search(word["word"])):
         return False
-    known = _FREE_MAIL.match(found["domain"]) is not None or _MAIL_WORDS.search(before) is not None
+    simple = word is not None and not word["digits"]
+    after = found.string[found.end() : found.end() + _AFTER_CHARACTERS]
+    known = _FREE_MAIL.match(found["domain"]) is not None or _MAIL_WORDS.search(f"{before} | {after}") is not None
     if " " in _BETWEEN.sub(".", found["domain"]).strip() and not known:
         return False  # words between "at" and "dot" are a sentence rather than a name
     if "@" in found["at"] and not (found["at"][0].isspace() and found["at"][-1].isspace()):
         return _is_torn(found) and (known or not simple or not found["at"][0].isspace())
     if any(mark in found["at"] for mark in "[({<@") or not simple or known:
         return True
-    return found["dot"].strip() != "."  # "the docs at example.com"
+    if found["dot"].strip() == ".":
+        return False  # "the docs at example.com"
+    return re.search(r"\d", name) is not None or _OPENING.search(before) is not None  # "I saw shoes at example dot com"
 
 
 def _is_torn(found: re.Match[str]) -> bool:

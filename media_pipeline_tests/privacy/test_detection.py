@@ -174,6 +174,44 @@ def test_what_is_not_seen_may_part_words():
     assert (found.start, found.end) == (5, 17)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Call-ID: a84b4c76e66710@pc33.example.com",
+        "I found it cheaper at example dot com",
+        "I saw two at example dot com",
+        "Via: SIP/2.0\r\ni: a84b4c76e66710@pc33.example.com",
+        "check status at example dot com",
+        "it's at example dot com",
+        "more info at example dot com",
+        "ordered at example dot com last week",
+        "pay your bill at example dot com",
+        "we're at example dot com",
+    ],
+)
+def test_a_place_on_the_web_is_no_address_of_somebody(text):
+    assert detect(text) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [
+        ("", "ann at example dot com", ""),
+        ("", "support at example dot com", " please write there"),
+        ("I gave you my e-mail, that is the one of ", "ann at example dot com", ""),
+        ("Sure, it's ", "ann at example dot com", ""),
+        ("Use the one of my wife ", "ann at gmail dot com", ""),
+        ("that would be under ", "ann at example dot com", ", my e-mail"),
+        ("we used ", "ann dot lee at example dot com", ""),
+        ("we used ", "ann seven two at example dot com", ""),
+        ("we used ", "ann72 at example dot com", ""),
+    ],
+)
+def test_an_address_that_is_said_is_known_by_its_words(before, value, after):
+    (found,) = detect(before + value + after)
+    assert (found.type, found.start, found.end) == (EMAIL_ADDRESS, len(before), len(before + value))
+
+
 def test_national_notation_is_that_of_the_region():
     (found,) = detect("020 7946 0958", region="GB")
     assert (found.type, found.start, found.end) == (PHONE_NUMBER, 0, 13)
