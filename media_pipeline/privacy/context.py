@@ -37,12 +37,14 @@ _FILED = (
     "account|acct|policy|member|membership|routing|licen[cs]e|zip|zipcode|postal|code|codes|pin|passcode|vin|location|"
     "room|flight|ids?|identifier|uuid|guid|key|row|page|port|pid|seed|offset|size|length|range|bytes|epoch|timestamp|unix|"
     "duration|elapsed|millis|ms|count|hits|sequence|seq|nonce|thread|session|trace|span|amount|total|price|cost|balance|hash|checksum|md5|sha\\d*|recording|conversation|document|iban|score|student|patient"
+    "|interaction|media|rec|segment|(?<!my )(?<!his )(?<!her )(?<!our )(?<!their )job"
 )
 _CAMEL = "(?-i:(?<=[a-z])(?:I[dD]s?|Bytes|Count|Duration|Hits|Index|Length|Millis|Ms|Offset|Size|Time|Timestamp))"
 """How a field's name in a program's text ends: totalHits, startOffset, recordingId."""
 _FILLING = r"""(?:[\s:=#.,_'"(\[-]|(?:numbers?|no|num|nr|ids?|codes?|is|was|are|of)(?![^\W_]))*\Z"""
 _OF_A_THING = re.compile(rf"(?<![^\W_])(?:{_SHIPPED})s?{_FILLING}", re.IGNORECASE)
-_OF_A_FILE = re.compile(rf"(?<!caller)(?<!caller[ _-])(?:(?<![^\W_])(?:{_FILED})|{_CAMEL}){_FILLING}", re.IGNORECASE)
+_OF_A_FILE = re.compile(rf"(?<!caller)(?<!caller[ _-])(?:(?<![^\W_])(?:{_FILED})s?|{_CAMEL}){_FILLING}", re.IGNORECASE)
+_OF_A_CONTRACT = re.compile(rf"(?<![^\W_])(?:policy|member|membership){_FILLING}", re.IGNORECASE)
 _ONLY_ABOUT = re.compile(r"(?:\b(?:on|for|with|in|to) (?:the|my|your|this|that|his|her) |\barea )\Z", re.IGNORECASE)
 _UNITS = re.compile(
     r"\s?(?:[$€£¥%]|(?:bytes?|[kmgt]i?b|ms|usd|eur|dollars?|euros?|users|items|rows|records|times)\b)", re.IGNORECASE
@@ -68,6 +70,11 @@ def context(text: str, start: int, end: int) -> Context | None:
 def is_of_a_thing(before: str) -> bool:
     """Whether the text right before a number calls it that of an order, a part, a ticket and the like."""
     return _attached(_OF_A_THING, before)
+
+
+def is_of_a_contract(before: str) -> bool:
+    """Whether the text right before a number calls it that of a policy or a member: they are grouped like SSNs."""
+    return _attached(_OF_A_CONTRACT, before)
 
 
 def _attached(words: re.Pattern[str], before: str) -> bool:

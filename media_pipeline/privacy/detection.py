@@ -7,10 +7,18 @@ from collections.abc import Iterator
 
 from media_pipeline.privacy.cards import MAX_DIGITS, MIN_DIGITS, card_windows, is_card
 from media_pipeline.privacy.characters import plain, visible
-from media_pipeline.privacy.context import BEFORE_CHARACTERS, WORD, Context, Shields, context, is_of_a_thing
+from media_pipeline.privacy.context import (
+    BEFORE_CHARACTERS,
+    WORD,
+    Context,
+    Shields,
+    context,
+    is_of_a_contract,
+    is_of_a_thing,
+)
 from media_pipeline.privacy.emails import email_spans
 from media_pipeline.privacy.findings import CREDIT_CARD, EMAIL_ADDRESS, PHONE_NUMBER, US_SSN, Finding, Spans, settled
-from media_pipeline.privacy.phones import is_international, is_phone, phone_spans
+from media_pipeline.privacy.phones import is_international, is_phone, named_region, phone_spans
 from media_pipeline.privacy.spoken import HESITATIONS, NUMBER_WORDS, Said, is_address_of_a_machine, said_digits
 from media_pipeline.privacy.ssn import is_ssn
 
@@ -53,7 +61,9 @@ def detect(text: str, region: str = "US") -> list[Finding]:
     """Findings sorted by place, without overlaps; ranges are half-open, in code points of the text as it was given.
 
     `region`: the two letters of the country whose phone numbers are written without their country's code.
+    ValueError when no country has them.
     """
+    region = named_region(region)
     if text.isascii():
         return settled(found) if (found := _found(text, region)) else []
     text = plain(text)
@@ -105,7 +115,7 @@ def _written(text: str, region: str, found: list[Finding], shields: Shields) -> 
 def _ssns(text: str) -> Iterator[Finding]:
     for match in _SSN.finditer(text):
         before = text[max(0, match.start() - BEFORE_CHARACTERS) : match.start()]
-        if not is_ssn(_ascii_digits(match[0])) or is_of_a_thing(before):
+        if not is_ssn(_ascii_digits(match[0])) or is_of_a_thing(before) or is_of_a_contract(before):
             continue
         if not before.endswith("#") or context(text, *match.span()) == "ssn":
             yield Finding(*match.span(), US_SSN)

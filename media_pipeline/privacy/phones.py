@@ -82,6 +82,13 @@ def phone_spans(
             )
 
 
+def named_region(region: str) -> str:
+    """The region as phonenumbers spells it; ValueError when it knows none of that name."""
+    if (spelled := region.upper()) not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{region!r} is no region: two letters of a country are, such as US (ISO 3166-1).")
+    return spelled
+
+
 def is_phone(digits: str, region: str, context: Context | None) -> bool:
     """Whether digits that were read out, with or without a country code, are a phone number."""
     if digits in _TYPICAL_MAXIMA or (context != "phone" and _is_count(digits)):

@@ -229,3 +229,36 @@ def test_spaces_without_end_do_not_take_long():
 
 def test_many_values_do_not_take_long():
     assert len(detect("415-555-0132, " * 20_000)) == 20_000
+
+
+def test_a_region_may_be_in_small_letters():
+    assert detect("415-555-0132", region="us") == detect("415-555-0132") != []
+
+
+@pytest.mark.parametrize("region", ["", "USA", "XX", "ZZ"])
+def test_an_unknown_region_is_refused(region):
+    with pytest.raises(ValueError, match="two letters of a country"):
+        detect("415-555-0132", region=region)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "interaction 4155552671",
+        "job 4155552671",
+        "media 4155552671",
+        "member id 457-55-5461",
+        "policy number 312-86-7530",
+        "rec 4155552671",
+        "recordings: 4155552671",
+        "segments 4155552671",
+    ],
+)
+def test_numbers_of_things_are_nobodys(text):
+    assert detect(text) == []
+
+
+@pytest.mark.parametrize("text", ["Call me at my job, 415-555-2671", "Call this one from my files 415-555-2671"])
+def test_a_number_that_is_to_be_called_is_found_whatever_else_is_named(text):
+    (found,) = detect(text)
+    assert (found.type, found.end) == (PHONE_NUMBER, len(text))
