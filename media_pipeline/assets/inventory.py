@@ -38,6 +38,8 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
             listed = step.session.source.list_day(step.day, tally)
             rows = write_inventory(media.tables, step.day, listed, tally, media.codecs)
             step.audit.emit("inventory_listed", recordings=rows, pages=tally.pages)
+            for trouble in tally.troubles:
+                context.log.warning(trouble)
             return dg.MaterializeResult(
                 metadata=written(media.tables, "recording_inventory", step.day, rows)
                 | {

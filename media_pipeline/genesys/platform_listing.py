@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from urllib.parse import quote
 
-from media_pipeline.genesys.errors import MalformedReply, NotFound, PermissionMissing, StillPreparing
+from media_pipeline.genesys.errors import (
+    GenesysError,
+    MalformedReply,
+    PermissionMissing,
+    RateLimited,
+    ServerError,
+    StillPreparing,
+    Unreached,
+)
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_facts import Conversation, file_state_of, format_of, media_type_of
@@ -25,6 +33,12 @@ BATCHES_AHEAD = 20
 """Batches under way while a day is listed: with half a minute each, 100,000 conversations take 25 minutes."""
 SETTLED_STATES = ("available", "archived", "deleted")
 """A conversation whose files are all in one of these is not asked about again by a later listing."""
+
+FAILURES_IN_A_ROW = 5
+"""So many conversations one after the other that the source kept failing to answer for, half a minute each, and the
+source is taken to be down."""
+TROUBLES = 20
+"""Sentences kept of conversations that could not be read; their number is exact."""
 
 Metadata = list[dict[str, object]]
 
@@ -55,6 +69,8 @@ class Recordings:
         self._api = api
         self._batches = batches
         self._links = links
+        self._failures = 0
+        """Conversations in a row that waiting brought no answer for."""
 
     def of(self, conversations: Iterable[Conversation], tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of the conversations, each once; the first conversation that has it keeps it."""
@@ -89,10 +105,14 @@ class Recordings:
 
         for chunk, delivery in self._delivered(to_ask(), tally):
             for conversation in chunk:
+                unreadable = tally.unreadable
                 if conversation.id in known:
-                    found = self._listed(conversation, delivery, tally)
+                    found = list(self._listed(conversation, delivery, tally))
                 else:
-                    found = _delivered_files(conversation, delivery)
+                    found = list(_delivered_files(conversation, delivery))
+                if tally.unreadable > unreadable:  # what is known of it stands
+                    yield from known[conversation.id]
+                    continue
                 for listed in found:
                     yield Known(
                         recording_id=listed.recording_id, file_index=listed.file_index, file_state=listed.file_state
@@ -129,10 +149,8 @@ class Recordings:
             yield _listed_file(conversation, partial, index=files, state="undelivered")
         if found and refused <= delivered and delivery.finished:
             return
-        try:
-            metadata = recording_metadata(self._api, conversation.id)
-        except (PermissionMissing, NotFound, StillPreparing):
-            tally.unreadable += 1
+        metadata = self._metadata(conversation, tally)
+        if metadata is None:
             return
         named = {text(entry.get("id")) for entry in metadata}
         for unknown in sorted(refused - delivered - named - {""}):  # the batch has it, the metadata does not
@@ -150,6 +168,31 @@ class Recordings:
                     media_type=media_type_of(text(entry.get("media"))),
                     state=state_of(entry, finished=delivery.finished),
                 )
+
+    def _metadata(self, conversation: Conversation, tally: ListingTally) -> Metadata | None:
+        """What there is of one conversation; None, and counted, where that is not to be known: its neighbours are.
+
+        Raises GenesysError where no conversation will be answered for.
+        """
+        try:
+            found = recording_metadata(self._api, conversation.id)
+        except (RateLimited, Unreached):
+            raise
+        except GenesysError as error:
+            if error.permanent and not isinstance(error, PermissionMissing):
+                raise
+            self._failures = self._failures + 1 if isinstance(error, ServerError | StillPreparing) else 0
+            if self._failures >= FAILURES_IN_A_ROW:
+                raise ServerError(
+                    f"Genesys Cloud did not say which recordings {self._failures} conversations in a row have: {error} "
+                    "Run the day again later."
+                ) from None
+            tally.unreadable += 1
+            if len(tally.troubles) < TROUBLES:
+                tally.troubles.append(f"The recordings of conversation {conversation.id!r} are not known: {error}")
+            return None
+        self._failures = 0
+        return found
 
 
 def _delivered_files(conversation: Conversation, delivery: Delivery) -> Iterator[ListedRecording]:

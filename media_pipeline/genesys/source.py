@@ -40,10 +40,11 @@ class ListedRecording:
 class ListingTally:
     """What a day's listing contained besides the recordings it yielded, and what it no longer contains.
 
-    `malformed` entries have no id, `unreadable` conversations have recordings that we may not see: neither can have a
-    row, and both keep the day from being complete. `without_recording`: conversations in which a recording was
-    started and none exists. `ignored_results`: links that came for recordings never asked for. `unfinished_batches`:
-    batch jobs that were given up. `basis`: how the day was listed.
+    `malformed` entries have no id, `unreadable` conversations have recordings that we may not see or were not told of
+    (`troubles`: why, of some): neither can have a row, and both keep the day from being complete.
+    `without_recording`: conversations in which a recording was started and none exists. `ignored_results`: links that
+    came for recordings never asked for. `unfinished_batches`: batch jobs that were given up. `basis`: how the day was
+    listed.
     """
 
     pages: int = 0
@@ -52,6 +53,7 @@ class ListingTally:
     malformed: int = 0
     no_longer_listed: int = 0
     unreadable: int = 0
+    troubles: list[str] = field(default_factory=list)
     without_recording: int = 0
     ignored_results: int = 0
     unfinished_batches: int = 0

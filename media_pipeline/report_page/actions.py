@@ -76,7 +76,10 @@ def _mending(day: dt.date, verdict: Verdict, outcomes: list[Kind]) -> Iterable[A
     if verdict.problems[WITHOUT_OUTCOME]:
         yield Action("Inventory and outcomes do not hold the same keys: running the day again settles the rest.")
     if verdict.problems[UNREADABLE]:
-        yield Action("Grant recording:recording:view for the division of the conversations that may not be seen.")
+        yield Action(
+            "Grant recording:recording:view for the division of the conversations that may not be seen, or run the day "
+            "again where Genesys Cloud failed: the log of the run says which."
+        )
     if verdict.problems[WITHOUT_ID]:
         yield Action(
             "The listing has entries without an id, which nothing can be done about here: ask Genesys support."

@@ -30,7 +30,7 @@ class Totals:
     supported: int = 0
     duration_seconds: float | None = None
     unlisted: int = 0
-    """Entries without an id, and conversations that may not be seen: they have no rows."""
+    """Entries without an id, and conversations whose recordings are not known: they have no rows."""
     statuses: Counter[str] = field(default_factory=Counter)
     source_bytes: int = 0
     stored_bytes: int = 0

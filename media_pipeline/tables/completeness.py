@@ -14,7 +14,9 @@ from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 
 MISSING_TABLE = "missing table "
 WITHOUT_ID = "listed without an id"
-UNREADABLE = "conversations whose recordings may not be seen (recording:recording:view for their division)"
+UNREADABLE = (
+    "conversations whose recordings may not be seen (recording:recording:view for their division) or were not told of"
+)
 WITHOUT_OUTCOME = "without exactly one outcome"
 NEEDED = ("recording_inventory", "recording_audio", "availability_report")
 SAMPLE = 20

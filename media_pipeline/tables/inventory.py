@@ -16,7 +16,7 @@ DELETED = "deleted"
 MALFORMED_NOTE = "malformed_entries"
 """In the file's metadata: listed entries without an id, which can have no row and keep the day from being complete."""
 UNREADABLE_NOTE = "unreadable_conversations"
-"""The same for conversations whose recordings may not be seen."""
+"""The same for conversations whose recordings may not be seen or were not told of."""
 
 
 def write_inventory(
@@ -51,7 +51,7 @@ def malformed_entries(tables: Tables, day: dt.date) -> int:
 
 
 def unreadable_conversations(tables: Tables, day: dt.date) -> int:
-    """In how many conversations a recording was started that may not be seen; raises TableMissing."""
+    """In how many conversations recordings may not be seen or were not told of; raises TableMissing."""
     return int(tables.note(TABLE, day).get(UNREADABLE_NOTE, "0"))
 
 

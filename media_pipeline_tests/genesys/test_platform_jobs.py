@@ -7,15 +7,23 @@ from collections import Counter
 import pytest
 
 from media_pipeline.genesys import platform_conversations
-from media_pipeline.genesys.errors import MalformedReply, NotFound, ServerError
+from media_pipeline.genesys.errors import (
+    AuthenticationError,
+    MalformedReply,
+    NotFound,
+    RateLimited,
+    Refused,
+    ServerError,
+    StillPreparing,
+)
 from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_conversations import DayConversations, query_pages
 from media_pipeline.genesys.platform_facts import Conversation
 from media_pipeline.genesys.platform_links import MOST_AHEAD, Links
-from media_pipeline.genesys.platform_listing import Recordings
+from media_pipeline.genesys.platform_listing import FAILURES_IN_A_ROW, Recordings
 from media_pipeline.genesys.platform_polling import Pace, Waiter
-from media_pipeline.genesys.source import ListingTally
+from media_pipeline.genesys.source import Known, ListingTally
 
 DAY = dt.date(2026, 11, 20)
 
@@ -321,14 +329,21 @@ def test_conversations_of_other_days_are_counted_and_left():
     assert (tally.other_days, tally.duplicates, tally.malformed) == (2, 1, 1)
 
 
+def conversations(*ids):
+    return [Conversation(each, dt.datetime.combine(DAY, dt.time(), dt.UTC), "call", (), (), ()) for each in ids]
+
+
+def listing(api):
+    batches = Batches(api, waiter())
+    return Recordings(api, batches, Links(batches, waiter(), lambda: 3600.0))
+
+
 @pytest.mark.parametrize("known", [[], [{"id": "other", "fileState": "ARCHIVED"}]])
 def test_a_recording_that_a_batch_names_and_metadata_does_not_has_a_row(known):
     reply = results() | {"results": [{"conversationId": "c", "recordingId": "r", "errorMsg": "An error occurred."}]}
     api = Api(batch_submit=lambda *_: {"id": "job"}, batch_state=lambda *_: reply, metadata=lambda *_: known)
-    batches, tally = Batches(api, waiter()), ListingTally()
-    conversation = Conversation("c", dt.datetime.combine(DAY, dt.time(), dt.UTC), "call", (), (), ())
-    listing = Recordings(api, batches, Links(batches, waiter(), lambda: 3600.0))
-    found = {each.recording_id: each.file_state for each in listing.of([conversation], tally)}
+    tally = ListingTally()
+    found = {each.recording_id: each.file_state for each in listing(api).of(conversations("c"), tally)}
     assert found == {"r": "undelivered"} | ({"other": "archived"} if known else {})
     assert tally.without_recording == 0
 
@@ -341,3 +356,59 @@ def test_a_batch_that_is_not_known_does_not_pass_for_recordings_without_files(lo
     api = Api(**{"batch_submit": lambda *_: {"id": "job"}, "batch_state": lambda *_: results()} | {lost: unknown})
     with pytest.raises(ServerError, match="was lost"):
         Links(Batches(api, waiter()), waiter(), lambda: 3600.0).take(("c", "r"), 0)
+
+
+def without_metadata_of(broken, error, delivered=()):
+    """Batches that deliver only these; metadata of some conversations fails, of all others it names an archived one."""
+
+    def metadata(path, _body):
+        conversation_id = path.split("/")[4]
+        if conversation_id in broken:
+            raise error
+        return [{"id": f"r-{conversation_id}", "fileState": "ARCHIVED"}]
+
+    return Api(
+        batch_submit=lambda *_: {"id": "job"},
+        batch_state=lambda *_: results(*((c, f"r-{c}", f"https://s3/{c}?X-Amz-Expires=9") for c in delivered)),
+        metadata=metadata,
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [ServerError("down."), Refused("400.", 400), StillPreparing("202."), NotFound("404.")]
+)
+def test_a_conversation_that_cannot_be_asked_about_does_not_fail_its_neighbours(error):
+    ids = [f"c{number}" for number in range(9)]
+    api, tally = without_metadata_of({"c4"}, error, delivered=ids[:3]), ListingTally()
+    found = {each.recording_id: each.file_state for each in listing(api).of(conversations(*ids), tally)}
+    assert found == {f"r-{c}": "available" if c in ids[:3] else "archived" for c in ids if c != "c4"}
+    assert tally.unreadable == 1
+    assert "c4" in tally.troubles[0]
+
+
+def test_a_source_that_answers_for_no_conversation_stops_the_listing_after_a_few():
+    ids = [f"c{number}" for number in range(50)]
+    api = without_metadata_of(ids, ServerError("It kept failing."))
+    with pytest.raises(ServerError, match=f"{FAILURES_IN_A_ROW} conversations in a row have: It kept failing"):
+        list(listing(api).of(conversations(*ids), ListingTally()))
+    assert api.calls["metadata"] == FAILURES_IN_A_ROW
+
+
+def test_failures_that_are_not_in_a_row_stop_nothing():
+    ids = [f"c{number}" for number in range(50)]
+    api, tally = without_metadata_of(ids[::2], ServerError("It kept failing.")), ListingTally()
+    assert len(list(listing(api).of(conversations(*ids), tally))) == 25
+    assert tally.unreadable == 25
+
+
+@pytest.mark.parametrize("error", [RateLimited("429"), AuthenticationError("401")])
+def test_what_no_conversation_would_be_spared_stops_the_listing_at_once(error):
+    api = without_metadata_of({"c0"}, error)
+    with pytest.raises(type(error)):
+        list(listing(api).of(conversations("c0", "c1"), ListingTally()))
+
+
+def test_what_is_known_of_a_conversation_stands_while_it_cannot_be_asked_about():
+    known = [Known(recording_id="r", file_index=0, file_state="pending")]
+    api = without_metadata_of({"c"}, ServerError("down."))
+    assert list(listing(api).again(conversations("c"), {"c": known}, ListingTally())) == known

@@ -120,6 +120,22 @@ def test_conversations_that_may_not_be_seen_keep_the_day_from_being_complete(org
     assert "may not be seen" in done.verdict.sentence
 
 
+def test_a_conversation_that_keeps_failing_leaves_the_rest_of_its_day_exported(org, export):
+    (omitted,) = plain(org, 1)
+    conversation = org.truth()[omitted]["conversation_id"]
+    org.break_with(
+        {"fault": "batch_omitted", "ids": [omitted]},
+        {"fault": "server_error", "on": "metadata", "ids": [conversation], "code": 500},
+    )
+    done = export(org)
+    assert outcomes(done)["stored", None] == good_day()["stored", None] - 1
+    assert metadata(done, "recording_inventory")["conversations_unreadable"] == 1
+    assert not done.check_passed
+    assert "not told of" in done.verdict.sentence
+    org.break_with()
+    assert outcomes(export(org)) == good_day()
+
+
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_a_clock_that_is_five_minutes_off_breaks_nothing(org, export, minutes):
     org.sandbox.state.clock.offset_seconds = minutes * 60

@@ -31,7 +31,7 @@ problems as (
     union all
     select
         date,
-        'conversations whose recordings may not be seen (recording:recording:view for their division)' as problem,
+        'conversations whose recordings may not be seen (recording:recording:view for their division) or were not told of' as problem,
         unreadable_conversations as recordings
     from {{ ref('stg_inventory_notes') }}
     where unreadable_conversations > 0 and date in (select date from whole_days)
