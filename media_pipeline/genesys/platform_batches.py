@@ -5,6 +5,7 @@ What is done with the links belongs to `platform_links`; what a missing one mean
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ BATCH_ITEMS = 100
 """The published maximum of one batch request."""
 VAIN_CONFIRMATIONS = 3
 """A completed batch with fewer results than announced is asked once more, until that brought nothing so often."""
+_SIGNATURE = re.compile("(?:X-Amz-|Expires=|Signature=|Key-Pair-Id=|Policy=|AWSAccessKeyId=)", re.IGNORECASE)
+"""What signing adds to the query of a link: S3's signatures (versions 4 and 2), CloudFront's."""
 
 Key = tuple[str, str]
 """Conversation id and recording id."""
@@ -71,11 +74,11 @@ class Delivery:
     _by_conversation: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, key: Key, file: DeliveredFile) -> None:
-        """Add a file of a recording, once."""
+        """Add a file of a recording, once: signed twice, it is still the same."""
         if key not in self.files:
             self.files[key] = []
             self._by_conversation.setdefault(key[0], []).append(key[1])
-        if all(file.link != other.link for other in self.files[key]):
+        if all(_place(file.link) != _place(other.link) for other in self.files[key]):
             self.files[key].append(file)
 
     def of_conversation(self, conversation_id: str) -> Iterator[tuple[str, list[DeliveredFile]]]:
@@ -190,13 +193,17 @@ def _delivery(job: Job, reply: dict[str, Any], *, finished: bool) -> Delivery:
         else:
             delivery.refused[conversation_id, recording_id or ""] = redact(said or "neither a link nor an error")
     for files in (files for files in delivery.files.values() if len(files) > 1):
-        files.sort(key=lambda file: (_path(file.link), file.content_type or ""))
+        files.sort(key=lambda file: (_place(file.link), file.content_type or ""))
     return delivery
 
 
-def _path(link: str) -> str:
-    """What of a link stays the same when it is signed anew: without it, files of a recording would change places."""
+def _place(link: str) -> tuple[str, str]:
+    """What of a link stays the same when it is signed anew: without it, files of a recording would change places.
+
+    That is the path, and what of the query is no signature's.
+    """
     try:
-        return urlsplit(link).path
+        parts = urlsplit(link)
     except ValueError:
-        return ""
+        return link, ""
+    return parts.path, "&".join(part for part in parts.query.split("&") if not _SIGNATURE.match(part))

@@ -65,6 +65,14 @@ def test_files_of_a_recording_keep_their_places_when_results_change_theirs():
         assert [file.link for file in delivery.files["c", "r"]] == [one[2], two[2]]
 
 
+def test_a_file_that_is_signed_twice_is_one_file():
+    signed = "https://s3/{}?X-Amz-Date=1&X-Amz-Expires=600&X-Amz-Signature={}".format
+    delivery, _ = collected(results(*(("c", "r", signed(name, n)) for n, name in enumerate(("b", "a", "b", "a")))))
+    assert [file.link for file in delivery.files["c", "r"]] == [signed("a", 1), signed("b", 0)]
+    delivery, _ = collected(results(("c", "r", "https://h/get?part=1&Signature=x"), ("c", "r", "https://h/get?part=2")))
+    assert len(delivery.files["c", "r"]) == 2, "what is no signature may tell files apart"
+
+
 def test_results_never_asked_for_are_counted_and_left():
     delivery, _ = collected(results(("c", "r", "https://s3/a"), ("other", "r", "https://s3/b")))
     assert list(delivery.files) == [("c", "r")]
