@@ -31,8 +31,11 @@ from media_pipeline.genesys.values import items, text
 
 BATCHES_AHEAD = 20
 """Batches under way while a day is listed: with half a minute each, 100,000 conversations take 25 minutes."""
-SETTLED_STATES = ("available", "archived", "deleted")
-"""A conversation whose files are all in one of these is not asked about again by a later listing."""
+SETTLED_STATES = ("available", "archived")
+"""A conversation whose files are all in one of these is not asked about again by a later listing.
+
+One with a deleted file is, as long as it is listed: `deleted` is also what a listing that missed it once left behind.
+"""
 
 FAILURES_IN_A_ROW = 5
 """So many conversations one after the other that the source kept failing to answer for, half a minute each, and the

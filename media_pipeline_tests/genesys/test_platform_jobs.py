@@ -420,3 +420,17 @@ def test_what_is_known_of_a_conversation_stands_while_it_cannot_be_asked_about()
     known = [Known(recording_id="r", file_index=0, file_state="pending")]
     api = without_metadata_of({"c"}, ServerError("down."))
     assert list(listing(api).again(conversations("c"), {"c": known}, ListingTally())) == known
+
+
+def test_a_recording_that_a_listing_missed_once_is_found_when_it_is_listed_again():
+    known = [Known(recording_id="r-c", file_index=0, file_state="deleted")]
+    api = without_metadata_of((), None, delivered=["c"])
+    (found,) = listing(api).again(conversations("c"), {"c": known}, ListingTally())
+    assert found.file_state == "available"
+
+
+def test_what_is_settled_is_not_asked_about_again():
+    known = {c: [Known(recording_id="r", file_index=0, file_state=c)] for c in ("available", "archived")}
+    api = Api()
+    assert list(listing(api).again(conversations(*known), known, ListingTally())) == [one for (one,) in known.values()]
+    assert not api.calls
