@@ -99,6 +99,19 @@ def test_days_that_were_exported_teach_the_next_plan(org, export, tmp_path, dial
     assert_close(plan(org, tmp_path, dialect=dialect))
 
 
+def test_days_that_were_listed_by_query_teach_the_next_plan(org, export, tmp_path):
+    lag, org.sandbox.state.settings.analytics_lag_hours = org.sandbox.state.settings.analytics_lag_hours, 24 * 30
+    try:
+        for day in (DAY - dt.timedelta(days=n) for n in (3, 2)):
+            export(org, day=day, dialect="platform")
+    finally:
+        org.sandbox.state.settings.analytics_lag_hours = lag
+    taught = {term.operation: term.basis for term in plan(org, tmp_path).plan.terms}
+    assert "earlier runs" in taught["batch_submit"]
+    assert "earlier runs" not in taught["job_submit"]
+    assert "query" not in taught, "a backfill lists by job"
+
+
 def test_a_plan_is_cheap_and_downloads_nothing(org, tmp_path):
     org.forget_stats()
     made = plan(org, tmp_path, DAY - dt.timedelta(days=3)).plan
