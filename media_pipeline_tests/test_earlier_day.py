@@ -32,7 +32,7 @@ from media_pipeline.tables.schemas import TABLES
 KEPT = Path(__file__).parent / "fixtures" / "earlier_day"
 EARLIER = dt.date(2026, 11, 18)
 LACKING = {
-    "recording_inventory": ["communication_ids", "agent_ids", "queue_ids"],
+    "recording_inventory": ["communication_ids", "agent_ids", "queue_ids", "source_file", "source_files"],
     "diarized_transcripts": ["pii_credit_card", "pii_email_address", "pii_phone_number", "pii_us_ssn"],
     "export_runs": [
         *("timed_calls", "errors", "p50_ms", "p95_ms", "p99_ms"),

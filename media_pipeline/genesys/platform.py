@@ -21,7 +21,7 @@ from media_pipeline.genesys.platform_counting import Counting
 from media_pipeline.genesys.platform_deletion import PlatformDeletion
 from media_pipeline.genesys.platform_documents import Documents
 from media_pipeline.genesys.platform_guest_files import attachment, attributes_of
-from media_pipeline.genesys.platform_links import Links
+from media_pipeline.genesys.platform_links import FileWanted, Links
 from media_pipeline.genesys.platform_listing import Recordings, recording_metadata, state_of
 from media_pipeline.genesys.platform_messages import PlatformMessages
 from media_pipeline.genesys.platform_polling import Waiter
@@ -130,9 +130,10 @@ class PlatformSource(PlatformDeletion):
         if key is None:
             sentence = f"Recording {recording.recording_id!r} was listed without its conversation; list its day anew."
             raise Undeliverable("not_delivered", sentence)
-        found = self._links.take(key, recording.file_index)
+        wanted = FileWanted(recording.file_index, recording.source_file, recording.source_files)
+        found = self._links.take(key, wanted)
         if isinstance(found, Delivery):
-            raise self._without_link(key, recording.file_index, found)
+            raise self._without_link(key, found)
         return MediaFile(file_name=None, content_type=found.content_type, size_bytes=None, md5=None, link=found.link)
 
     def transcript(self, recording: ListedRecording, *, alone: bool = True) -> list[Segment]:
@@ -196,7 +197,7 @@ class PlatformSource(PlatformDeletion):
             "which its conversation started)."
         )
 
-    def _without_link(self, key: Key, file_index: int, delivery: Delivery) -> GenesysError:
+    def _without_link(self, key: Key, delivery: Delivery) -> GenesysError:
         """Why a batch did not bring a recording, by its metadata."""
         files: list[DeliveredFile] = delivery.files.get(key, [])
         if files:

@@ -5,6 +5,7 @@ What is done with the links belongs to `platform_links`; what a missing one mean
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ VAIN_CONFIRMATIONS = 3
 """A completed batch with fewer results than announced is asked once more, until that brought nothing so often."""
 _SIGNATURE = re.compile("(?:X-Amz-|Expires=|Signature=|Key-Pair-Id=|Policy=|AWSAccessKeyId=)", re.IGNORECASE)
 """What signing adds to the query of a link: S3's signatures (versions 4 and 2), CloudFront's."""
+_IDENTITY_BYTES = 8
+"""Enough to tell the files of one recording apart."""
 
 Key = tuple[str, str]
 """Conversation id and recording id."""
@@ -44,6 +47,12 @@ class DeliveredFile:
 
     link: str = field(repr=False)
     content_type: str | None
+
+    @property
+    def identity(self) -> str:
+        """A digest of what stays the same when the link is signed anew."""
+        place = "\0".join(_place(self.link)).encode("utf-8", "replace")
+        return hashlib.blake2b(place, digest_size=_IDENTITY_BYTES).hexdigest()
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from media_pipeline.genesys.platform_batches import DeliveredFile, Key
@@ -47,8 +47,17 @@ class HeldLinks:
         self.size = 0
         """Bytes of memory, about."""
 
-    def add(self, files: Mapping[Key, Iterable[DeliveredFile]], signed_after: float, best_before: float) -> None:
-        """Keep what was delivered together, in place of what was held of these recordings."""
+    def add(
+        self,
+        files: Mapping[Key, Iterable[DeliveredFile]],
+        signed_after: float,
+        best_before: float,
+        partial: Collection[Key] = (),
+    ) -> None:
+        """Keep what was delivered together, in place of what was held of these recordings.
+
+        `partial`: recordings of which a file is missing, so that a single one is not the only one.
+        """
         batch: _Batch | None = None
         number = self._next = (self._next + 1) % 2 ** (8 * _NUMBER_BYTES)
         prefix = number.to_bytes(_NUMBER_BYTES)
@@ -62,7 +71,7 @@ class HeldLinks:
             short = _short(key)
             self._discard(short)  # never the last of this batch: a recording is delivered once in it
             links = {index: prefix + _deflated(text, batch.pattern) for index, text in enumerate(texts)}
-            self._links[short] = links if len(links) > 1 else links[0]
+            self._links[short] = links if len(links) > 1 or key in partial else links[0]
             batch.keys.append(short)
             batch.left += len(links)
             self.size += sum(len(link) + LINK_BYTES for link in links.values())
@@ -78,6 +87,12 @@ class HeldLinks:
             batch = self._batches[_number(link)]
             return batch.signed_after, batch.best_before
         return None
+
+    def files_of(self, key: Key) -> tuple[dict[int, DeliveredFile], bool]:
+        """What is held of a recording, and whether it was delivered as the only file."""
+        short = _short(key)
+        files = {index: _file(link, self._batches[_number(link)].pattern) for index, link in self._of(short).items()}
+        return files, isinstance(self._links.get(short), bytes)
 
     def take(self, key: Key, file_index: int) -> DeliveredFile | None:
         """Hand out one file's link; it is held no longer."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -31,6 +31,30 @@ REMEMBERED = 5_000
 MOST_AHEAD = 1_000
 """Links asked for before they are needed; halved whenever one died unused."""
 _EXPIRES = re.compile(r"[?&]X-Amz-Expires=([0-9]{1,9})(?=[&#]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileWanted:
+    """One file of a recording, as a listing knew it: its index, what tells it from others, how many there were.
+
+    Without an identity, the index counts files in the order of their delivery.
+    """
+
+    index: int
+    identity: str | None = None
+    of: int | None = None
+
+    def place(self, files: Mapping[int, DeliveredFile], *, only: bool) -> int | None:
+        """Where it is among these; None where none of them surely is it.
+
+        The only file of a recording is known without an identity: the source may keep it elsewhere now.
+        """
+        if self.identity is None:
+            return self.index if self.index in files else None
+        for place, file in files.items():
+            if file.identity == self.identity:
+                return place
+        return next(iter(files), None) if only and self.of == 1 else None
 
 
 @dataclass(slots=True)
@@ -80,7 +104,7 @@ class Links:
         with self._lock:
             for life, found in alike.items():
                 best_before = delivery.signed_after + life - min(MARGIN_SECONDS, MARGIN_SHARE * life)
-                self._held.add(found, delivery.signed_after, best_before)
+                self._held.add(found, delivery.signed_after, best_before, delivery.refused)
 
     def expect(self, keys: Iterable[Key]) -> None:
         """These will be taken soon: ask for full batches at once, unless as many as can be used in time are under way.
@@ -100,16 +124,16 @@ class Links:
                 if request.job is None and not request.done:  # else someone could not wait
                     self._submit(request)
 
-    def take(self, key: Key, file_index: int) -> DeliveredFile | Delivery:
+    def take(self, key: Key, wanted: FileWanted) -> DeliveredFile | Delivery:
         """A link that was not handed out before, or the delivery that should have had it; raises GenesysError."""
         with self._lock:
-            if (signed_after := self._handed_out.pop((key, file_index), None)) is not None:
+            if (signed_after := self._handed_out.pop((key, wanted.index), None)) is not None:
                 self._distrust(signed_after)
             if key in self._ahead and not self._is_held(key) and key not in self._requests:
                 self._ask_later()
             self._ahead.discard(key)
             self._later.pop(key, None)
-            file = self._taken(key, file_index)
+            file = self._taken(key, wanted)
             if file is not None:
                 return file
             request = self._requests.get(key) or self._joined(key)
@@ -119,25 +143,26 @@ class Links:
         if request.error is not None:
             raise request.error
         with self._lock:
-            file = self._taken(key, file_index)
+            file = self._taken(key, wanted)
         if file is not None:
             return file
         assert request.delivery is not None
-        files = request.delivery.files.get(key, [])
-        if file_index < len(files):  # it died while this one waited
-            return files[file_index]
-        return request.delivery
+        files = dict(enumerate(request.delivery.files.get(key, [])))
+        place = wanted.place(files, only=len(files) == 1 and key not in request.delivery.refused)
+        return request.delivery if place is None else files[place]  # it died while this one waited
 
-    def _taken(self, key: Key, file_index: int) -> DeliveredFile | None:
+    def _taken(self, key: Key, wanted: FileWanted) -> DeliveredFile | None:
         life = self._held.life_of(key)
         if life is None:
             return None
         if not self._is_good(life):
             self._held.drop(key)
             return None
-        file = self._held.take(key, file_index)
+        files, only = self._held.files_of(key)
+        place = wanted.place(files, only=only)
+        file = None if place is None else self._held.take(key, place)
         if file is not None:
-            self._hand_out(key, file_index, life[0])
+            self._hand_out(key, wanted.index, life[0])
         return file
 
     def _is_held(self, key: Key) -> bool:

@@ -20,6 +20,7 @@ from media_pipeline.genesys.errors import (
     StillPreparing,
     Unreached,
 )
+from media_pipeline.genesys.file_places import places
 from media_pipeline.genesys.permissions import needed_for
 from media_pipeline.genesys.platform_batches import BATCH_ITEMS, Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_facts import Conversation, file_state_of, format_of, media_type_of
@@ -116,10 +117,7 @@ class Recordings:
                 if tally.unreadable > unreadable:  # what is known of it stands
                     yield from known[conversation.id]
                     continue
-                for listed in found:
-                    yield Known(
-                        recording_id=listed.recording_id, file_index=listed.file_index, file_state=listed.file_state
-                    )
+                yield from _placed(found, known.get(conversation.id, ()))
             yield from settled
             settled.clear()
         yield from settled
@@ -198,10 +196,26 @@ class Recordings:
         return found
 
 
+def _placed(listed: Iterable[ListedRecording], earlier: Sequence[Known]) -> Iterator[Known]:
+    """What was listed of one conversation, its files with the indexes that an earlier listing gave them."""
+    by_recording: dict[str, list[ListedRecording]] = {}
+    for file in listed:
+        by_recording.setdefault(file.recording_id, []).append(file)
+    for recording_id, files in by_recording.items():
+        before = [one for one in earlier if one.recording_id == recording_id]
+        for file, index in zip(files, places([file.source_file for file in files], before), strict=True):
+            yield Known(
+                recording_id=recording_id,
+                file_index=index,
+                file_state=file.file_state,
+                source_file=file.source_file,
+            )
+
+
 def _delivered_files(conversation: Conversation, delivery: Delivery) -> Iterator[ListedRecording]:
     for recording_id, files in delivery.of_conversation(conversation.id):
         for index, file in enumerate(files):
-            yield _listed_file(conversation, recording_id, index=index, file=file)
+            yield _listed_file(conversation, recording_id, index=index, file=file, files=len(files))
 
 
 def _listed_file(
@@ -210,6 +224,7 @@ def _listed_file(
     *,
     index: int = 0,
     file: DeliveredFile | None = None,
+    files: int | None = None,
     media_type: str | None = None,
     state: FileState = "available",
 ) -> ListedRecording:
@@ -227,4 +242,6 @@ def _listed_file(
         communication_ids=conversation.communication_ids,
         agent_ids=conversation.agent_ids,
         queue_ids=conversation.queue_ids,
+        source_file=file.identity if file else None,
+        source_files=files,
     )

@@ -18,7 +18,10 @@ FileState = Literal["available", "pending", "archived", "deleted", "error", "und
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRecording:
-    """One file of one recording as a day lists it; sizes in bytes, times UTC, None where the source is silent."""
+    """One file of one recording as a day lists it; sizes in bytes, times UTC, None where the source is silent.
+
+    `source_file` tells the files of a recording apart, `source_files` is how many of them were delivered.
+    """
 
     recording_id: str
     conversation_id: str | None
@@ -34,6 +37,8 @@ class ListedRecording:
     communication_ids: Sequence[str] | None = None
     agent_ids: Sequence[str] | None = None
     queue_ids: Sequence[str] | None = None
+    source_file: str | None = None
+    source_files: int | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +72,7 @@ class Known:
     recording_id: str
     file_index: int
     file_state: FileState
+    source_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,7 @@ class Difference:
 def known_files(tables: Tables, day: dt.date) -> dict[str, list[Known]]:
     """What the day's inventory says of each conversation's files; nothing when it was never exported."""
     known: dict[str, list[Known]] = {}
-    for row in tables.rows(INVENTORY, day, ["conversation_id", *_COLUMNS]):
+    for row in tables.rows(INVENTORY, day, ["conversation_id", *_COLUMNS, "source_file"]):
         conversation_id = row.pop("conversation_id")
         if conversation_id is not None:
             known.setdefault(conversation_id, []).append(Known(**row))

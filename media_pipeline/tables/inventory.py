@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Collection, Iterable
 from operator import itemgetter
 
-from media_pipeline.genesys.source import ListedRecording, ListingTally
+from media_pipeline.genesys.file_places import places
+from media_pipeline.genesys.source import Known, ListedRecording, ListingTally
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.schemas.recordings import RECORDING_INVENTORY
 from media_pipeline.tables.sorting import SortedRows
@@ -31,6 +32,8 @@ def write_inventory(
     gone = 0
     with tables.writer(TABLE, day, note=note) as writer:
         for _, rows in aligned(now=now, earlier=tables.rows(TABLE, day)):
+            if rows["earlier"]:
+                _keep_places(rows["now"], rows["earlier"])
             listed_files = {row["file_index"] for row in rows["now"]}
             # a table of an earlier version may lack columns
             no_more = [
@@ -43,6 +46,23 @@ def write_inventory(
                 writer.add(row)
     tally.no_longer_listed = gone
     return writer.count
+
+
+def _keep_places(now: list[Row], earlier: list[Row]) -> None:
+    """Give a recording's files the indexes that an earlier listing gave them, where the source tells them apart."""
+    files = [row["source_file"] for row in now]
+    if any(files):
+        known = [
+            Known(
+                recording_id=row["recording_id"],
+                file_index=row["file_index"],
+                file_state=row["file_state"],
+                source_file=row.get("source_file"),
+            )
+            for row in earlier
+        ]
+        for row, index in zip(now, places(files, known), strict=True):
+            row["file_index"] = index
 
 
 def malformed_entries(tables: Tables, day: dt.date) -> int:

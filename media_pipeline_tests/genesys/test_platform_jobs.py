@@ -20,12 +20,13 @@ from media_pipeline.genesys.pacing import Patience
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_conversations import DayConversations, query_pages
 from media_pipeline.genesys.platform_facts import Conversation
-from media_pipeline.genesys.platform_links import MOST_AHEAD, Links
+from media_pipeline.genesys.platform_links import MOST_AHEAD, FileWanted, Links
 from media_pipeline.genesys.platform_listing import FAILURES_IN_A_ROW, Recordings
 from media_pipeline.genesys.platform_polling import Pace, Waiter
 from media_pipeline.genesys.source import Known, ListingTally
 
 DAY = dt.date(2026, 11, 20)
+FIRST = FileWanted(0)
 
 
 class Api:
@@ -145,7 +146,7 @@ def test_what_is_expected_is_asked_for_a_hundred_at_a_time():
     links = links_of(batches)
     links.expect(keys(250))
     assert [len(batch) for batch in batches.submitted] == [100, 100]
-    assert all(isinstance(links.take(key, 0), DeliveredFile) for key in keys(250))
+    assert all(isinstance(links.take(key, FIRST), DeliveredFile) for key in keys(250))
     assert [len(batch) for batch in batches.submitted] == [100, 100, 50]
 
 
@@ -154,14 +155,64 @@ def test_what_a_listing_learned_is_not_asked_for():
     links = links_of(batches)
     links.learn(batches.collect(batches.submit([Wanted(*key) for key in keys(100)])))
     links.expect(keys(100))
-    assert all(isinstance(links.take(key, 0), DeliveredFile) for key in keys(100))
+    assert all(isinstance(links.take(key, FIRST), DeliveredFile) for key in keys(100))
     assert len(batches.submitted) == 1
+
+
+class FilesOfOne(FakeBatches):
+    """Batches of one recording; `next` says which files come, with "!" for one that is refused."""
+
+    def __init__(self, *following):
+        super().__init__()
+        self.following = list(following)
+
+    def collect(self, job):
+        delivery = Delivery(job.submitted, finished=True)
+        for name in self.following.pop(0):
+            if name == "!":
+                delivery.refused["c", "r"] = "An error occurred."
+            else:
+                link = f"https://s3/{name}?X-Amz-Signature={job.id}&X-Amz-Expires=600"
+                delivery.add(("c", "r"), DeliveredFile(link, "audio/wav"))
+        return delivery
+
+
+def wanted(name, index, of):
+    return FileWanted(index, DeliveredFile(f"https://s3/{name}", None).identity, of)
+
+
+def names(links, *asked):
+    found = (links.take(("c", "r"), each) for each in asked)
+    return [None if isinstance(each, Delivery) else each.link[len("https://s3/")] for each in found]
+
+
+def test_a_file_of_several_is_found_wherever_it_comes_in_a_delivery():
+    a, b = wanted("a", 0, 2), wanted("b", 1, 2)
+    assert names(links_of(FilesOfOne("ab")), a, b) == ["a", "b"]
+    assert names(links_of(FilesOfOne("ab")), wanted("a", 1, 2), wanted("b", 0, 2)) == ["a", "b"]
+    assert names(links_of(FilesOfOne("ab", "ab")), b, b) == ["b", "b"]
+
+
+@pytest.mark.parametrize("later", ["b", "!b", "bc", "!bc", "!", ""])
+def test_a_link_that_is_asked_for_anew_is_never_another_file(later):
+    a, b = wanted("a", 0, 2), wanted("b", 1, 2)
+    assert names(links_of(FilesOfOne("ab", later)), a, a) == ["a", None]
+    held = links_of(FilesOfOne("ab", later, later))
+    assert names(held, a, b, a) == ["a", "b", None]
+
+
+def test_the_only_file_of_a_recording_may_lie_elsewhere_by_now():
+    assert names(links_of(FilesOfOne("x")), wanted("a", 0, 1)) == ["x"]
+    for grown in ("xy", "!x"):
+        assert names(links_of(FilesOfOne(grown)), wanted("a", 0, 1)) == [None]
+    grown = links_of(FilesOfOne("az", "xz"))
+    assert names(grown, wanted("z", 0, 1), wanted("z", 0, 1)) == ["z", "z"], "what is left of two is no only file"
 
 
 def test_a_link_is_handed_out_once():
     batches = FakeBatches()
     links = links_of(batches)
-    first, second = links.take(("c", "r"), 0), links.take(("c", "r"), 0)
+    first, second = links.take(("c", "r"), FIRST), links.take(("c", "r"), FIRST)
     assert first.link != second.link
 
 
@@ -177,14 +228,14 @@ def test_links_that_die_before_their_use_make_the_look_ahead_shorter():
     for start in range(0, 2_000, 100):
         links.expect(keys(2_000)[start : start + 100])
         for key in keys(2_000)[start : start + 100]:
-            assert isinstance(links.take(key, 0), DeliveredFile)
+            assert isinstance(links.take(key, FIRST), DeliveredFile)
     assert min(map(len, batches.submitted)) <= 10
 
 
 def test_what_a_batch_leaves_out_is_told_from_what_it_brings():
     links = links_of(FakeBatches())
     links.expect([("c", "gone")])
-    assert isinstance(links.take(("c", "gone"), 0), Delivery)
+    assert isinstance(links.take(("c", "gone"), FIRST), Delivery)
 
 
 def test_an_error_reaches_all_who_wait_and_the_next_ask_anew():
@@ -194,9 +245,9 @@ def test_an_error_reaches_all_who_wait_and_the_next_ask_anew():
     links.expect(keys(100))
     for key in keys(2):
         with pytest.raises(ServerError, match="down"):
-            links.take(key, 0)
+            links.take(key, FIRST)
     batches.fail = None
-    assert isinstance(links.take(keys(1)[0], 0), DeliveredFile)
+    assert isinstance(links.take(keys(1)[0], FIRST), DeliveredFile)
 
 
 def test_many_threads_share_batches():
@@ -206,7 +257,7 @@ def test_many_threads_share_batches():
     links.expect(wanted)
 
     def work(part):
-        taken.extend(links.take(key, 0).link for key in wanted[part::8])
+        taken.extend(links.take(key, FIRST).link for key in wanted[part::8])
 
     threads = [threading.Thread(target=work, args=(part,)) for part in range(8)]
     for thread in threads:
@@ -363,7 +414,7 @@ def test_a_batch_that_is_not_known_does_not_pass_for_recordings_without_files(lo
 
     api = Api(**{"batch_submit": lambda *_: {"id": "job"}, "batch_state": lambda *_: results()} | {lost: unknown})
     with pytest.raises(ServerError, match="was lost"):
-        Links(Batches(api, waiter()), waiter(), lambda: 3600.0).take(("c", "r"), 0)
+        Links(Batches(api, waiter()), waiter(), lambda: 3600.0).take(("c", "r"), FIRST)
 
 
 def without_metadata_of(broken, error, delivered=()):
@@ -427,6 +478,21 @@ def test_a_recording_that_a_listing_missed_once_is_found_when_it_is_listed_again
     api = without_metadata_of((), None, delivered=["c"])
     (found,) = listing(api).again(conversations("c"), {"c": known}, ListingTally())
     assert found.file_state == "available"
+
+
+def test_files_that_are_listed_again_keep_the_indexes_they_had():
+    first, second = (DeliveredFile(f"https://s3/{name}", None).identity for name in "zy")
+    known = [
+        Known(recording_id="r", file_index=0, file_state="available", source_file=first),
+        Known(recording_id="r", file_index=1, file_state="deleted", source_file=second),
+    ]
+    delivered = results(("c", "r", "https://s3/y?X-Amz-Expires=9"), ("c", "r", "https://s3/z?X-Amz-Expires=9"))
+    api = Api(batch_submit=lambda *_: {"id": "job"}, batch_state=lambda *_: delivered)
+    found = listing(api).again(conversations("c"), {"c": known}, ListingTally())
+    assert {one.file_index: (one.file_state, one.source_file) for one in found} == {
+        0: ("available", first),
+        1: ("available", second),
+    }
 
 
 def test_what_is_settled_is_not_asked_about_again():

@@ -10,6 +10,7 @@ from media_pipeline.build import build_definitions
 from media_pipeline.exporter import RecordingExporter
 from media_pipeline.genesys.errors import NotFound
 from media_pipeline.genesys.replies import Replies
+from media_pipeline.sandbox.platform import batches
 from media_pipeline_tests.harness import NO_RETRY, Org, resources_for, settings_for
 from media_pipeline_tests.platform_faults.conftest import (
     calls,
@@ -134,6 +135,42 @@ def test_a_conversation_that_keeps_failing_leaves_the_rest_of_its_day_exported(o
     assert "not told of" in done.verdict.sentence
     org.break_with()
     assert outcomes(export(org)) == good_day()
+
+
+@pytest.mark.parametrize("how", ["refused", "left out", "reordered"])
+def test_a_file_that_comes_later_is_archived_beside_the_others_whatever_its_place(org, export, monkeypatch, how):
+    """Of a recording with two files the first is not delivered at first; it moves the second to another place."""
+    honest, reached = batches._recording_results, set()
+
+    def without_the_first(*arguments):
+        found = honest(*arguments)
+        if len(found) < 2:
+            return found
+        reached.add(found[0]["recordingId"])
+        refused = {name: found[0][name] for name in ("conversationId", "recordingId")} | {"errorMsg": "No link."}
+        return {"refused": [refused, *found[1:]], "left out": found[1:], "reordered": found[::-1]}[how]
+
+    monkeypatch.setattr(batches, "_recording_results", without_the_first)
+    before = files_of(export(org), reached)
+    (recording_id,) = reached
+    monkeypatch.setattr(batches, "_recording_results", honest)
+    org.forget_stats()
+    done = export(org)
+    after = files_of(done, reached)
+    assert len(set(after.values())) == 2, "each of its files is there once"
+    assert {index: after[index] for index in before} == before, "what was stored stayed what it was"
+    assert len(before) == (2 if how == "reordered" else 1)
+    fetched = org.stats()["recordings"].get(recording_id, {"file": 0})["file"]
+    assert fetched == 2 - len(before), "what was stored is not fetched again"
+    assert outcomes(done) == good_day()
+
+
+def files_of(done, ids):
+    """Digests of the stored files of these recordings, by their index."""
+    rows = done.rows("recording_audio")
+    return {
+        row["file_index"]: row["sha256"] for row in rows if row["recording_id"] in ids and row["status"] == "stored"
+    }
 
 
 @pytest.mark.parametrize("minutes", [-5, 5])

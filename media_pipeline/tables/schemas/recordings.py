@@ -44,6 +44,8 @@ RECORDING_INVENTORY = pa.schema(
         column("communication_ids", IDS, "The customer's voice sessions, which transcripts belong to."),
         column("agent_ids", IDS, "User ids of the conversation's agents, sorted; null if unknown."),
         column("queue_ids", IDS, "Ids of the conversation's queues, sorted; null if unknown."),
+        column("source_file", pa.string(), "Tells the files of a recording apart (platform): a digest, not a name."),
+        column("source_files", pa.int32(), "How many files of the recording came with this one (platform)."),
     ]
 )
 
