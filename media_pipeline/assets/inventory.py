@@ -12,6 +12,11 @@ from media_pipeline.resources.media import MediaResource
 from media_pipeline.tables.inventory import write_inventory
 from media_pipeline.tables.paths import newest_finished_day
 
+MISSING_RESULTS = (
+    "Genesys Cloud announced {:,} results more than it gave, and names no recording that they could be. Where some are "
+    "withheld, grant recording:recording:viewSensitiveData; the retention_sweep names what is never delivered."
+)
+
 
 def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> list[dg.AssetsDefinition]:
     """The two assets that ask the source what there is."""
@@ -40,6 +45,8 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
             step.audit.emit("inventory_listed", recordings=rows, pages=tally.pages)
             for trouble in tally.troubles:
                 context.log.warning(trouble)
+            if tally.missing_results:
+                context.log.warning(MISSING_RESULTS.format(tally.missing_results))
             return dg.MaterializeResult(
                 metadata=written(media.tables, "recording_inventory", step.day, rows)
                 | {
@@ -52,6 +59,7 @@ def inventory_assets(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy)
                     "conversations_without_recording": tally.without_recording,
                     "conversations_unreadable": tally.unreadable,
                     "results_never_asked_for": tally.ignored_results,
+                    "results_announced_and_missing": tally.missing_results,
                     "batches_unfinished": tally.unfinished_batches,
                 }
                 | {"api_calls_per_1000_recordings": calls_per_1000(step.stats, rows)}

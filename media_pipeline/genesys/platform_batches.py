@@ -72,7 +72,8 @@ class Delivery:
     """What a batch brought: files by recording in stable order; the source's words on what it could not deliver.
 
     `finished`: the source said it was done; else what is missing may still come. `signed_after`: when the links were
-    signed at the earliest, on the waiter's clock.
+    signed at the earliest, on the waiter's clock. `missing`: results of a finished batch that were announced and never
+    came.
     """
 
     signed_after: float
@@ -80,6 +81,7 @@ class Delivery:
     files: dict[Key, list[DeliveredFile]] = field(default_factory=dict)
     refused: dict[Key, str] = field(default_factory=dict)
     ignored: int = 0
+    missing: int = 0
     _by_conversation: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, key: Key, file: DeliveredFile) -> None:
@@ -183,13 +185,18 @@ def _not_about_recordings() -> Iterator[None]:
 
 
 def _counts(reply: dict[str, Any]) -> tuple[int, int, int]:
-    """Announced, received and erroneous results; whether the received ones include errors is not documented."""
-    received = max(count(reply.get("resultCount")) or 0, len(items(reply.get("results"))))
-    return count(reply.get("expectedResultCount")) or 0, received, count(reply.get("errorCount")) or 0
+    """Announced and received results, and errors that are none of those; whether received ones include errors is not
+    documented."""
+    results = items(reply.get("results"))
+    received = max(count(reply.get("resultCount")) or 0, len(results))
+    told = sum(text(result.get("errorMsg")) is not None for result in results)
+    errors = max(0, (count(reply.get("errorCount")) or 0) - told)
+    return count(reply.get("expectedResultCount")) or 0, received, errors
 
 
 def _delivery(job: Job, reply: dict[str, Any], *, finished: bool) -> Delivery:
-    delivery = Delivery(job.submitted, finished)
+    announced, received, errors = _counts(reply)
+    delivery = Delivery(job.submitted, finished, missing=max(0, announced - received - errors) if finished else 0)
     asked = {(item.conversation_id, item.recording_id) for item in job.wanted}
     for result in items(reply.get("results")):
         conversation_id, recording_id = text(result.get("conversationId")), text(result.get("recordingId"))

@@ -1,13 +1,14 @@
 """A day's recordings: conversations in, one row per recorded file out, in as few calls as there are (R5, R6, R3).
 
 A batch request names conversations only and so finds out which recordings there are. Metadata is asked for (one call a
-conversation) only where a recording came without a link. A recording that is left out while others of its conversation
-are delivered cannot be noticed here; a sweep over the retention query (R7) finds those.
+conversation) only where a recording came without a link, or a batch brought less than it announced. A recording that is
+left out unannounced while others of its conversation are delivered cannot be noticed here; a sweep over the retention
+query (R7) finds those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from urllib.parse import quote
 
@@ -41,6 +42,9 @@ One with a deleted file is, as long as it is listed: `deleted` is also what a li
 FAILURES_IN_A_ROW = 5
 """So many conversations one after the other that the source kept failing to answer for, half a minute each, and the
 source is taken to be down."""
+VAIN_GAPS = 3
+"""A batch that brought less than it announced is looked into, a call a conversation, until that found nothing in so
+many batches in a row: then the source counts otherwise than it delivers."""
 TROUBLES = 20
 """Sentences kept of conversations that could not be read; their number is exact."""
 
@@ -75,14 +79,14 @@ class Recordings:
         self._links = links
         self._failures = 0
         """Conversations in a row that waiting brought no answer for."""
+        self._vain_gaps = 0
 
     def of(self, conversations: Iterable[Conversation], tally: ListingTally) -> Iterator[ListedRecording]:
         """Every recording of the conversations, each once; the first conversation that has it keeps it."""
         seen = Seen()
         for chunk, delivery in self._delivered(conversations, tally):
             self._links.learn(delivery)
-            for conversation in chunk:
-                found = list(self._listed(conversation, delivery, tally))
+            for _, found in self._whole(chunk, delivery, tally):
                 ids = {listed.recording_id for listed in found}
                 others = {recording_id for recording_id in ids if recording_id in seen}
                 tally.duplicates += len(others)
@@ -95,7 +99,7 @@ class Recordings:
     ) -> Iterator[Known]:
         """Ids and states, asking only about conversations that are new or have something unsettled.
 
-        Costs a batch item for each of those, and metadata for those known to have something unsettled.
+        Costs a batch item for each of those, and metadata for those known to have a recording that did not come.
         """
         settled: list[Known] = []
 
@@ -111,7 +115,8 @@ class Recordings:
             for conversation in chunk:
                 unreadable = tally.unreadable
                 if conversation.id in known:
-                    found = list(self._listed(conversation, delivery, tally))
+                    expected = {one.recording_id for one in known[conversation.id]}
+                    found = list(self._listed(conversation, delivery, tally, expected))
                 else:
                     found = list(_delivered_files(conversation, delivery))
                 if tally.unreadable > unreadable:  # what is known of it stands
@@ -140,15 +145,41 @@ class Recordings:
             tally.unfinished_batches += not delivery.finished
             yield chunk, delivery
 
-    def _listed(self, conversation: Conversation, delivery: Delivery, tally: ListingTally) -> Iterator[ListedRecording]:
+    def _whole(
+        self, chunk: Sequence[Conversation], delivery: Delivery, tally: ListingTally
+    ) -> list[tuple[Conversation, list[ListedRecording]]]:
+        """What a batch and metadata tell of its conversations; of all of them where it brought less than announced."""
+        listed = [(each, list(self._listed(each, delivery, tally))) for each in chunk]
+        gap = delivery.missing - sum(_never_came(found, delivery) for _, found in listed)
+        if gap <= 0:
+            return listed
+        if self._vain_gaps < VAIN_GAPS:
+            self._vain_gaps += 1
+            for conversation, found in listed:
+                delivered = {each.recording_id for each in found}
+                if _asked_about(conversation, delivered, delivery):
+                    continue
+                metadata = self._metadata(conversation, tally)
+                further = list(_without_link(conversation, delivered, delivery, metadata or [], tally))
+                if further:
+                    self._vain_gaps = 0
+                    gap -= _never_came(further, delivery)
+                    found += further
+        tally.missing_results += max(0, gap)
+        return listed
+
+    def _listed(
+        self, conversation: Conversation, delivery: Delivery, tally: ListingTally, expected: Collection[str] = ()
+    ) -> Iterator[ListedRecording]:
+        """Recordings of a conversation; metadata is asked for where some of those `expected` did not come, too."""
         found = list(_delivered_files(conversation, delivery))
         yield from found
         delivered = {listed.recording_id for listed in found}
-        refused = {recording for owner, recording in delivery.refused if owner == conversation.id}
+        refused = _refused(conversation, delivery)
         for partial in sorted(refused & delivered):  # one of its files is missing
             files = sum(listed.recording_id == partial for listed in found)
             yield _listed_file(conversation, partial, index=files, state="undelivered")
-        if found and refused <= delivered and delivery.finished:
+        if not _asked_about(conversation, delivered, delivery) and delivered.issuperset(expected):
             return
         metadata = self._metadata(conversation, tally)
         if metadata is None:
@@ -158,17 +189,7 @@ class Recordings:
             yield _listed_file(conversation, unknown, state="undelivered" if delivery.finished else "pending")
         if not metadata and not found and not refused - {""}:
             tally.without_recording += 1
-        for entry in metadata:
-            recording_id = text(entry.get("id"))
-            if recording_id is None:
-                tally.malformed += 1
-            elif recording_id not in delivered:
-                yield _listed_file(
-                    conversation,
-                    recording_id,
-                    media_type=media_type_of(text(entry.get("media"))),
-                    state=state_of(entry, finished=delivery.finished),
-                )
+        yield from _without_link(conversation, delivered, delivery, metadata, tally)
 
     def _metadata(self, conversation: Conversation, tally: ListingTally) -> Metadata | None:
         """What there is of one conversation; None, and counted, where that is not to be known: its neighbours are.
@@ -194,6 +215,41 @@ class Recordings:
             return None
         self._failures = 0
         return found
+
+
+def _refused(conversation: Conversation, delivery: Delivery) -> set[str]:
+    return {recording for owner, recording in delivery.refused if owner == conversation.id}
+
+
+def _asked_about(conversation: Conversation, delivered: Collection[str], delivery: Delivery) -> bool:
+    """Whether the batch itself shows that something of the conversation did not come."""
+    return not (delivered and _refused(conversation, delivery).issubset(delivered) and delivery.finished)
+
+
+def _never_came(listed: Iterable[ListedRecording], delivery: Delivery) -> int:
+    """Recordings without a link or a word of the batch, which may be what it announced; of deleted ones it knows."""
+    return sum(
+        each.file_state not in ("available", "deleted")
+        and (each.conversation_id or "", each.recording_id) not in delivery.refused
+        for each in listed
+    )
+
+
+def _without_link(
+    conversation: Conversation, delivered: Collection[str], delivery: Delivery, metadata: Metadata, tally: ListingTally
+) -> Iterator[ListedRecording]:
+    """Recordings that metadata names and the batch did not bring."""
+    for entry in metadata:
+        recording_id = text(entry.get("id"))
+        if recording_id is None:
+            tally.malformed += 1
+        elif recording_id not in delivered:
+            yield _listed_file(
+                conversation,
+                recording_id,
+                media_type=media_type_of(text(entry.get("media"))),
+                state=state_of(entry, finished=delivery.finished),
+            )
 
 
 def _placed(listed: Iterable[ListedRecording], earlier: Sequence[Known]) -> Iterator[Known]:

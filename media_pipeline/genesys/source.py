@@ -48,8 +48,8 @@ class ListingTally:
     `malformed` entries have no id, `unreadable` conversations have recordings that we may not see or were not told of
     (`troubles`: why, of some): neither can have a row, and both keep the day from being complete.
     `without_recording`: conversations in which a recording was started and none exists. `ignored_results`: links that
-    came for recordings never asked for. `unfinished_batches`: batch jobs that were given up. `basis`: how the day was
-    listed.
+    came for recordings never asked for. `missing_results`: results that were announced, never came, and that no
+    recording was found for. `unfinished_batches`: batch jobs that were given up. `basis`: how the day was listed.
     """
 
     pages: int = 0
@@ -61,6 +61,7 @@ class ListingTally:
     troubles: list[str] = field(default_factory=list)
     without_recording: int = 0
     ignored_results: int = 0
+    missing_results: int = 0
     unfinished_batches: int = 0
     basis: str = "list"
 

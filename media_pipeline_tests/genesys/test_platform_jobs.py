@@ -21,7 +21,7 @@ from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Deli
 from media_pipeline.genesys.platform_conversations import DayConversations, query_pages
 from media_pipeline.genesys.platform_facts import Conversation
 from media_pipeline.genesys.platform_links import MOST_AHEAD, FileWanted, Links
-from media_pipeline.genesys.platform_listing import FAILURES_IN_A_ROW, Recordings
+from media_pipeline.genesys.platform_listing import FAILURES_IN_A_ROW, VAIN_GAPS, Recordings
 from media_pipeline.genesys.platform_polling import Pace, Waiter
 from media_pipeline.genesys.source import Known, ListingTally
 
@@ -500,3 +500,80 @@ def test_what_is_settled_is_not_asked_about_again():
     api = Api()
     assert list(listing(api).again(conversations(*known), known, ListingTally())) == [one for (one,) in known.values()]
     assert not api.calls
+
+
+def with_a_gap(metadata, *, gap=1, delivered=("c0", "c1", "c2"), errors=0):
+    """A batch per hundred conversations that delivers one recording of each and announces more."""
+    asked = {}
+
+    def submit(_path, body):
+        asked[f"job{len(asked)}"] = [entry["conversationId"] for entry in body["batchDownloadRequestList"]]
+        return {"id": f"job{len(asked) - 1}"}
+
+    def state(path, _body):
+        mine = [c for c in asked[path.split("/")[-1]] if c in delivered]
+        reply = results(*((c, f"r-{c}", f"https://s3/{c}?X-Amz-Expires=9") for c in mine))
+        refused = [{"conversationId": c, "recordingId": f"e-{c}", "errorMsg": "No."} for c in mine[:errors]]
+        found = reply["results"] + refused
+        return reply | {
+            "results": found,
+            "resultCount": len(found),
+            "errorCount": len(refused),
+            "expectedResultCount": len(found) + gap,
+        }
+
+    def of_conversation(path, _body):
+        conversation_id = path.split("/")[4]
+        return [{"id": f"r-{conversation_id}", "fileState": "AVAILABLE"}, *metadata.get(conversation_id, [])]
+
+    return Api(batch_submit=submit, batch_state=state, metadata=of_conversation)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("UPLOADING", "pending"), ("AVAILABLE", "undelivered"), ("ARCHIVED", "archived")]
+)
+def test_a_further_recording_that_was_announced_and_did_not_come_has_its_row(state, expected):
+    api, tally = with_a_gap({"c1": [{"id": "second", "fileState": state}]}), ListingTally()
+    found = {each.recording_id: each.file_state for each in listing(api).of(conversations("c0", "c1", "c2"), tally)}
+    assert found == {"r-c0": "available", "r-c1": "available", "r-c2": "available", "second": expected}
+    assert tally.missing_results == 0
+
+
+def test_an_error_does_not_hide_what_did_not_come():
+    api = with_a_gap({"c1": [{"id": "second", "fileState": "UPLOADING"}]}, errors=1)
+    found = {each.recording_id: each.file_state for each in listing(api).of(conversations("c0", "c1"), ListingTally())}
+    assert (found["second"], found["e-c0"]) == ("pending", "undelivered")
+
+
+def test_a_day_that_brought_what_it_announced_asks_for_no_metadata():
+    api, tally = with_a_gap({}, gap=0), ListingTally()
+    assert len(list(listing(api).of(conversations("c0", "c1", "c2"), tally))) == 3
+    assert (api.calls["metadata"], tally.missing_results) == (0, 0)
+
+
+def test_what_is_missing_and_known_already_is_not_looked_for_again():
+    api = with_a_gap({}, delivered=("c0", "c1"))
+    api.answers["metadata"] = lambda *_: [{"id": "r-c2", "fileState": "UPLOADING"}]
+    tally = ListingTally()
+    assert len(list(listing(api).of(conversations("c0", "c1", "c2"), tally))) == 3
+    assert (api.calls["metadata"], tally.missing_results) == (1, 0)
+
+
+def test_a_source_that_always_announces_too_much_is_asked_a_few_times_and_counted():
+    ids = [f"c{number}" for number in range(1_000)]
+    api, tally = with_a_gap({}, delivered=ids), ListingTally()
+    assert len(list(listing(api).of(conversations(*ids), tally))) == 1_000
+    assert api.calls["metadata"] == VAIN_GAPS * 100
+    assert tally.missing_results == 10
+
+
+def test_a_further_recording_that_is_known_is_asked_about_until_it_comes():
+    known = {
+        "c1": [
+            Known(recording_id="r-c1", file_index=0, file_state="available"),
+            Known(recording_id="second", file_index=0, file_state="pending"),
+        ]
+    }
+    api = with_a_gap({"c1": [{"id": "second", "fileState": "UPLOADING"}]}, gap=0)
+    found = listing(api).again(conversations("c1"), known, ListingTally())
+    assert {one.recording_id: one.file_state for one in found} == {"r-c1": "available", "second": "pending"}

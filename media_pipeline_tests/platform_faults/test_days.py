@@ -1,5 +1,6 @@
 """What a day of the platform dialect ends as: states, permissions, clocks, listings and transcripts."""
 
+from collections import Counter
 from pathlib import Path
 
 import dagster as dg
@@ -119,6 +120,34 @@ def test_conversations_that_may_not_be_seen_keep_the_day_from_being_complete(org
     assert metadata(done, "recording_inventory")["conversations_unreadable"] == 1
     assert not done.check_passed
     assert "may not be seen" in done.verdict.sentence
+
+
+def test_a_further_recording_that_was_announced_and_never_came_is_no_complete_day(org, export, monkeypatch):
+    (withheld,) = with_company(org)
+    honest = batches.json_reply
+
+    def announcing_it(status):
+        completed = status.get("status") == "Completed"
+        return honest(status | {"expectedResultCount": status["expectedResultCount"] + 1} if completed else status)
+
+    monkeypatch.setattr(batches, "json_reply", announcing_it)
+    org.break_with({"fault": "batch_omitted", "ids": [withheld]})
+    done = export(org)
+    assert (done.audio[withheld]["status"], done.audio[withheld]["reason"]) == ("failed", "not_delivered")
+    assert metadata(done, "recording_inventory")["results_announced_and_missing"] == 0
+    assert not done.check_passed
+    org.break_with()
+    done = export(org)
+    assert outcomes(done) == good_day()
+    assert metadata(done, "recording_inventory")["results_announced_and_missing"] == 1, "there is none to be found now"
+
+
+def with_company(org: Org) -> list[str]:
+    """An ordinary call in a conversation with another one."""
+    truth = org.truth()
+    ordinary = set(org.ordinary(len(truth)))
+    owners = Counter(truth[i]["conversation_id"] for i in ordinary)
+    return sorted(i for i in ordinary if truth[i]["conversation_id"] and owners[truth[i]["conversation_id"]] > 1)[:1]
 
 
 def test_a_conversation_that_keeps_failing_leaves_the_rest_of_its_day_exported(org, export):
