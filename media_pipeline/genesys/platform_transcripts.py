@@ -24,7 +24,11 @@ Number = (
     Annotated[int, msgspec.Meta(ge=-MOST_MILLISECONDS, le=MOST_MILLISECONDS)]
     | Annotated[float, msgspec.Meta(ge=-MOST_MILLISECONDS, le=MOST_MILLISECONDS)]
 )
-"""What is beyond is no time, and no column could hold it."""
+"""What is beyond is no time, and no column could hold it.
+
+A confidence that is no number is none, a phrase without a duration ends where it begins, a user id may be a number: one
+such field is no reason to do without the other phrases.
+"""
 
 
 class _Duration(msgspec.Struct):
@@ -32,15 +36,15 @@ class _Duration(msgspec.Struct):
 
 
 class _Word(msgspec.Struct):
-    confidence: Number | None = None
+    confidence: Number | str | None = None
 
 
 class _Phrase(msgspec.Struct, rename="camel"):
     start_time_ms: Number
-    duration: _Duration
+    duration: _Duration | None = None
     text: str | None = None
     participant_purpose: str | None = None
-    confidence: Number | None = None
+    confidence: Number | str | None = None
     words: list[_Word] | None = None
 
 
@@ -51,7 +55,7 @@ class _Transcript(msgspec.Struct, rename="camel"):
 
 class _Participant(msgspec.Struct, rename="camel"):
     participant_purpose: str | None = None
-    user_id: str | None = None
+    user_id: str | int | None = None
     start_time_ms: Number | None = None
     end_time_ms: Number | None = None
 
@@ -100,7 +104,9 @@ def segments_of(document: Document) -> list[Segment]:
 
 
 def _segment(phrase: _Phrase, start: Number, inside: list[_Participant]) -> Segment:
-    begin, end = phrase.start_time_ms, phrase.start_time_ms + phrase.duration.milliseconds
+    begin, end = phrase.start_time_ms, phrase.start_time_ms
+    if phrase.duration is not None:
+        end += phrase.duration.milliseconds
     side = phrase.participant_purpose
     speaker, purpose = UNKNOWN, None
     if side == EXTERNAL:
@@ -110,7 +116,7 @@ def _segment(phrase: _Phrase, start: Number, inside: list[_Participant]) -> Segm
         purposes = {p.participant_purpose for p in there}
         purpose = purposes.pop() if len(purposes) == 1 else None
         only = there[0] if len({(p.participant_purpose, p.user_id) for p in there}) == 1 else None
-        speaker = only.user_id if only and only.participant_purpose == AGENT and only.user_id else INTERNAL
+        speaker = str(only.user_id) if only and only.participant_purpose == AGENT and only.user_id else INTERNAL
     return Segment(
         start_ms=round(begin - start),
         end_ms=round(end - start),
@@ -123,7 +129,7 @@ def _segment(phrase: _Phrase, start: Number, inside: list[_Participant]) -> Segm
 
 
 def _confidence(phrase: _Phrase) -> float | None:
-    words = [word.confidence for word in phrase.words or [] if word.confidence is not None]
+    words = [word.confidence for word in phrase.words or [] if isinstance(word.confidence, int | float)]
     if words:
         return sum(words) / len(words)
-    return None if phrase.confidence is None else float(phrase.confidence)
+    return float(phrase.confidence) if isinstance(phrase.confidence, int | float) else None

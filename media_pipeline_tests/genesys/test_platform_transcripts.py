@@ -66,6 +66,19 @@ def test_confidence_is_the_words_mean_else_the_phrases_else_none():
     assert [s.confidence for s in found] == [0.75, 0.25, None]
 
 
+def test_one_odd_field_does_not_cost_the_transcript():
+    odd = phrase(0, 1, confidence="high", words=[{"confidence": "0.5"}, {"confidence": 1}])
+    without_end, whole = phrase(2_000, 3_000, confidence="high"), phrase(4_000, 5_000)
+    del without_end["duration"]
+    found = segments(odd, without_end, whole, participants=[agent(17, 0)])
+    assert [(s.start_ms, s.end_ms, s.confidence) for s in found] == [
+        (0, 1, 1),
+        (2_000, 2_000, None),
+        (4_000, 5_000, None),
+    ]
+    assert {s.speaker for s in found} == {"17"}
+
+
 def test_a_document_without_phrases_is_an_empty_transcript():
     assert segments_of(parse(b'{"transcripts": null}')) == []
     assert segments_of(parse(b"{}")) == []
