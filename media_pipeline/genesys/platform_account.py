@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.permissions import needed_for
-from media_pipeline.genesys.platform_conversations import QUERY, RECORDED, interval_of
+from media_pipeline.genesys.platform_conversations import QUERY, RECORDED, interval_of, total_of
 from media_pipeline.genesys.platform_facts import Conversation, conversation_of
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.values import count, items, number, text
@@ -71,6 +71,8 @@ class Account:
     def grants(self) -> Grants:
         """What the client was granted, by its own subject: no permission is listed for this call."""
         body = self._get("client", "/api/v2/authorization/subjects/me?includeFullRoles=true")
+        if not isinstance(body.get("grants"), list):
+            raise MalformedReply("The client's grants are not a list.")
         granted = items(body.get("grants"))
         roles = [role for grant in granted if isinstance(role := grant.get("role"), dict)]
         patterns = frozenset(p for role in roles for p in _patterns(items(role.get("policies")), "actions"))
@@ -116,7 +118,7 @@ class Account:
         if not isinstance(reply, dict):
             raise MalformedReply("The reply to a conversation query is not an object.")
         found = [c for entry in items(reply.get("conversations")) if (c := conversation_of(entry)) is not None]
-        return count(reply.get("totalHits")) or 0, found
+        return total_of(reply) or 0, found
 
     def sweep(self) -> None:
         """Ask the retention query (R7) for what is older than ten years: answered only with permission to view."""

@@ -22,7 +22,7 @@ from media_pipeline.genesys.platform_polling import JOB_DEADLINES, Waiter, turns
 from media_pipeline.genesys.seen import Seen
 from media_pipeline.genesys.source import ListingTally
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, text, time
+from media_pipeline.genesys.values import count, number, text, time
 
 JOBS = "/api/v2/analytics/conversations/details/jobs"
 QUERY = "/api/v2/analytics/conversations/details/query"
@@ -187,7 +187,7 @@ def query_pages(
         )
         if not isinstance(body, dict):
             raise MalformedReply("The reply to a conversation query is not an object.")
-        total = count(body.get("totalHits"))
+        total = total_of(body)
         if total is not None and total >= WALL:
             if end - start <= SHORTEST_SLICE:
                 raise MalformedReply(f"Genesys Cloud counts {total} conversations within one second.")
@@ -235,11 +235,19 @@ def _decoded(entry: Any) -> object:
 
 
 def _conversations(body: dict[str, Any]) -> Page:
-    """The page's entries; a field that is left out means none."""
-    page = body.get("conversations", [])
+    """The page's entries; a field that is left out, or null, means none."""
+    page = body.get("conversations")
+    if page is None:
+        return []
     if not isinstance(page, list):
         raise MalformedReply("A page of conversations has no list of them.")
     return page
+
+
+def total_of(body: dict[str, Any]) -> int | None:
+    """How many conversations a query counts, also where it writes 250.0; None where it does not say."""
+    found = number(body.get("totalHits"))
+    return count(int(found)) if found is not None and found.is_integer() else None
 
 
 def interval_of(start: dt.datetime, end: dt.datetime) -> str:

@@ -8,11 +8,18 @@ from typing import Any
 
 from media_pipeline.genesys.errors import MalformedReply
 from media_pipeline.genesys.permissions import needed_for
-from media_pipeline.genesys.platform_conversations import QUERY, RECORDED, SHORTEST_SLICE, WALL, interval_of
+from media_pipeline.genesys.platform_conversations import (
+    QUERY,
+    RECORDED,
+    SHORTEST_SLICE,
+    WALL,
+    interval_of,
+    total_of,
+)
 from media_pipeline.genesys.platform_facts import Conversation, conversation_of
 from media_pipeline.genesys.source import DayCount
 from media_pipeline.genesys.transport import Transport
-from media_pipeline.genesys.values import count, items
+from media_pipeline.genesys.values import items
 
 DRAWS = 4
 """Pages that a sample is made of: spread over days and over the hours of a day."""
@@ -55,7 +62,7 @@ class Counting:
 
         A conversation across the cut counts twice, which 100,000 others make up for.
         """
-        total = count(self._asked(start, end, 1, 1).get("totalHits"))
+        total = total_of(self._asked(start, end, 1, 1))
         if total is None:
             raise MalformedReply("The reply to a conversation query has no totalHits.")
         if total < WALL or end - start <= SHORTEST_SLICE:

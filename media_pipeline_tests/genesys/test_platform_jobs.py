@@ -17,8 +17,10 @@ from media_pipeline.genesys.errors import (
     StillPreparing,
 )
 from media_pipeline.genesys.pacing import Patience
+from media_pipeline.genesys.platform_account import Account
 from media_pipeline.genesys.platform_batches import Batches, DeliveredFile, Delivery, Job, Wanted
 from media_pipeline.genesys.platform_conversations import DayConversations, query_pages
+from media_pipeline.genesys.platform_counting import Counting
 from media_pipeline.genesys.platform_facts import Conversation
 from media_pipeline.genesys.platform_links import MOST_AHEAD, FileWanted, Links
 from media_pipeline.genesys.platform_listing import FAILURES_IN_A_ROW, VAIN_GAPS, Recordings
@@ -304,6 +306,24 @@ def test_a_query_that_does_not_count_is_paged_to_its_end():
     assert len(list(DayConversations(near_live(query), waiter()).of(DAY, ListingTally()))) == 250
 
 
+def test_a_page_that_is_null_is_empty():
+    api = Api(
+        availability=lambda *_: {"dataAvailabilityDate": "2999-01-01T00:00:00.000Z"},
+        job_submit=lambda *_: {"jobId": "j"},
+        job_state=lambda *_: {"state": "FULFILLED"},
+        job_results=lambda *_: {"conversations": None},
+    )
+    assert list(DayConversations(api, waiter()).of(DAY, ListingTally())) == []
+    assert list(DayConversations(near_live(lambda *_: {"conversations": None}), waiter()).of(DAY, ListingTally())) == []
+
+
+def test_a_total_may_be_written_as_a_float():
+    assert Counting(Api(query=lambda *_: {"totalHits": 250.0})).conversations(DAY) == 250
+    for nonsense in (2.5, "250", None, -1, float("inf")):
+        with pytest.raises(MalformedReply, match="no totalHits"):
+            Counting(Api(query=lambda *_, total=nonsense: {"totalHits": total})).conversations(DAY)
+
+
 def test_a_query_that_counts_more_than_it_shows_is_no_complete_day():
     def query(_path, body):
         shown = [{"conversationId": "c", "conversationStart": f"{DAY}T10:00:00Z"}]
@@ -478,6 +498,12 @@ def test_a_recording_that_a_listing_missed_once_is_found_when_it_is_listed_again
     api = without_metadata_of((), None, delivered=["c"])
     (found,) = listing(api).again(conversations("c"), {"c": known}, ListingTally())
     assert found.file_state == "available"
+
+
+@pytest.mark.parametrize("grants", [None, "none", {}])
+def test_grants_that_are_no_list_are_not_known(grants):
+    with pytest.raises(MalformedReply, match="not a list"):
+        Account(Api(client=lambda *_: {"grants": grants}), "id").grants()
 
 
 def test_files_that_are_listed_again_keep_the_indexes_they_had():
