@@ -156,7 +156,7 @@ class Recordings:
         if self._vain_gaps < VAIN_GAPS:
             self._vain_gaps += 1
             for conversation, found in listed:
-                delivered = {each.recording_id for each in found}
+                delivered = {each.recording_id for each in found if each.file_state == "available"}
                 if _asked_about(conversation, delivered, delivery):
                     continue
                 metadata = self._metadata(conversation, tally)

@@ -585,6 +585,14 @@ def test_what_is_missing_and_known_already_is_not_looked_for_again():
     assert (api.calls["metadata"], tally.missing_results) == (1, 0)
 
 
+def test_no_conversation_is_asked_about_twice_for_a_gap():
+    api = with_a_gap({}, delivered=("c0", "c1"), gap=2)
+    api.answers["metadata"] = lambda path, _: [{"id": f"r-{path.split('/')[4]}", "fileState": "UPLOADING"}]
+    tally = ListingTally()
+    assert len(list(listing(api).of(conversations("c0", "c1", "c2"), tally))) == 3
+    assert (api.calls["metadata"], tally.missing_results) == (3, 1)
+
+
 def test_a_source_that_always_announces_too_much_is_asked_a_few_times_and_counted():
     ids = [f"c{number}" for number in range(1_000)]
     api, tally = with_a_gap({}, delivered=ids), ListingTally()
