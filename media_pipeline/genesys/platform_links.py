@@ -44,17 +44,20 @@ class FileWanted:
     identity: str | None = None
     of: int | None = None
 
-    def place(self, files: Mapping[int, DeliveredFile], *, only: bool) -> int | None:
+    def place(self, files: Mapping[int, DeliveredFile], *, only: bool, stays: bool) -> int | None:
         """Where it is among these; None where none of them surely is it.
 
-        The only file of a recording is known without an identity: the source may keep it elsewhere now.
+        The only file of a recording is known without an identity: the source may keep it elsewhere now. So are as many
+        as were listed, by their order, unless some file is known to have stayed where it was (`stays`).
         """
         if self.identity is None:
             return self.index if self.index in files else None
         for place, file in files.items():
             if file.identity == self.identity:
                 return place
-        return next(iter(files), None) if only and self.of == 1 else None
+        if self.of == 1:
+            return next(iter(files), None) if only else None
+        return self.index if not stays and len(files) == self.of and self.index in files else None
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ class Links:
         self._ask_lifetime = lifetime_seconds
         self._lifetime: float | None = None
         self._lock = threading.Lock()
+        self._files_stay = False
+        """Whether a file was ever found where a listing knew it: then links are signed anew for the same places."""
         self._held = HeldLinks()
         self._requests: dict[Key, _Request] = {}
         self._open: _Request | None = None
@@ -148,7 +153,7 @@ class Links:
             return file
         assert request.delivery is not None
         files = dict(enumerate(request.delivery.files.get(key, [])))
-        place = wanted.place(files, only=len(files) == 1 and key not in request.delivery.refused)
+        place = self._place(wanted, files, only=len(files) == 1 and key not in request.delivery.refused)
         return request.delivery if place is None else files[place]  # it died while this one waited
 
     def _taken(self, key: Key, wanted: FileWanted) -> DeliveredFile | None:
@@ -159,11 +164,16 @@ class Links:
             self._held.drop(key)
             return None
         files, only = self._held.files_of(key)
-        place = wanted.place(files, only=only)
+        place = self._place(wanted, files, only=only)
         file = None if place is None else self._held.take(key, place)
         if file is not None:
             self._hand_out(key, wanted.index, life[0])
         return file
+
+    def _place(self, wanted: FileWanted, files: Mapping[int, DeliveredFile], *, only: bool) -> int | None:
+        place = wanted.place(files, only=only, stays=self._files_stay)
+        self._files_stay |= place is not None and files[place].identity == wanted.identity
+        return place
 
     def _is_held(self, key: Key) -> bool:
         life = self._held.life_of(key)

@@ -211,6 +211,13 @@ def test_the_only_file_of_a_recording_may_lie_elsewhere_by_now():
     assert names(grown, wanted("z", 0, 1), wanted("z", 0, 1)) == ["z", "z"], "what is left of two is no only file"
 
 
+def test_where_no_file_stays_in_its_place_as_many_as_were_listed_keep_their_order():
+    a, b = wanted("a", 0, 2), wanted("b", 1, 2)
+    assert names(links_of(FilesOfOne("xy", "vw", "tu")), a, b, a) == ["x", "w", "t"]
+    for other in ("x", "xyz"):
+        assert names(links_of(FilesOfOne(other, other)), a) == [None]
+
+
 def test_a_link_is_handed_out_once():
     batches = FakeBatches()
     links = links_of(batches)
