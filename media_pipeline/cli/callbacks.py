@@ -161,7 +161,7 @@ def _show(found: list[Delivery], counts: dict[str, int]) -> None:
 
     if found:
         table = Table(box=None, pad_edge=False)
-        table.add_column("id", no_wrap=True, min_width=max(len(each.event_id) for each in found[:SHOWN]))
+        table.add_column("id", no_wrap=True, min_width=max(len(each.message_id) for each in found[:SHOWN]))
         for name in ("event", "date", "to", "state", "tries", "next try", "problem"):
             table.add_column(name)
         for facts in map(_facts, found[:SHOWN]):
