@@ -155,7 +155,7 @@ class Tables:
     def read(self, table: str, day: dt.date, columns: list[str] | None = None) -> pa.Table:
         """A day as one Arrow table; raises TableMissing."""
         with self._opened(table, day) as parquet:
-            return _whole(parquet.read(columns=_there(parquet, columns)), TABLES[table], columns)
+            return _whole(parquet.read(columns=_there(parquet, columns), use_threads=False), TABLES[table], columns)
 
     def batches(self, table: str, day: dt.date, columns: list[str]) -> Iterator[pa.Table]:
         """A day in Arrow tables of at most 10,000 rows, a row group in memory at a time; raises TableMissing."""
@@ -174,7 +174,7 @@ class Tables:
         """A day row by row in bounded memory; nothing when it was never written."""
         try:
             with self._opened(table, day, part) as parquet:
-                for batch in parquet.iter_batches(BATCH_ROWS, columns=_there(parquet, columns)):
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=_there(parquet, columns), use_threads=False):
                     yield from _whole(batch, TABLES[table], columns).to_pylist()
         except TableMissing:
             return
@@ -204,7 +204,8 @@ class Tables:
             raise TableMissing(
                 f"The table {table} has no {day} under {self.store.url}: materialize {table} for that day first."
             )
-        with file, pq.ParquetFile(file) as parquet:
+        # read in this thread alone: Arrow's own threads, still at a Python file when a command ends, abort its process
+        with file, pq.ParquetFile(file, pre_buffer=False) as parquet:
             yield parquet
 
 
