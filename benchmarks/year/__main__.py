@@ -23,7 +23,7 @@ from benchmarks.throughput.table import machine
 from benchmarks.year import table, ways
 from benchmarks.year.building import Build, build, without_the_last_day
 from benchmarks.year.generate import FIRST_DAY, write_year
-from benchmarks.year.questions import GROUP_BYS, Measured, Ways, ask_all
+from benchmarks.year.questions import GROUP_BYS, OF_ONE_COLUMN, Measured, Ways, ask_all
 
 RESULTS = Path("benchmarks/results/year.md")
 
@@ -139,7 +139,11 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
     for query, of_mart in GROUP_BYS.items() if of_marts else ():
         if of_mart is not None:
             plain[query] |= _of_marts(connections, database, of_mart)
-    yield table.of_group_bys(ask_all(plain, options.rounds, _told))
+    name, column, query = OF_ONE_COLUMN
+    plain[query]["least"] = (ways.over_least(root, home / "least", name, column, options.threads), query)
+    answered = ask_all(plain, options.rounds, _told)
+    yield table.of_group_bys(answered)
+    yield table.of_the_least(query, answered[query])
     dated = {name: query for name, query in asked.items() if "where" in query and "date '" in query}
     yield table.of_plans({name: ways.files_read(connections["tables"], query) for name, query in dated.items()})
 

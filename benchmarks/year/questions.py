@@ -9,6 +9,9 @@ from statistics import median
 
 from duckdb import DuckDBPyConnection
 
+OF_ONE_COLUMN = ("recording_audio", "status", "select status, count(*) from recording_audio group by all")
+"""A table, one of its columns and a group-by that reads no other."""
+
 GROUP_BYS: dict[str, str | None] = {
     "select date, status, reason, count(*), sum(size_bytes) from availability_report group by all": (
         "select date, status, reason, count(*), sum(source_bytes) from recording_facts group by all"
@@ -35,9 +38,7 @@ GROUP_BYS: dict[str, str | None] = {
     "select date, sum(calls) filter (http_status = 429), sum(retries) from export_runs group by all": (
         "select date, refused_calls, retries from export_throughput_daily"
     ),
-    "select status, count(*) from recording_audio group by all": (
-        "select status, count(*) from recording_facts group by all"
-    ),
+    OF_ONE_COLUMN[2]: ("select status, count(*) from recording_facts group by all"),
 }
 """Group-bys over all days, of a table and of the mart that has the answer; the last reads next to nothing of a file."""
 
