@@ -27,7 +27,7 @@ IN_MEMORY_BYTES = 256 * 1024
 DOWNLOAD_SECONDS = 60.0
 """One try of at most 10 MiB: whatever is slower than 175 KB/s is broken off and tried again."""
 FETCHES = 2
-"""Once more where what came is no file or does not have the source's hash."""
+"""Once more where what came is no file, does not have the source's hash or, without a hash, is less than was stated."""
 
 
 class WrongHash(Exception):
@@ -54,17 +54,32 @@ class Fetcher:
 
     @contextmanager
     def fetched(
-        self, conversation_id: str, message_id: str | None, file_id: str, claimed_sha256: str | None
+        self,
+        conversation_id: str,
+        message_id: str | None,
+        file_id: str,
+        claimed_sha256: str | None,
+        stated_size: int | None = None,
     ) -> Iterator[Fetched]:
-        """The file as long as the context lasts; raises GenesysError, Ending, WrongHash, StorageError."""
+        """The file as long as the context lasts; raises GenesysError, Ending, WrongHash, StorageError.
+
+        `stated_size` in bytes is the guest's word: it only decides whether less is fetched again, a reply that tore
+        without saying its length.
+        """
         with self._temporary() as file:
-            yield self._fetch(file, conversation_id, message_id, file_id, claimed_sha256)
+            yield self._fetch(file, conversation_id, message_id, file_id, claimed_sha256, stated_size or 0)
 
     def _fetch(
-        self, file: IO[bytes], conversation_id: str, message_id: str | None, file_id: str, claimed: str | None
+        self,
+        file: IO[bytes],
+        conversation_id: str,
+        message_id: str | None,
+        file_id: str,
+        claimed: str | None,
+        stated_size: int,
     ) -> Fetched:
         wrong: Exception = WrongHash()
-        for _ in range(FETCHES):
+        for left in reversed(range(FETCHES)):
             found = self._source.guest_file(conversation_id, message_id, file_id)
             try:
                 size, sha256 = self._patience.run(lambda: self._once(file, found), OPERATION, self._stats)  # noqa: B023  called at once
@@ -73,7 +88,10 @@ class Fetcher:
                 continue
             if size > MAX_BYTES:
                 return Fetched(file, size, None)
-            if (found.sha256 or claimed or sha256) == sha256:
+            proof = found.sha256 or claimed
+            if proof is None and size < stated_size and left:
+                continue
+            if proof in (None, sha256):
                 return Fetched(file, size, sha256)
             wrong = WrongHash()
         if isinstance(wrong, Ending) and wrong.reason == "no_file":

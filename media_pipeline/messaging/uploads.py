@@ -118,8 +118,8 @@ class Settler:
         event = wanted.event
         try:
             check_declared(event["file_name"], event["declared_type"])
-            arguments = (event["conversation_id"], event["message_id"], wanted.file_id, event["source_sha256"])
-            with self._fetcher.fetched(*arguments) as fetched:
+            ids = (event["conversation_id"], event["message_id"], wanted.file_id)
+            with self._fetcher.fetched(*ids, event["source_sha256"], event["size_bytes"]) as fetched:
                 row = self._judged(wanted, fetched, lambda row: self._publish(fetched, row))
                 assert row is not None  # it was published
                 return row

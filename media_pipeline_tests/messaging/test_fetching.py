@@ -32,14 +32,14 @@ def part(data, of):
 
 @pytest.fixture
 def fetched(tmp_path):
-    def fetch(*script):
+    def fetch(*script, stated_size=None):
         stats = CallStats()
         http = MediaHttp(MediaHosts("http://127.0.0.1"), stats)
         with RawServer(script) as server:
             fetcher = Fetcher(
                 Linked(f"{server.url}/f"), http, tmp_path, Patience(first_wait_seconds=0.01, retries=2), stats
             )
-            with fetcher.fetched("c", "m", "f", None) as found:
+            with fetcher.fetched("c", "m", "f", None, stated_size) as found:
                 found.file.seek(0)
                 return found.file.read(), found.size, found.sha256
 
@@ -54,3 +54,19 @@ def test_a_part_that_says_that_there_is_more_is_not_the_file(fetched):
 
 def test_a_part_that_is_all_of_it_is_the_file(fetched):
     assert fetched(part(WHOLE[:50], of=100), part(WHOLE, of=100)) == (WHOLE, 100, hashlib.sha256(WHOLE).hexdigest())
+
+
+def without_length(data):
+    return [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + data]
+
+
+def test_a_file_that_tore_without_a_length_is_fetched_once_more(fetched):
+    assert fetched(without_length(WHOLE[:50]), without_length(WHOLE), stated_size=100)[0] == WHOLE
+
+
+def test_a_file_that_is_twice_smaller_than_was_stated_is_taken_as_it_is(fetched):
+    assert fetched(without_length(WHOLE[:50]), without_length(WHOLE[:50]), stated_size=100)[0] == WHOLE[:50]
+
+
+def test_a_file_that_is_larger_than_was_stated_is_fetched_once(fetched):
+    assert fetched(without_length(WHOLE), stated_size=5)[0] == WHOLE
