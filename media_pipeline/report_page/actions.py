@@ -11,7 +11,6 @@ from typing import Protocol
 from media_pipeline.tables.completeness import UNREADABLE, WITHOUT_ID, WITHOUT_OUTCOME, Verdict
 
 MAX_EXPLAINED = 3
-_LOST = ("stored but missing", "stored with another size")
 
 
 class Kind(Protocol):
@@ -71,7 +70,7 @@ def _mending(day: dt.date, verdict: Verdict, outcomes: list[Kind]) -> Iterable[A
     left = len(opened) - MAX_EXPLAINED
     if left > 0:
         yield Action(f"{f'{left} more reasons stand' if left > 1 else 'One more reason stands'} in the table below.")
-    if any(verdict.problems[problem] for problem in _LOST):
+    if verdict.lost:
         yield Action("Objects are missing, or differ in size from their rows: running the day again fetches them.")
     if verdict.problems[WITHOUT_OUTCOME]:
         yield Action("Inventory and outcomes do not hold the same keys: running the day again settles the rest.")

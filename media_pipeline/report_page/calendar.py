@@ -188,7 +188,7 @@ def _read(data: bytes) -> dict[dt.date, DayRow]:
             dt.date.fromisoformat(day): DayRow(int(listed), int(stored), int(size), bool(complete))
             for day, (listed, stored, size, complete) in json.loads(data)["days"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
 
 

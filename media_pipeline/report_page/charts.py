@@ -9,6 +9,7 @@ import datetime as dt
 import importlib.util
 import io
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -264,7 +265,9 @@ def _drawing(
     from matplotlib.figure import Figure
 
     options: Any = _RC | {"svg.hashsalt": name}  # without salt ids are random
-    with rc_context(options):
+    with rc_context(options), warnings.catch_warnings():
+        # texts stay texts: the reader's fonts have what the one they are measured with lacks
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width / _PER_INCH, height / _PER_INCH))
         FigureCanvasSVG(figure)
         figure.patch.set_visible(False)

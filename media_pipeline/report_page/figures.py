@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from media_pipeline.report_page.actions import Action, actions_for
 from media_pipeline.report_page.runs import Runs, Slow, outcomes_of, runs_of
 from media_pipeline.report_page.totals import NEVER_EXPORTED, Totals, totals_of_days
-from media_pipeline.tables.completeness import Verdict, judge_day
+from media_pipeline.tables.completeness import OBJECT_DIFFERS, OBJECT_MISSING, Verdict, judge_day
 from media_pipeline.tables.partition import Row, TableMissing, Tables
 from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, REASONS, STORED
 
@@ -82,6 +82,11 @@ class Span:
     why: str
 
     @property
+    def is_exported(self) -> bool:
+        """Whether it is a day that was."""
+        return self.why != NEVER_EXPORTED
+
+    @property
     def days(self) -> int:
         """How many days it stands for."""
         return (self.last - self.first).days + 1
@@ -95,6 +100,12 @@ class Freshness:
     complete: int
     open_days: list[tuple[dt.date, str]]
     """Oldest first, with why."""
+
+    @property
+    def oldest(self) -> tuple[dt.date, bool]:
+        """The oldest open day, and whether it was exported: the calendar may begin after one that never was."""
+        day, why = self.open_days[0]
+        return day, why != NEVER_EXPORTED
 
     @property
     def spans(self) -> list[Span]:
@@ -160,7 +171,7 @@ def figures_of(tables: Tables, day: dt.date, *, start: dt.date, lookback_days: i
     wanted = [day - DAY * n for n in reversed(range(max(TREND_DAYS, lookback_days + 1)))]
     found = totals_of_days(tables, [each for each in wanted if each >= start or each == day], threads)
     totals = found[day] or Totals(day)
-    outcomes = list(_outcomes(tables, day))
+    outcomes = list(_outcomes(tables, day, verdict))
     storage = _storage(tables, day)
     runs = runs_of(tables, day)
     figures = Figures(
@@ -210,7 +221,7 @@ def _with_transcript(tables: Tables, day: dt.date) -> int:
     return found
 
 
-def _outcomes(tables: Tables, day: dt.date) -> Iterator[Outcome]:
+def _outcomes(tables: Tables, day: dt.date, verdict: Verdict) -> Iterator[Outcome]:
     """Those that keep the day open first, then by number."""
     files = Counter[_Kind]()
     examples: dict[_Kind, list[tuple[str, int]]] = {}
@@ -225,10 +236,23 @@ def _outcomes(tables: Tables, day: dt.date) -> Iterator[Outcome]:
         files, key=lambda kind: (kind[0] not in INCOMPLETE_STATUSES, *_most_first(files, kind))
     ):
         if (status, reason) == (STORED, None):
-            advice = "Nothing: the object is there and its hashes are known."
+            advice = _of_stored(verdict.lost)
+            examples[status, reason] = _lost(verdict)
         else:
             advice = REASONS[reason][1] if reason in REASONS else _UNKNOWN
         yield Outcome(status, reason, files[status, reason], advice, examples[status, reason])
+
+
+def _of_stored(lost: int) -> str:
+    if not lost:
+        return "Nothing: the object is there and its hashes are known."
+    are = "is missing or differs" if lost == 1 else "are missing or differ"
+    return f"{lost:,} of them {are} in size: run the day again."
+
+
+def _lost(verdict: Verdict) -> list[tuple[str, int]]:
+    named = dict.fromkeys(each for each, problem in verdict.samples if problem in (OBJECT_MISSING, OBJECT_DIFFERS))
+    return [(recording_id, 0) for recording_id in list(named)[:EXAMPLES]]
 
 
 def _grouped(table: pa.Table) -> Counter[_Kind]:

@@ -54,7 +54,10 @@ def change_text(now: float | None, then: float | None, unit: str) -> str:
         return "no change"
     sign = "+" if difference > 0 else "\N{MINUS SIGN}"
     text = sign + value_text(abs(difference), unit)
-    return f"{text} ({sign}{abs(difference) / then * 100:,.1f}{NO_BREAK}%)" if then else text
+    share = abs(difference) / then * 100 if then else 0.0
+    if now and difference < 0:
+        share = min(share, 99.9)  # -100 % would be all of it
+    return f"{text} ({sign}{share:,.1f}{NO_BREAK}%)" if then else text
 
 
 def share_text(part: float, whole: float) -> str:

@@ -33,14 +33,16 @@ def _select(connection: DuckDBPyConnection, table: str, paths: str) -> str:
     """
     empty = quoted(str(EMPTY_TABLES / f"{table}.parquet"))
     columns = connection.execute(f"describe select * from read_parquet({empty})").fetchall()  # noqa: S608
-    typed = [(str(name), str(kind)) for name, kind, *_ in columns] + [("date", "DATE")]
+    typed = [(str(name), str(kind)) for name, kind, *_ in columns]
     # of another type where other programs wrote the file; the marts' contracts know one
     names = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in typed)
     nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in typed)
     if not paths:
-        return f"select {nothing} where false"
-    files = f"read_parquet([{paths}], hive_partitioning = true, hive_types = {{'date': date}}, union_by_name = true)"
-    return f"select {names} from (select {nothing} where false union all by name select * from {files})"  # noqa: S608
+        return f"select {nothing}, null::date as date where false"
+    # not hive_partitioning: that takes days and columns from the folders above MEDIA_ROOT, too
+    files = f"read_parquet([{paths}], filename = true, hive_partitioning = false, union_by_name = true)"
+    all_columns = f"select {nothing}, null::varchar as filename where false union all by name select * from {files}"  # noqa: S608
+    return f"select {names}, {_day_of('filename')} as date from ({all_columns})"  # noqa: S608
 
 
 def _notes(paths: str) -> str:
@@ -51,5 +53,9 @@ def _notes(paths: str) -> str:
     )
     if not paths:
         return f"select null::date as date, 0::bigint as {MALFORMED_NOTE}, 0::bigint as {UNREADABLE_NOTE} where false"
-    day = r"regexp_extract(file_name, 'date=(\d{4}-\d{2}-\d{2})/[^/]*$', 1)::date"
+    day = _day_of("file_name")
     return f"select {day} as date, {counts} from parquet_kv_metadata([{paths}]) group by all"  # noqa: S608
+
+
+def _day_of(path: str) -> str:
+    return rf"try_cast(regexp_extract({path}, '/date=(\d{{4}}-\d{{2}}-\d{{2}})/[^/]*$', 1) as date)"

@@ -18,6 +18,7 @@ UNREADABLE = (
     "conversations whose recordings may not be seen (recording:recording:view for their division) or were not told of"
 )
 WITHOUT_OUTCOME = "without exactly one outcome"
+OBJECT_MISSING, OBJECT_DIFFERS = "stored but missing", "stored with another size"
 NEEDED = ("recording_inventory", "recording_audio", "availability_report")
 SAMPLE = 20
 """Names given at most; counts are exact."""
@@ -60,6 +61,11 @@ class Verdict:
         """True when not even the inventory is there."""
         return f"{MISSING_TABLE}recording_inventory" in self.problems
 
+    @property
+    def lost(self) -> int:
+        """How many stored files have no object, or one of another size."""
+        return self.problems[OBJECT_MISSING] + self.problems[OBJECT_DIFFERS]
+
     def add(self, problem: str, recording_id: str = "") -> None:
         """Count one problem and name the recording while there is room."""
         self.problems[problem] += 1
@@ -101,7 +107,7 @@ def judge_day(tables: Tables, day: dt.date, needed: Collection[str] = NEEDED) ->
                 verdict.stored += 1
                 size = sizes.get(row["object_key"])
                 if size is None:
-                    verdict.add("stored but missing", recording_id)
+                    verdict.add(OBJECT_MISSING, recording_id)
                 elif size != row["stored_size_bytes"]:
-                    verdict.add("stored with another size", recording_id)
+                    verdict.add(OBJECT_DIFFERS, recording_id)
     return verdict

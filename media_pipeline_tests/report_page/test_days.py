@@ -67,7 +67,14 @@ def test_days_before_it_that_were_never_exported_count_as_open(tables: Tables):
     assert page.open_days == [str(LAST - DAY * 6)]
     assert page.value("freshness.oldest") == page.open_days[0]
     assert "Sat 14 Nov 2026 to Thu 19 Nov 2026 never exported" in page.text
-    assert f"../index.html#{page.open_days[0]}" in page.links
+    assert not [link for link in page.links if "#" in link and "index.html" in link], "the calendar begins later"
+
+
+def test_an_older_day_that_was_exported_and_is_open_leads_to_the_calendar(tables: Tables):
+    write_day(tables, LAST - DAY, Day(20, {"server_error": 0.5}))
+    write_day(tables, LAST, Day(20, {}))
+    written(tables)
+    assert f"../index.html#{LAST - DAY}" in reading(tables).links
 
 
 def test_a_day_that_is_not_settled_wholly_has_a_page_of_what_is_known(tables: Tables):
@@ -88,12 +95,27 @@ def test_a_day_that_was_never_listed_has_no_page(tables: Tables):
 
 def test_a_lost_object_makes_the_page_red(tables: Tables):
     write_day(tables, LAST, Day(20, {}))
-    assert written(tables).figures.verdict.complete
+    before = written(tables).figures
+    assert before.verdict.complete
     lost = next(iter(tables.store.sizes(f"audio/date={LAST}/")))
     tables.store.remove(lost)
     written(tables)
     assert "1 stored but missing" in reading(tables).text
-    assert "running the day again fetches them" in reading(tables).text
+    page = reading(tables)
+    assert "running the day again fetches them" in page.text
+    assert page.value("card.stored") == str(before.totals.stored - 1)
+    assert page.value("card.unsettled") == "1"
+    assert "1 of them is missing or differs in size: run the day again." in page.text
+    assert "the object is there" not in page.text
+    assert lost.rpartition("/")[2].partition(".")[0] in page.text, "it is named"
+
+
+def test_a_day_that_was_listed_and_has_no_outcome_yet_says_so(tables: Tables):
+    write_day(tables, LAST, Day(20, {}))
+    tables.write("recording_audio", LAST, [])
+    written(tables)
+    assert "No file has an outcome yet." in reading(tables).text
+    assert "no recording was listed" not in reading(tables).text
 
 
 def test_nothing_from_outside_becomes_markup_or_a_command(tables: Tables):
@@ -171,7 +193,7 @@ def test_two_days_at_once_are_both_in_the_calendar(tables: Tables):
 
 def test_a_calendar_whose_file_is_lost_or_broken_is_made_of_the_tables(month: Tables, tmp_path: Path):
     before = calendar(month).page
-    for damage in (None, b"", b"[]", b'{"days": {"2026-11-20": [1]}}'):
+    for damage in (None, b"", b"[]", b'{"days": {"2026-11-20": [1]}}', b'{"days": {"2026-11-20": [1e999, 1, 1, 1]}}'):
         month.store.remove("reports/days.json")
         if damage is not None:
             month.store.put("reports/days.json", damage)
