@@ -30,8 +30,8 @@ _WRITES = re.compile(r"COPY|INSERT|UPDATE|DELETE(?!_)|MERGE(?!_JOIN)|CREATE|ATTA
 PIECEWISE_MERGE_JOIN only reads.
 """
 _NO_TABLE = re.compile(r"Table with name (\w+) does not exist")
-_DUCKDBS_OWN = {"bit", "bignum", "union", "variant", "geometry"}
-"""Types whose bytes mean something to DuckDB only."""
+_DUCKDBS_OWN = {"bit", "bignum", "union", "variant", "geometry", "uhugeint", "time with time zone"}
+"""Types whose bytes mean something to DuckDB only; in Arrow the last two would lose their sign and their offset."""
 _NESTED = {"list", "array", "struct", "map"}
 _EXPLAIN = "explain (format json) "
 _UNWELL = ("Parser", "Binder", "Catalog", "Conversion", "Invalid Type", "Mismatch Type", "Not implemented")

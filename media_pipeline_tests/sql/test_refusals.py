@@ -172,6 +172,10 @@ def test_a_mart_that_is_not_built_yet_says_how_to_build_it(archive):
         ("select 123456789012345678901234567890::bignum as large", "large"),
         ("select union_value(k := 1) as either", "either"),
         ("select [{'deep': '101'::bit}] as nested", "nested"),
+        ("select md5_number('1') as hash", "hash"),
+        ("select {'deep': [md5_number('1')]} as hashes", "hashes"),
+        ("select '12:34:56+02'::timetz as moment", "moment"),
+        ("select map {'deep': '12:34:56+02'::timetz} as moments", "moments"),
     ],
 )
 def test_what_only_duckdb_understands_is_refused_by_the_columns_name(archive, question, column):
