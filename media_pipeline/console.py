@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, NoReturn
 
 import typer
 from rich.console import Console
 
-OUT = Console()
-ERR = Console(stderr=True)
+BROKEN_PIPE = 141
+"""128 + SIGPIPE: what a shell reports of a program that nobody reads from any more."""
+
+
+class _Console(Console):
+    """Ends the command with BROKEN_PIPE when its reader has left; rich's own 1 means something else to a command."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        self.quiet = True
+        forget(self.file)
+        raise SystemExit(BROKEN_PIPE)
+
+
+OUT = _Console()
+ERR = _Console(stderr=True)
+
+
+def forget(output: IO[str]) -> None:
+    """Python would write what is left once more when it ends, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
 
 
 def stop(sentence: object) -> typer.Exit:

@@ -14,14 +14,11 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from media_pipeline.console import ERR, OUT, explained, stop
+from media_pipeline.console import BROKEN_PIPE, ERR, OUT, explained, forget, stop
 
 if TYPE_CHECKING:
     from media_pipeline.sql.asking import Asker, QueryRefused
     from media_pipeline.sql.writing import Format
-
-BROKEN_PIPE = 141
-"""128 + SIGPIPE: what a shell reports of a program that nobody reads from any more."""
 
 
 def sql(
@@ -49,7 +46,7 @@ def sql(
     2: the query or its options are not valid.
     """
     _check_options(query, file, tables, ddl, plan, output)
-    with explained():
+    with explained(), _while_read():
         if ddl is not None:
             _print_ddl(ddl, query)
             return
@@ -59,6 +56,16 @@ def sql(
             _list(with_columns=tables)
         else:
             _ask(question, format_, output, rows, plan, memory_mb)
+
+
+@contextmanager
+def _while_read() -> Iterator[None]:
+    """Ends the command with BROKEN_PIPE when nobody reads its output any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        forget(sys.stdout)
+        raise typer.Exit(BROKEN_PIPE) from None
 
 
 def _check_options(
@@ -119,9 +126,6 @@ def _ask(question: str, format_: Format | None, output: Path | None, rows: int, 
     except OverflowError:
         stop("The answer has a day or a time outside the years 1 to 9999; cast(... as varchar) shows it.")
         raise typer.Exit(1) from None
-    except BrokenPipeError:
-        _forget_output()
-        raise typer.Exit(BROKEN_PIPE) from None
 
 
 def _answer(asking: Asker, question: str, kind: Format, output: Path | None, rows: int) -> None:
@@ -190,13 +194,6 @@ def _whole(output: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-
-
-def _forget_output() -> None:
-    """Python would write what is left once more when it ends, and complain."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(error: QueryRefused) -> typer.Exit:

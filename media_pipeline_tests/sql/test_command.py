@@ -181,6 +181,18 @@ def test_a_reader_who_leaves_ends_it_quietly(archive, arguments):
     assert process.wait(60) == 141
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--tables",), ("--ddl", "duckdb"), ("--ddl", "spark"), ("--explain", "select 1"), ("select 1",)],
+)
+def test_whatever_is_shown_a_reader_who_has_left_ends_it_quietly(archive, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as left:
+        done = archive.run(*arguments, capture_output=False, stdout=left, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_slow_reader_gets_every_byte(archive, unbuffered):
     options = archive.options()
