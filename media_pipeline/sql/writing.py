@@ -43,11 +43,19 @@ def write_csv(reader: pa.RecordBatchReader, sink: IO[bytes]) -> None:
 
 
 def write_parquet(reader: pa.RecordBatchReader, sink: IO[bytes]) -> None:
-    """One Parquet file, zstd; a row group a batch or more."""
+    """One Parquet file, zstd; a row group a batch or more. What Parquet has no type for is text, as in CSV.
+
+    Raises OverflowError for times that it cannot hold.
+    """
     plain = _plain_schema(reader.schema, lambda _: False)
     with pq.ParquetWriter(AsFile(sink), plain, compression="zstd") as writer:
         for batches in _gathered(_plain(batch, plain) for batch in reader):
-            writer.write_table(pa.Table.from_batches(batches))
+            try:
+                writer.write_table(pa.Table.from_batches(batches))
+            except pa.ArrowInvalid as error:  # it has no seconds, and not all of them are milliseconds
+                if "overflow" not in str(error):
+                    raise
+                raise OverflowError(str(error)) from error
 
 
 def write_jsonl(reader: pa.RecordBatchReader, sink: IO[bytes]) -> None:
@@ -143,7 +151,7 @@ def _whole(value: object) -> object:
 def _plain_schema(schema: pa.Schema, is_text: Callable[[pa.DataType], bool]) -> pa.Schema:
     """The schema with texts in place of what the format has no type for."""
     return pa.schema(
-        pa.field(name, pa.string() if is_text(field.type) or field.type in _UNKNOWN else field.type)
+        pa.field(name, pa.string() if is_text(field.type) or _is_unknown(field.type) else field.type)
         for name, field in zip(_different(schema.names), schema, strict=True)
     )
 
@@ -157,7 +165,11 @@ def _different(names: list[str]) -> list[str]:
     return list(found)
 
 
-_UNKNOWN = (pa.month_day_nano_interval(),)
+def _is_unknown(kind: pa.DataType) -> bool:
+    """Whether there is something in it that no format has a type for: a length of time, a struct of nothing."""
+    if pa.types.is_nested(kind):
+        return kind.num_fields == 0 or any(_is_unknown(kind.field(place).type) for place in range(kind.num_fields))
+    return bool(kind == pa.month_day_nano_interval())
 
 
 def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -136,6 +136,23 @@ def test_bytes_and_what_lies_within_lists_are_text(archive):
     )
 
 
+def test_what_parquet_has_no_type_for_is_text_in_it_wherever_it_lies(archive, tmp_path):
+    query = "select [interval 1 day] as a, map {'x': {'y': interval 90 second}} as b, row() as c, [1] as d"
+    done = archive.run(query, "--output", "answer.parquet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pq.read_table(tmp_path / "answer.parquet").to_pylist() == [
+        {"a": '["1 days"]', "b": '[["x",{"y":"00:01:30"}]]', "c": "{}", "d": [1]}
+    ]
+
+
+@pytest.mark.parametrize("value", ["'infinity'::timestamp_s", "['-infinity'::timestamp_s]"])
+def test_a_time_that_parquet_cannot_hold_gets_the_same_sentence_as_elsewhere(archive, tmp_path, value):
+    done = archive.run(f"select {value}", "--output", "answer.parquet")
+    assert done.returncode == 1
+    assert "outside the years 1 to 9999" in " ".join(done.stderr.split())
+    assert not (tmp_path / "answer.parquet").exists()
+
+
 @pytest.mark.parametrize("kind", ["table", "json", "csv"])
 @pytest.mark.parametrize("day", ["date '10000-01-01'", "'infinity'::date", "'-infinity'::timestamptz"])
 def test_a_day_that_python_does_not_know_gets_a_sentence(archive, kind, day):
