@@ -143,12 +143,8 @@ def _answer(asking: Asker, question: str, kind: Format, output: Path | None, row
             show_answer(OUT, reader, rows)
         else:
             text = io.StringIO()
-            show_answer(Console(file=text, width=_WIDE), reader, rows, folded=False)
+            show_answer(Console(file=text), reader, rows, folded=False)
             sink.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()).encode())
-
-
-_WIDE = 10_000
-"""Columns of a table that goes to a file or a program: none is folded."""
 
 
 @contextmanager

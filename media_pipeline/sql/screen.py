@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import islice
@@ -25,7 +26,10 @@ _GAP = 2
 
 
 def show_answer(out: Console, reader: pa.RecordBatchReader, most: int = SHOWN_ROWS, *, folded: bool = True) -> None:
-    """At most so many rows; `folded` for people: long texts in several lines, records where a table is too wide."""
+    """At most so many rows; `folded` for people: long texts in several lines, records where a table is too wide.
+
+    Otherwise `out` is made as wide as the table.
+    """
     names = [printable(name) for name in reader.schema.names]
     values = (
         tuple(column[row].as_py() for column in batch.columns) for batch in reader for row in range(batch.num_rows)
@@ -35,14 +39,18 @@ def show_answer(out: Console, reader: pa.RecordBatchReader, most: int = SHOWN_RO
     cells = [[_cell(value) for value in row] for row in rows]
     if not names:
         return
-    if not folded or not rows or _width(names, cells) <= out.width:
-        out.print(_table(names, rows, cells, LONGEST_CELL if folded else None))
+    longest = LONGEST_CELL if folded else None
+    width = _width(names, cells, longest)
+    if not folded:
+        out.width = max(out.width, width)
+    if not rows or width <= out.width:
+        out.print(_table(names, rows, cells, longest))
     else:
         _show_records(out, names, cells)
+    told = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}."
     if len(found) > most:
-        _line(out, f"The first {most:,} rows; there are more: --rows N shows more, --format csv writes all.")
-    else:
-        _line(out, f"{len(rows):,} row{'' if len(rows) == 1 else 's'}.")
+        told = f"The first {most:,} rows; there are more: --rows N shows more, --format csv writes all."
+    out.print(Text(told), soft_wrap=not folded)
 
 
 def show_plan(out: Console, plan: str) -> None:
@@ -103,9 +111,9 @@ def _table(
     return table
 
 
-def _width(names: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+def _width(names: Sequence[str], cells: Sequence[Sequence[str]], longest: int | None) -> int:
     widest = [
-        max([cell_len(name), *(min(cell_len(row[place]), LONGEST_CELL) for row in cells)])
+        max([cell_len(name), *(min(cell_len(row[place]), longest or sys.maxsize) for row in cells)])
         for place, name in enumerate(names)
     ]
     return sum(widest) + _GAP * len(widest)

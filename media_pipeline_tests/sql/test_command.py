@@ -303,6 +303,16 @@ def test_a_table_that_is_too_wide_for_the_terminal_is_shown_as_records(archive):
     assert all(len(line) <= 80 for line in narrow.splitlines())
 
 
+def test_a_table_for_a_file_or_a_program_has_a_line_a_row_however_wide(archive, tmp_path):
+    narrow = archive.options()["env"] | {"COLUMNS": "20"}
+    question = "select repeat('x', 12000) as v, '語' as w, 7 as z from range(2)"
+    lines = archive.run(question, "--rows", "1", env=narrow).stdout.splitlines()
+    assert lines[1] == "x" * 12_000 + "  語  7"
+    assert lines[2:] == ["The first 1 rows; there are more: --rows N shows more, --format csv writes all."]
+    archive.run(f'select 1 as "{"n" * 12_000}"', "--output", "table.txt", env=narrow)
+    assert (tmp_path / "table.txt").read_text().splitlines()[0] == "n" * 12_000
+
+
 def test_parquet_is_not_shown_on_a_terminal(archive):
     shown, code = at_terminal(archive, "select 1", "--format", "parquet")
     assert code == 2
