@@ -113,9 +113,10 @@ class Asker:
         message = re.sub(r"\s+", " ", str(told["exception_message"])).strip()
         kind = str(told.get("exception_type", ""))
         if kind == "Out of Memory":
+            why = str(told["exception_message"]).strip().split("\n")[0]  # what follows are settings, which are locked
             return QueryFailed(
                 f"The query needs more memory than {self._memory_mb:,} MB: give it more with --memory-mb, or ask for "
-                f"fewer days at a time. ({message})"
+                f"fewer days at a time. ({why})"
             )
         if kind == "Permission":
             return QueryRefused("A query reads the tables, the marts and audit, by their names, and no file beside.")

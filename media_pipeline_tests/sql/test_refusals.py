@@ -1,5 +1,7 @@
 """A question only reads, reads nothing but the views, and what is wrong with it is said in one sentence."""
 
+import re
+
 import pytest
 
 from media_pipeline.sql.asking import QueryFailed, QueryRefused, asker
@@ -139,10 +141,11 @@ def test_too_little_memory_is_said_and_what_to_do(archive):
     store = archive.store
     with (
         asker(store, Views(store), question, memory_mb=64) as asking,
-        pytest.raises(QueryFailed, match="--memory-mb"),
+        pytest.raises(QueryFailed, match="--memory-mb") as caught,
         asking.ask(question) as reader,
     ):
         reader.read_all()
+    assert re.search(r"\(failed to allocate [^()]+ \([^()]+ used\)\)$", str(caught.value))
 
 
 def test_what_does_not_fit_in_memory_goes_to_temporary_files(archive):
