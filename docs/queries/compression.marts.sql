@@ -10,4 +10,4 @@ select
 from recording_facts
 where is_stored
 group by media_type, format
-order by ratio desc, format
+order by ratio desc, media_type, format

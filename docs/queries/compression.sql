@@ -15,4 +15,4 @@ inner join recording_audio as audio
         and listed.file_index = audio.file_index
 where audio.status = 'stored'
 group by listed.media_type, listed.format
-order by ratio desc, format
+order by ratio desc, media_type, format

@@ -28,4 +28,4 @@ select said.recording_id, files.started_at + to_milliseconds(said.start_ms), coa
 from diarized_transcripts as said
 inner join files on said.recording_id = files.recording_id and files.file_index = 0
 where said.date = date '2025-12-30'
-order by moment, recording_id, what
+order by moment, recording_id, what, detail

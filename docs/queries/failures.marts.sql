@@ -10,4 +10,4 @@ select
 from failure_ageing
 where date between date '2025-12-25' and date '2025-12-31'
 group by status, reason
-order by files desc, reason
+order by files desc, status, reason

@@ -10,4 +10,4 @@ select
 from recording_audio
 where date between date '2025-12-25' and date '2025-12-31' and status in ('failed', 'quarantined', 'pending')
 group by status, reason
-order by files desc, reason
+order by files desc, status, reason

@@ -32,5 +32,5 @@ select
     round(arg_max(heard_until_ms, start_ms - heard_until_ms) / 1000, 1) as from_second
 from ordered
 group by date, recording_id
-order by silent_seconds desc nulls last, recording_id
+order by silent_seconds desc nulls last, date, recording_id
 limit 20

@@ -5,6 +5,7 @@ import re
 
 import duckdb
 import pytest
+import sqlglot
 
 from benchmarks.year import ways
 from benchmarks.year.generate import write_year
@@ -39,6 +40,16 @@ def asked_days(query):
 def test_there_are_ten_questions():
     assert len(BY_NAME) == 10
     assert set(OF_MARTS) < set(BY_NAME)
+
+
+@pytest.mark.parametrize("query", [*BY_NAME.values(), *OF_MARTS.values()], ids=[*BY_NAME, *OF_MARTS])
+def test_the_order_of_an_answer_is_a_whole_one(query):
+    """Two groups are never alike in all that an answer is ordered by."""
+    asked = sqlglot.parse_one(query, dialect="duckdb")
+    grouped_by = asked.args["group"].expressions if "group" in asked.args else []
+    columns = {column.alias_or_name: column.unalias().name for column in asked.selects}
+    ordered_by = {columns.get(key.this.name, key.this.name) for key in asked.args["order"].expressions}
+    assert {column.name for column in grouped_by} <= ordered_by
 
 
 @pytest.mark.parametrize("name", OF_MARTS)
