@@ -69,13 +69,22 @@ def test_every_question_runs_from_the_command_line(exported, tmp_path):
             continue
         command = [BIN / "media-pipeline", "sql", "--file", file]
         done = subprocess.run(command, env=exported, cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, f"{file.name}\n{done.stderr}"
+        assert (done.returncode, done.stderr) == (0, ""), file.name
 
 
-def test_the_question_about_a_conversation_says_how_often_it_has_its_day():
-    query = (ROOT / "docs/queries/conversation.sql").read_text()
-    assert query.count("date '2025-12-30'") == 6
-    assert "Put its day (six times)" in query
+def test_a_question_about_days_says_that_they_are_to_be_changed_and_how_often():
+    times = {1: "", 2: "(twice)", 6: "(six times)"}
+    dated = set()
+    for file in (ROOT / "docs/queries").glob("*.sql"):
+        query = file.read_text()
+        days = re.findall(r"date '(.*?)'", query)
+        if days:
+            dated.add(file.name.partition(".")[0])
+            (told,) = re.findall(r"^-- Put .*\bday\b.* here\.$", query, re.MULTILINE)
+            (often,) = {days.count(day) for day in days}
+            assert "".join(re.findall(r"\(.*\)", told)) == times[often], file.name
+    assert len(dated) == 5
+    assert "Five are about days that stand in the query" in (ROOT / "README.md").read_text()
 
 
 def test_every_question_is_in_the_readme_as_its_file_asks_it():

@@ -1,5 +1,5 @@
 -- What is known of one conversation, in order?
--- Put its day (six times) and its id into this query.
+-- Put its day (six times) and its id here.
 with asked as (
     select date '2025-12-30' as date, min(conversation_id) as conversation_id
     from recording_inventory

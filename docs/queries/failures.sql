@@ -1,4 +1,5 @@
 -- What failed in a week, and why?
+-- Put the first and the last day of your week here.
 select
     status,
     reason,

@@ -1,5 +1,6 @@
 -- In which calls of a week was nobody heard for longest, and from when on?
 -- Before the first words and after the last ones, too; of calls with a transcript.
+-- Put the first and the last day of your week (twice) here.
 with said as (
     select date, recording_id, start_ms, end_ms
     from diarized_transcripts

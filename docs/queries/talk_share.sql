@@ -1,4 +1,5 @@
 -- In a month, which share of the talking is each agent's, in the calls they took part in?
+-- Put the first and the last day of your month here.
 with segments as (
     select
         date,

@@ -1,4 +1,5 @@
 -- Which calls of a month do we have without a transcript? The longest first.
+-- Put the first and the last day of your month here.
 select
     date,
     recording_id,
