@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from media_pipeline.tables.paths import newest_finished_day
-from media_pipeline_tests.dagster_dev import LOCATION, SECRET, YESTERDAY, DagsterDev, dagster_dev
+from media_pipeline_tests.dagster_dev import JOB, LOCATION, SECRET, YESTERDAY, DagsterDev, dagster_dev
 from media_pipeline_tests.pages import (
     ASSETS,
     CLOSED_GROUPS,
@@ -110,6 +110,19 @@ def test_the_lineage_leads_from_the_inventory_to_the_marts(exported: Exported, v
     show_lineage(visit.page, exported.dev)
     for name in (*GROUPS, *CLOSED_GROUPS, *ASSETS, *MARTS):
         expect(visit.page.locator("svg foreignObject").get_by_text(name, exact=True)).to_be_visible()
+    visit.assert_harmless()
+
+
+def test_the_job_starts_one_day_as_the_readme_says(exported: Exported, visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{exported.dev.url}/jobs")
+    page.get_by_text(JOB, exact=True).first.click()
+    page.get_by_role("button", name="Materialize all…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"materialize {len(ASSETS)} assets")).to_be_visible()
+    dialog.get_by_role("button", name="Latest", exact=True).click()
+    expect(dialog.get_by_role("textbox").first).to_have_value(str(newest_finished_day()))
+    expect(dialog.get_by_role("button", name="Launch 1 run")).to_be_enabled()
     visit.assert_harmless()
 
 
