@@ -36,12 +36,17 @@ TRANSCODE_SECONDS = 3600
 """When the sandbox's recordings in preparation become ready; the demo moves its clock on by as much."""
 
 
+class DemoFailed(Exception):
+    """The demo could not be played; the sentence says why."""
+
+
 def run_demo(
     root: Path, per_day: int, console: Console, dialect: Dialect = "platform", token: tuple[str, str] | None = None
 ) -> int:
     """Run the demo below `root`; returns the process's exit code.
 
-    `token`: one of the service and its entry, for who wants to listen in the end.
+    `token`: one of the service and its entry, for who wants to listen in the end. Raises DemoFailed when there is no
+    sandbox, ExportFailed when the day could not be exported.
     """
     day = newest_finished_day()
     tables = Tables(LocalStore(root))
@@ -136,7 +141,7 @@ def _sandbox(day: dt.date, per_day: int) -> Iterator[str]:
     try:
         line = process.stdout.readline() if process.stdout else ""
         if "http" not in line:
-            raise RuntimeError("The sandbox did not start; its own message stands above.")
+            raise DemoFailed("The sandbox did not start; its own message stands above.")
         yield line[line.index("http") :].strip()
     finally:
         process.terminate()

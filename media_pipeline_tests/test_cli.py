@@ -105,6 +105,18 @@ def test_the_demo_shows_an_analysts_answers_and_fetches_nothing_twice(tmp_path):
     assert "0 MB in" in second.stdout
 
 
+def test_a_demo_that_cannot_be_played_gets_a_sentence_and_no_traceback(tmp_path):
+    (tmp_path / "file").touch()
+    for arguments, sentence in (
+        (("--root", "file"), f"MEDIA_ROOT={tmp_path / 'file'} cannot be written"),
+        (("--per-day", "99999999"), "The sandbox did not start"),
+    ):
+        done = run("demo", *arguments, folder=tmp_path)
+        assert done.returncode == 2
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_the_sandbox_takes_permissions_and_a_rate_as_its_module_does(tmp_path):
     refused = run("sandbox", "--port", "0", "--lacks", "no:such:permission", folder=tmp_path)
     assert refused.returncode == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -63,7 +62,13 @@ def demo(
     ] = "platform",
 ) -> None:
     """Take yesterday from the sandbox to Parquet, and answer what an analyst would ask."""
-    from media_pipeline.demo import run_demo
+    from media_pipeline.demo import DemoFailed, run_demo
+    from media_pipeline.exporter import ExportFailed
     from media_pipeline.service.tokens import DOWNLOAD, LISTEN, new_token
+    from media_pipeline.storage.base import StorageError
 
-    sys.exit(run_demo(root, per_day, OUT, dialect, new_token("demo", [LISTEN, DOWNLOAD])))
+    try:
+        code = run_demo(root, per_day, OUT, dialect, new_token("demo", [LISTEN, DOWNLOAD]))
+    except (OSError, StorageError, DemoFailed, ExportFailed) as error:
+        raise stop(error) from None
+    raise typer.Exit(code)
