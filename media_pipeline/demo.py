@@ -32,6 +32,8 @@ CLIENT_ID, CLIENT_SECRET = "sandbox-client", "sandbox-secret"
 STOP_SECONDS = 5
 Dialect = Literal["platform", "guide"]
 DIALECTS: dict[Dialect, str] = {"platform": "the published Platform API v2", "guide": "the guides' endpoints"}
+ROOTS: dict[Dialect, Path] = {"platform": Path("data/demo"), "guide": Path("data/demo-guide")}
+"""One for each: the APIs list a day's edges differently, and the second would find the first one's files stored."""
 TRANSCODE_SECONDS = 3600
 """When the sandbox's recordings in preparation become ready; the demo moves its clock on by as much."""
 

@@ -106,10 +106,14 @@ def test_the_demo_shows_an_analysts_answers_and_fetches_nothing_twice(tmp_path):
 
 
 def test_a_demo_that_cannot_be_played_gets_a_sentence_and_no_traceback(tmp_path):
-    (tmp_path / "file").touch()
+    data = tmp_path / "data"
+    data.touch()
     for arguments, sentence in (
-        (("--root", "file"), f"MEDIA_ROOT={tmp_path / 'file'} cannot be written"),
+        (("--root", "data"), f"MEDIA_ROOT={data} cannot be written"),
+        (("--dialect", "platform"), f"MEDIA_ROOT={data / 'demo'} cannot be written"),
+        (("--dialect", "guide"), f"MEDIA_ROOT={data / 'demo-guide'} cannot be written"),
         (("--per-day", "99999999"), "The sandbox did not start"),
+        (("--per-day", "0"), "Invalid value for '--per-day'"),
     ):
         done = run("demo", *arguments, folder=tmp_path)
         assert done.returncode == 2

@@ -55,20 +55,23 @@ def sandbox(
 
 
 def demo(
-    root: Annotated[Path, typer.Option(help="Where the demo's files go.")] = Path("data/demo"),
-    per_day: Annotated[int, typer.Option(help="Recordings of the day.")] = 180,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Where the demo's files go; default data/demo, with the dialect guide data/demo-guide."),
+    ] = None,
+    per_day: Annotated[int, typer.Option(min=1, help="Recordings of the day.")] = 180,
     dialect: Annotated[
         Literal["platform", "guide"], typer.Option(help="Which of the sandbox's two APIs.")
     ] = "platform",
 ) -> None:
     """Take yesterday from the sandbox to Parquet, and answer what an analyst would ask."""
-    from media_pipeline.demo import DemoFailed, run_demo
+    from media_pipeline.demo import ROOTS, DemoFailed, run_demo
     from media_pipeline.exporter import ExportFailed
     from media_pipeline.service.tokens import DOWNLOAD, LISTEN, new_token
     from media_pipeline.storage.base import StorageError
 
     try:
-        code = run_demo(root, per_day, OUT, dialect, new_token("demo", [LISTEN, DOWNLOAD]))
+        code = run_demo(root or ROOTS[dialect], per_day, OUT, dialect, new_token("demo", [LISTEN, DOWNLOAD]))
     except (OSError, StorageError, DemoFailed, ExportFailed) as error:
         raise stop(error) from None
     raise typer.Exit(code)
