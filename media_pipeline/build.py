@@ -21,6 +21,7 @@ from media_pipeline.assets.report_page import report_page_asset
 from media_pipeline.assets.reports import report_assets
 from media_pipeline.assets.retention import media_retention_asset
 from media_pipeline.assets.retention_sweep import retention_sweep_asset
+from media_pipeline.assets.step import export_runs_spec
 from media_pipeline.assets.thumbnails import recording_thumbnails_asset
 from media_pipeline.assets.transcripts import transcript_assets
 from media_pipeline.assets.voice_messages import voice_messages_asset
@@ -84,8 +85,9 @@ def build_definitions(
     drain, messaging, playback = drain_job(), messaging_job(), playback_job()
     watched = (settings.start_date, settings.lookback_days)
     return dg.Definitions(
-        assets=list(
-            map(
+        assets=[
+            export_runs_spec(),
+            *map(
                 owned,
                 [
                     *inventory_assets(partitions, retry),
@@ -105,8 +107,8 @@ def build_definitions(
                     media_retention_asset(),
                     voice_messages_asset(settings.start_date),
                 ],
-            )
-        ),
+            ),
+        ],
         asset_checks=[guest_files_before_expiry_check()],
         jobs=[job, interactions, playback, relist, verify, sweep, drain, messaging, retention],
         schedules=[

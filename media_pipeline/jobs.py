@@ -1,7 +1,7 @@
 """The jobs: daily_export, interactions_daily and playback_daily (one run is one day, in one process),
 relist_recent_days (lists only), verify_sample (reads the archive only), sweep_retention (reads the list of what the
 source keeps), retention (deletes what is due), drain_conversation_events (what guests do, every minute) and messaging
-(what they sent, day by day)."""
+(what they sent and what is sent to them, day by day)."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def messaging_job() -> UnresolvedAssetJobDefinition:
         MESSAGING,
         selection=dg.AssetSelection.groups("messaging")
         - dg.AssetSelection.assets("conversation_events", "media_retention"),
-        description="Of one day, today included: what guests sent, by the events that were noticed.",
+        description="Of one day, today included: what guests sent, by the events that were noticed, and the voice "
+        "messages that wait for guests in the inbox.",
         tags={"dagster/max_runtime": str(MAX_MESSAGING_SECONDS)} | FIRST,
     )
 

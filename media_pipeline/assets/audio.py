@@ -314,7 +314,7 @@ def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]
             "stored_bytes": totals.stored_bytes,
             "fetched_bytes": totals.fetched_bytes,
             "mb_per_second": round(totals.fetched_bytes / BYTES_PER_MB / seconds, 3) if seconds else 0.0,
-            "api_calls_per_1000_recordings": calls_per_1000(step.session.stats, totals.statuses.total()),
+            "run_api_calls_per_1000_recordings": calls_per_1000(step.session.stats, totals.statuses.total()),
         }
         | validations({what: (totals.matched[what], totals.checked[what]) for what in sorted(totals.checked)})
         | calls(step.stats)

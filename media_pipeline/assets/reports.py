@@ -48,7 +48,7 @@ def report_assets(partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         webhooks: WebhooksResource,
         callbacks: dg.ResourceParam[Callbacks],
     ) -> dg.MaterializeResult:
-        """What is available of the day, per recording, also as reports/date=.../availability.json (guide 000).
+        """What is available of the day, per recording, also as reports/date=.../availability.json.
 
         Written whatever the day's state; the check day_complete on it fails the run when the day is not complete.
         """

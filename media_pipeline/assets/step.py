@@ -13,12 +13,27 @@ import dagster as dg
 from media_pipeline.audit.log import AuditLog
 from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.memory import give_back, share_one_heap
+from media_pipeline.metadata import schema_metadata
+from media_pipeline.ownership import ENGINEERS
 from media_pipeline.partitions import partition_day
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.genesys import GenesysResource, Session
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.storage.lease import Lease
-from media_pipeline.tables.runs import Costs, record_step
+from media_pipeline.tables.runs import TABLE, Costs, record_step
+
+
+def export_runs_spec() -> dg.AssetSpec:
+    """The table that all steps write their costs to: no step's own, so that none of them can make it again."""
+    return dg.AssetSpec(
+        TABLE,
+        group_name="watch",
+        kinds={"parquet", "python"},
+        owners=[ENGINEERS],
+        description="What each run cost, by step: calls by operation and status, retries, waits, bytes and seconds. "
+        "Every run adds a file to its day.",
+        metadata=schema_metadata(TABLE),
+    )
 
 
 @dataclass(slots=True)

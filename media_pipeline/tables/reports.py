@@ -72,7 +72,7 @@ class Counts:
 
 
 def _write_json(tables: Tables, day: dt.date, counts: Counts, sink: ObjectWriter) -> None:
-    """The report of guide 000, streamed: it may be longer than memory is wide."""
+    """The report, streamed: it may be longer than memory is wide."""
     end_of_day = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
     head = {
         "generated_at": _iso(end_of_day),

@@ -33,7 +33,7 @@ def test_a_day_ends_as_the_org_is_and_shows_what_it_cost(org, export):
     assert inventory["listed_by"] == "analytics_job"
     served = sum(n for name, n in calls(org).items() if name not in ("file", "transcript_file", "transcript_url"))
     rows = len(done.rows("recording_audio"))
-    per_1000 = metadata(done, "recording_audio")["api_calls_per_1000_recordings"]
+    per_1000 = metadata(done, "recording_audio")["run_api_calls_per_1000_recordings"]
     assert per_1000 == pytest.approx(1000 * served / rows, abs=0.1)
 
 
