@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: Dagster looks at the annotations of the assets' contexts.
 import importlib.metadata
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,16 @@ from media_pipeline.storage.base import ObjectStore, Stat
 LEFTOVER_SECONDS = 7 * 24 * 3600
 """Logs of failed builds are kept this long."""
 
+SENTENCES = {
+    "unique": "No two rows have the same {column_name}.",
+    "unique_key": "No two rows have the same values in: {columns}.",
+    "not_null": "Every row has a value in {column_name}.",
+    "never_null": "Every row has a value in each of: {columns}.",
+    "accepted_values": "Where {column_name} has a value, it is one of: {values}.",
+    "relationships": "Every {column_name} is a {field} of {to} too.",
+}
+"""What the kinds of tests say of the rows they look at."""
+
 
 class Dbt(DbtCliResource):
     """dbt's command line."""
@@ -60,6 +71,26 @@ class Translator(DagsterDbtTranslator):
         kinds = {"dbt", "duckdb"} | ({"parquet"} if folder == "marts" else set())
         group = "marts" if folder == "marts" else "staging"
         return spec.replace_attributes(group_name=group, kinds=kinds, owners=[ANALYSTS])
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """With a description of every test: dagster-dbt only takes one from the test's `meta`."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None or spec.description:
+            return spec
+        return spec._replace(description=_described(self.get_resource_props(manifest, unique_id)))
+
+
+def _described(test: Mapping[str, Any]) -> str | None:
+    """The test's own description, or a sentence made of its kind and arguments; None for an unknown kind."""
+    used = test.get("test_metadata") or {"name": "", "kwargs": {}}
+    arguments = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else re.sub(r"ref\('(\w+)'\)", r"\1", str(value))
+        for name, value in used["kwargs"].items()
+    }
+    sentence = SENTENCES.get(used["name"])
+    return test.get("description") or (sentence.format_map(arguments) if sentence else None)
 
 
 def marts_assets(manifest: Path, retry: dg.RetryPolicy | None) -> dg.AssetsDefinition:

@@ -204,3 +204,14 @@ def test_marts_hang_on_the_tables_of_the_other_location_and_show_their_columns()
         columns = node.metadata["dagster/column_schema"].columns
         assert columns
         assert all(column.description and column.type != "?" for column in columns)
+
+
+def test_every_check_says_in_a_sentence_what_it_tests():
+    graph = build_reports(Settings()).resolve_asset_graph()
+    said = {key.name: graph.get(key).description for key in graph.asset_check_keys}
+    assert len(said) > 60
+    assert [name for name, sentence in said.items() if not sentence or not sentence.endswith(".")] == []
+    assert said["unique_key_speaker_talk_time"] == "No two rows have the same values in: date, recording_id, speaker."
+    assert said["known_side_speaker_talk_time"] == "Where side has a value, it is one of: customer, agent."
+    assert said["failure_ageing_has_its_day"] == "Every date is a date of availability_daily too."
+    assert said["totals_contain_their_day"] == "A running total is at least its day."
