@@ -44,10 +44,17 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 demo: $(VENV)/.installed ## take a finished day from the sandbox to Parquet and answer an analyst's questions (DIALECT=guide)
 	@$(BIN)/media-pipeline demo --dialect $(DIALECT)
 
-# The variables name the sandbox, whatever .env says; the instance's own folder is .dagster.
+# The variables name the sandbox, whatever .env says; the instance's own folder is .dagster. Dagster starts when the
+# sandbox has said where it listens: on a port that is taken, it would ask a stranger.
 dev: $(VENV)/.installed ## sandbox + Dagster UI on http://127.0.0.1:3000
 	@mkdir -p .dagster && test -f .dagster/dagster.yaml || cp dagster.yaml.example .dagster/dagster.yaml
-	@$(BIN)/media-pipeline sandbox --port $(SANDBOX_PORT) --transcode-seconds 120 & trap 'kill %1 2>/dev/null' EXIT; \
+	@rm -f .dagster/sandbox.log; touch .dagster/sandbox.log; \
+	  $(BIN)/media-pipeline sandbox --port $(SANDBOX_PORT) --transcode-seconds 120 > .dagster/sandbox.log & \
+	  trap 'kill %1 2>/dev/null' EXIT; \
+	  until grep . .dagster/sandbox.log; do \
+	    kill -0 $$! 2>/dev/null || { echo "The sandbox did not start. Another port: make dev SANDBOX_PORT=8100" >&2; exit 2; }; \
+	    sleep 0.2; \
+	  done; \
 	  export DAGSTER_HOME=$(CURDIR)/.dagster MEDIA_ROOT=$(CURDIR)/data/dev MEDIA_SPOOL=$(CURDIR)/.dagster/spool \
 	    GENESYS_DIALECT=$(DIALECT) GENESYS_BASE_URL=http://127.0.0.1:$(SANDBOX_PORT) GENESYS_LOGIN_URL= \
 	    GENESYS_CLIENT_ID=sandbox-client GENESYS_CLIENT_SECRET=sandbox-secret GENESYS_REQUESTS_PER_MINUTE=3000; \

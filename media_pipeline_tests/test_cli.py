@@ -1,6 +1,7 @@
 """The command line as a person uses it: real processes, real output."""
 
 import datetime as dt
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from media_pipeline.exporter import RecordingExporter
 from media_pipeline_tests.harness import DAY, settings_for, variables_for
+from media_pipeline_tests.programs import program
 
+ROOT = Path(__file__).parents[1]
 PROGRAM = str(Path(sys.executable).with_name("media-pipeline"))
 
 
@@ -119,6 +122,33 @@ def test_a_demo_that_cannot_be_played_gets_a_sentence_and_no_traceback(tmp_path)
         assert done.returncode == 2
         assert sentence in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_make_dev_starts_dagster_only_beside_its_own_sandbox(tmp_path):
+    for name in ("requirements.lock", "pyproject.toml", "dagster.yaml.example"):
+        (tmp_path / name).touch()
+    programs = tmp_path / "venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "media-pipeline").symlink_to(PROGRAM)
+    for name in ("python", "dagster"):
+        (programs / name).write_text("#!/bin/sh\necho dagster started\n")
+        (programs / name).chmod(0o755)
+    (tmp_path / "venv/.installed").touch()
+
+    def make_dev(port: int) -> subprocess.CompletedProcess[str]:
+        command = [program("make"), "-f", str(ROOT / "Makefile"), "dev", "VENV=venv", f"SANDBOX_PORT={port}"]
+        environment = variables_for("", tmp_path)
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        taken = make_dev(port)
+    assert taken.returncode != 0
+    assert "The sandbox did not start. Another port: make dev SANDBOX_PORT=" in taken.stderr
+    assert "dagster started" not in taken.stdout
+    own = make_dev(port)
+    assert own.returncode == 0, own.stderr
+    assert own.stdout.splitlines() == [f"sandbox listening on http://127.0.0.1:{port}", "dagster started"]
 
 
 def test_the_sandbox_takes_permissions_and_a_rate_as_its_module_does(tmp_path):
