@@ -65,6 +65,12 @@ def given_day(text: str) -> dt.date:
         raise stop(f"{text!r} is not a day such as 2026-11-20.") from None
 
 
+def given_id(text: str) -> None:
+    """Ends the command for a recording's id that is empty."""
+    if not text:
+        raise stop("The recording's id is empty: is a variable not set?")
+
+
 def given_days(
     what: str, date: str | None, first: str | None, last: str | None, every: bool
 ) -> tuple[dt.date, dt.date] | None:

@@ -284,7 +284,10 @@ def test_messages_are_listed_retried_dropped_and_delivered_by_command(daily, rec
     (entry,) = json.loads(listed.stdout)["messages"]
     assert (entry["state"], entry["attempts"], entry["host"]) == ("dead", 1, "127.0.0.1")
     assert callbacks("retry").returncode == 2, "ids or --all"
-    assert callbacks("retry", "no-such-id").returncode == 1
+    for way in ("retry", "drop"):
+        unknown = callbacks(way, "no-such-id")
+        assert unknown.returncode == 1
+        assert "No message that is pending or dead has the id 'no-such-id'" in unknown.stderr
     assert "1 message(s) are due now" in callbacks("retry", entry["id"]).stdout
     receiver.status = 204
     assert "1 delivered, 0 not taken, 0 dead" in callbacks("deliver").stdout

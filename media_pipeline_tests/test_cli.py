@@ -1,6 +1,7 @@
 """The command line as a person uses it: real processes, real output."""
 
 import datetime as dt
+import re
 import socket
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def test_single_recordings_are_exported_again_into_their_own_day(org, tmp_path):
         (("--date", "tomorrow"), "'tomorrow' is not a day such as 2026-11-20"),
         (("--date", "2099-01-01"), "2099-01-01 is not finished"),
         (("--recording", "no-such-recording"), "Genesys Cloud does not know"),
+        (("--recording", ""), "The recording's id is empty"),
     ],
 )
 def test_what_cannot_be_exported_gets_a_sentence_and_no_traceback(org, tmp_path, arguments, sentence):
@@ -62,6 +64,12 @@ def test_what_cannot_be_exported_gets_a_sentence_and_no_traceback(org, tmp_path,
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_help_of_export_names_ids_and_exit_codes(tmp_path):
+    text = run("export", "--help", folder=tmp_path).stdout
+    assert re.search(r"--recording +ID +One recording again", text)
+    assert "Exit code 0: every day is complete." in text
 
 
 def test_missing_credentials_get_a_sentence_and_no_traceback(org, tmp_path):
@@ -155,5 +163,12 @@ def test_the_sandbox_takes_permissions_and_a_rate_as_its_module_does(tmp_path):
     refused = run("sandbox", "--port", "0", "--lacks", "no:such:permission", folder=tmp_path)
     assert refused.returncode == 2
     assert "Unknown permission 'no:such:permission'" in refused.stderr
-    refused = run("sandbox", "--port", "0", "--rate-limit", "-1", folder=tmp_path)
-    assert "rate_limit must be between" in refused.stderr
+    assert refused.stderr.count("conversation:communication:view") == 1
+    for option, value, sentence in (
+        ("--rate-limit", "-1", "rate_limit must be between"),
+        ("--end", "foo", "'foo' is not a day such as 2026-11-20."),
+        ("--rules", "nosuch.toml", "nosuch.toml cannot be read (No such file or directory)."),
+    ):
+        refused = run("sandbox", "--port", "0", option, value, folder=tmp_path)
+        assert refused.returncode == 2
+        assert refused.stderr.strip().startswith(sentence)

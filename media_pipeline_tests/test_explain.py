@@ -108,6 +108,9 @@ def test_the_outcomes_of_one_day_are_each_told(org, export, tmp_path):
         assert "http" not in output
         assert truth[stored]["file_name"] not in output
 
+    empty = explain("", folder=tmp_path)
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert "The recording's id is empty" in empty.stderr
     unknown = explain("no-such-recording", folder=tmp_path)
     assert (unknown.returncode, unknown.stdout) == (1, "")
     words = " ".join(unknown.stderr.split())
@@ -212,7 +215,7 @@ def test_hostile_ids_are_found_escaped_and_lead_nowhere(org, export):
         assert "now" in text
 
 
-@pytest.mark.parametrize("recording_id", [*HOSTILE, "\udcff"])
+@pytest.mark.parametrize("recording_id", [*filter(None, HOSTILE), "\udcff"])
 def test_hostile_ids_that_nobody_knows_get_one_sentence(monkeypatch, tmp_path, recording_id):
     from typer.testing import CliRunner
 

@@ -191,6 +191,18 @@ def test_long_ranges_are_shown_by_the_month(org, tmp_path):
     assert len(text.splitlines()) < 45
 
 
+def test_columns_add_up_as_they_are_shown(org, tmp_path):
+    made = plan(org, tmp_path)
+    days = [
+        dataclasses.replace(day, recordings=182.6, calls=14.6, transcript_calls=190.6, source_bytes=0)
+        for day in made.plan.days
+    ]
+    text = on_screen(Planned(dataclasses.replace(made.plan, days=days), made.where))
+    assert text.count(" 183 ") == 2
+    assert re.search(r"total +366 +0 B +30 +382 ", text)
+    assert "30, and 382 for transcripts" in text
+
+
 def test_the_command_is_one_screen_and_tells_by_its_exit_code(org, tmp_path):
     span = ("--from", str(FIRST), "--to", str(DAY))
     done = run(tmp_path, org.url, *span)

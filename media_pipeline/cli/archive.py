@@ -6,19 +6,26 @@ from typing import Annotated
 
 import typer
 
-from media_pipeline.console import ERR, OUT, explained, given_day, given_days, stop
+from media_pipeline.console import ERR, OUT, explained, given_day, given_days, given_id, stop
 
 
 def export(
     date: Annotated[str | None, typer.Option(help="One finished day, UTC.", metavar="YYYY-MM-DD")] = None,
     first: Annotated[str | None, typer.Option("--from", help="First day of a range.", metavar="YYYY-MM-DD")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day of it, included.", metavar="YYYY-MM-DD")] = None,
-    recording: Annotated[list[str] | None, typer.Option(help="One recording again; repeat for more.")] = None,
+    recording: Annotated[
+        list[str] | None, typer.Option(help="One recording again; repeat for more.", metavar="ID")
+    ] = None,
 ) -> None:
-    """Export finished days, or single recordings, in this process: the same job that Dagster runs."""
+    """Export finished days, or single recordings, in this process: the same job that Dagster runs.
+
+    Exit code 0: every day is complete. 2: one is not, or could not be exported, or bad usage.
+    """
     from media_pipeline.genesys.errors import GenesysError
     from media_pipeline.progress_bar import ProgressBar
 
+    for each in recording or ():
+        given_id(each)
     ways = [date is not None, first is not None or last is not None, bool(recording)]
     if sum(ways) != 1 or (first is None) != (last is None):
         raise stop("Say what to export in one way: --date D, or --from D --to D, or --recording ID.")
@@ -88,6 +95,7 @@ def explain(
     from media_pipeline import printing
     from media_pipeline.archive import Archive
 
+    given_id(recording_id)
     day = given_day(date) if date is not None else None
     with explained(), ERR.status("Looking for it, newest day first ..."):
         story = Archive().story(recording_id, day)

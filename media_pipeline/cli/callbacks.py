@@ -55,13 +55,17 @@ def retry(
     message_ids: Annotated[list[str] | None, typer.Argument(help="Ids of messages.", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all", help="All that are pending or dead.")] = False,
 ) -> None:
-    """Begin anew with messages: due at once, all tries before them. The sensor sends them, or: callbacks deliver."""
+    """Begin anew with messages: due at once, all tries before them. The sensor sends them, or: callbacks deliver.
+
+    Exit code 0: done. 1: there is no such message. 2: bad usage.
+    """
     _check(message_ids, every)
     with _opened() as (queue, deliverer):
         _take_in(deliverer)
+        unknown = _unknown(queue, message_ids)
         count = queue.retry(None if every else message_ids)
     OUT.print(f"{count} message(s) are due now.", highlight=False)
-    raise typer.Exit(0 if count or every else 1)
+    raise typer.Exit(1 if unknown else 0)
 
 
 @app.command()
@@ -69,13 +73,17 @@ def drop(
     message_ids: Annotated[list[str] | None, typer.Argument(help="Ids of messages.", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all-dead", help="All that are dead.")] = False,
 ) -> None:
-    """Give messages up for good."""
+    """Give messages up for good.
+
+    Exit code 0: done. 1: there is no such message. 2: bad usage.
+    """
     _check(message_ids, every, "--all-dead")
     with _opened() as (queue, deliverer):
         _take_in(deliverer)
+        unknown = _unknown(queue, message_ids)
         count = queue.drop(None if every else message_ids)
     OUT.print(f"{count} message(s) were dropped.", highlight=False)
-    raise typer.Exit(0 if count or every else 1)
+    raise typer.Exit(1 if unknown else 0)
 
 
 @app.command()
@@ -132,6 +140,19 @@ def _take_in(deliverer: Deliverer | None) -> None:
 def _check(message_ids: list[str] | None, every: bool, option: str = "--all") -> None:
     if bool(message_ids) == every:
         raise stop(f"Say which messages in one way: their ids, or {option}.")
+
+
+def _unknown(queue: Queue, message_ids: list[str] | None) -> list[str]:
+    """The ids that no pending or dead message has, which are named."""
+    from media_pipeline import printing
+    from media_pipeline.notify.queue import DEAD, PENDING
+
+    known = {delivery.message_id for delivery in queue.all(PENDING, DEAD)} if message_ids else set()
+    unknown = [each for each in message_ids or () if each not in known]
+    for each in unknown:
+        sentence = f"No message that is pending or dead has the id {each!r}: callbacks list shows their ids."
+        ERR.print(printing.printable(sentence), style="red", markup=False, highlight=False)
+    return unknown
 
 
 def _facts(delivery: Delivery) -> dict[str, Any]:

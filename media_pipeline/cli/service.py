@@ -63,7 +63,9 @@ def link(
 @tokens.command("new")
 def new_token(
     name: Annotated[str, typer.Option(help="Who will use it; audit lines carry this name.", show_default=False)],
-    scope: Annotated[list[str], typer.Option(help="What it is for; repeat for more.", show_default=False)],
+    scope: Annotated[
+        list[str], typer.Option(help="What it is for; repeat for more.", metavar="SCOPE", show_default=False)
+    ],
 ) -> None:
     """Make a token for the service: shown once, kept nowhere; the entry for MEDIA_SERVICE_TOKENS holds its hash."""
     from media_pipeline.service.tokens import new_token as made

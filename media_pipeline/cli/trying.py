@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from media_pipeline.console import OUT, stop
+from media_pipeline.console import OUT, given_day, stop
 
 
 def sandbox(
@@ -35,8 +34,7 @@ def sandbox(
     except ModuleNotFoundError as error:
         raise stop(f"The sandbox needs {error.name}: pip install 'media-pipeline[sandbox]'.") from None
     try:
-        last = dt.date.fromisoformat(end) if end else None
-        chosen = {} if last is None else {"end": last}
+        chosen = {} if end is None else {"end": given_day(end)}
         serve(
             SandboxOptions(
                 port=port,

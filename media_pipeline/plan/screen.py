@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -100,11 +100,16 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str, list[DayPlan]]]:
 
 def _sums(days: list[DayPlan]) -> list[str]:
     return [
-        f"{sum(day.recordings for day in days):,.0f}",
+        _sum(day.recordings for day in days),
         _size(sum(day.source_bytes for day in days)),
-        f"{sum(day.calls for day in days):,.0f}",
-        f"{sum(day.transcript_calls for day in days):,.0f}",
+        _sum(day.calls for day in days),
+        _sum(day.transcript_calls for day in days),
     ]
+
+
+def _sum(figures: Iterable[float]) -> str:
+    """Of each day's figure as it is shown, so that a column adds up."""
+    return f"{sum(map(round, figures)):,}"
 
 
 def _totals(plan: Plan) -> Table:
@@ -128,11 +133,8 @@ def _totals(plan: Plan) -> Table:
     rests = f"this plan took {plan.calls_spent}"
     if plan.recordings >= FEW:
         rests = f"{plan.calls * 1000 / plan.recordings:,.0f} per 1,000 recordings, transcripts apart; {rests}"
-    row(
-        "API calls",
-        f"{plan.calls:,.0f}, and {plan.transcript_calls:,.0f} for transcripts",
-        rests,
-    )
+    _, _, calls, transcript_calls = _sums(list(plan.days))
+    row("API calls", f"{calls}, and {transcript_calls} for transcripts", rests)
     known = "no earlier run tells how long transfers take"
     if plan.run_minutes is not None:
         known = f"runs took {figures.seconds_per_file or 0:.2f} s a recording so far: {_time(plan.run_minutes)}"

@@ -142,7 +142,9 @@ class Rules:
         """Put a TOML file's rules in force. Raises RuleError."""
         try:
             self.replace(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except OSError as error:
+            raise RuleError(f"{path} cannot be read ({error.strerror}).") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise RuleError(f"{path}: {error}") from error
         except RuleError as error:
             raise RuleError(f"{path}: {error}") from error

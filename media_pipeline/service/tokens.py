@@ -57,7 +57,11 @@ class Tokens:
     @classmethod
     def parse(cls, text: str) -> Tokens:
         """The callers of MEDIA_SERVICE_TOKENS; raises ConfigurationError naming the entry by its number."""
-        entries = [_entry(number, part) for number, part in enumerate(text.split(","), start=1) if part.strip()]
+        entries = [
+            _entry(f"MEDIA_SERVICE_TOKENS, entry {number}", part)
+            for number, part in enumerate(text.split(","), start=1)
+            if part.strip()
+        ]
         for what, values in (("name", [caller.name for caller, _ in entries]), ("token", [d for _, d in entries])):
             if len({*values}) < len(values):
                 raise ConfigurationError(f"MEDIA_SERVICE_TOKENS has a {what} twice: give each caller its own.")
@@ -75,14 +79,15 @@ class Tokens:
 
 def new_token(name: str, scopes: Iterable[str]) -> tuple[str, str]:
     """A fresh token and its entry for MEDIA_SERVICE_TOKENS; raises ConfigurationError for a bad name or scope."""
+    if not _NAME.match(name):
+        raise ConfigurationError(f"{name!r} is no name for a token: use letters, digits, '.', '_' and '-'.")
     token = secrets.token_urlsafe(_NEW_TOKEN_BYTES)
     entry = f"{name}:{'+'.join(dict.fromkeys(scopes))}:{_HASH}{_digest(token).hex()}"
-    _entry(1, entry)
+    _entry("The new token", entry)
     return token, entry
 
 
-def _entry(number: int, text: str) -> tuple[Caller, bytes]:
-    where = f"MEDIA_SERVICE_TOKENS, entry {number}"
+def _entry(where: str, text: str) -> tuple[Caller, bytes]:
     name, _, rest = text.strip().partition(":")
     scopes, separator, secret = rest.partition(":")
     if not separator or not _NAME.match(name):

@@ -110,6 +110,19 @@ def test_a_new_token_opens_what_its_entry_says():
     assert Tokens.parse(entry).caller(token[:-1]) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "scope", "sentence"),
+    [
+        ("a b", "docs", "'a b' is no name for a token: use letters"),
+        ("a:docs", "docs", "'a:docs' is no name for a token"),
+        ("a", "everything", r"The new token \(a\): scopes are voice-messages, cleanup"),
+    ],
+)
+def test_a_new_token_is_refused_for_what_was_typed(name, scope, sentence):
+    with pytest.raises(ConfigurationError, match=f"^{sentence}"):
+        new_token(name, [scope])
+
+
 def test_a_plain_token_of_enough_characters_is_taken():
     caller = Tokens.parse(f"a:docs:{TOKEN}").caller(TOKEN)
     assert caller is not None

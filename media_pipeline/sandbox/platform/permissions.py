@@ -21,7 +21,6 @@ VIEWS = (
     "recording:screenRecording:view",
 )
 DETAILS = (CONVERSATION_DETAIL, "analytics:agentConversationDetail:view")
-COMMUNICATION = "conversation:communication:view"
 MESSAGE_CREATE = ("conversation:message:create", "conversation:webmessaging:create")
 MESSAGE_UPLOAD = (*MESSAGE_CREATE, "conversation:socialmedia:create")
 MESSAGE_VIEW = ("conversation:message:view", "conversation:webmessaging:view")
@@ -44,7 +43,6 @@ KNOWN = (
     "recording:deletionProtection:revoke",
     "oauth:client:view",
     "authorization:role:view",
-    COMMUNICATION,
     *MESSAGE_UPLOAD,
     *MESSAGE_VIEW,
     MESSAGE_MEDIA,
