@@ -198,6 +198,18 @@ def test_no_page_is_wider_than_a_telephone(chromium: Browser, player: Served, dr
             assert (backdrop == "rgb(17, 20, 26)") == (scheme == "dark")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_may_be_searched_for_can_be_read(chromium: Browser, player: Served, drawn: Export, scheme: Any):
+    for tab in opened(chromium, player, color_scheme=scheme):
+        tab.show(f"/days/{DAY}")
+        expect(tab.page.locator("legend")).to_contain_text("Minutes, from")
+        soft = tab.page.locator("legend").evaluate("each => getComputedStyle(each).color")
+        hints = tab.page.locator("input").evaluate_all(
+            "all => all.map(each => getComputedStyle(each, '::placeholder')).map(style => [style.color, style.opacity])"
+        )
+        assert hints == [[soft, "1"]] * 5
+
+
 def test_a_screen_reader_finds_its_way(tab: Tab, call):
     tab.show(page_of(call[0]))
     for role, name in (("region", "Player"), ("region", "Transcript"), ("complementary", "About this call")):
