@@ -50,8 +50,8 @@ class RecordingExporter:
 
         Takes dates, ISO strings or datetimes (their UTC day; an end at midnight means the day before). Returns
         total_bytes (fetched), elapsed_seconds, throughput_mbps (MB of 10^6 bytes a second), days, recordings by
-        status, and complete. Raises ValueError for a range that is not made of finished days, ExportFailed when a day
-        could not be exported at all.
+        status, kept (stored ones that were asked for again in vain), and complete. Raises ValueError for a range that
+        is not made of finished days, ExportFailed when a day could not be exported at all.
         """
         first, last = _day(start), _day(end, is_end=True)
         return self._export(days_to_export(first, last, self._settings.start_date, newest_finished_day()), {})
@@ -64,12 +64,13 @@ class RecordingExporter:
         return self._export(sorted(by_day), by_day)
 
     def _export(self, days: list[dt.date], only: Mapping[dt.date, list[str]]) -> dict[str, Any]:
-        total = {"days": len(days), "total_bytes": 0, "recordings": {}, "complete": True}
+        total = {"days": len(days), "total_bytes": 0, "recordings": {}, "kept": 0, "complete": True}
         started = time.monotonic()
         with dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral() as instance:
             for day in days:
                 facts, complete = self._run(day, only.get(day, []), instance)
                 total["total_bytes"] += int(facts["fetched_bytes"])
+                total["kept"] += int(facts["kept_as_stored"])
                 total["complete"] &= complete
                 for name, count in facts.items():
                     if name.startswith("recordings_") and count:

@@ -65,6 +65,11 @@ def audited(done: Export) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def lose_object(done: Export, recording_id: str) -> None:
+    """So that it has to be fetched anew."""
+    (Path(done.settings.root) / done.audio[recording_id]["object_key"]).unlink()
+
+
 def test_a_complete_day_is_announced_once_signed_and_not_again_by_a_rerun(daily, sensor, receiver):
     done = daily()
     assert done.check_passed
@@ -90,10 +95,11 @@ def test_a_complete_day_is_announced_once_signed_and_not_again_by_a_rerun(daily,
 
 
 def test_a_day_that_changed_is_announced_again(daily, sensor, receiver, org):
-    daily()
+    done = daily()
     victim = org.ordinary(1)[0]
     org.break_with({"fault": "not_found", "on": "media", "ids": [victim]})
-    again = daily(config={"refetch": "everything"})
+    lose_object(done, victim)
+    again = daily()
     assert again.audio[victim]["status"] == "unavailable"
     sensor.tick()
     first, second = receiver.of_type("day_completed")
@@ -117,11 +123,13 @@ def test_a_quarantined_recording_is_announced_with_the_audit_logs_correlation_id
     (line,) = [e for e in audited(done) if e["event"] == "recording_settled" and e["recording_id"] == victim]
     assert data["correlation_id"] == line["correlation_id"]
     org.break_with()
-    assert daily().check_passed
+    done = daily()
+    assert done.check_passed
     sensor.tick()
     assert [post.message["type"] for post in receiver.posts] == ["recording_quarantined", "day_completed"]
     org.break_with({"fault": "corrupt", "ids": [victim]})
-    daily(config={"refetch": "everything"})
+    lose_object(done, victim)
+    daily()
     sensor.tick()
     quarantined = receiver.of_type("recording_quarantined")
     assert len({post.id for post in quarantined}) == 2, "well in between: it is news again"

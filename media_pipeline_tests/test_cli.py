@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.exporter import RecordingExporter
-from media_pipeline_tests.harness import DAY, settings_for, variables_for
+from media_pipeline_tests.harness import DAY, Export, settings_for, variables_for
 from media_pipeline_tests.programs import program
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +45,15 @@ def test_single_recordings_are_exported_again_into_their_own_day(org, tmp_path):
     assert "2 day(s): " in done.stdout
     assert "2 stored" in done.stdout
     assert org.stats()["recordings"][one]["file"] == 1
+
+
+def test_a_recording_that_the_source_has_no_more_stays_stored_and_the_command_says_so(org, tmp_path):
+    one = org.ordinary(1)[0]
+    first = Export.run(org, tmp_path)
+    org.break_with({"fault": "not_found", "on": "media", "ids": [one]})
+    done = run("export", "--recording", one, folder=tmp_path, url=org.url)
+    assert "What is stored of 1 of them stayed" in done.stdout
+    assert Export(first.settings, DAY, first.result).audio == first.audio
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Under each fault, alone and all at once: the contract's row, no bad object, reports, a right check."""
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -160,15 +161,40 @@ def test_corrupt_bytes_are_never_published(org, export):
     assert_is_truth(export(org), org.truth(), {stays: ("quarantined", "md5_mismatch")})
 
 
-def test_a_failed_refetch_leaves_the_verified_object_untouched(org, export):
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [({"fault": "corrupt"}, "md5_mismatch"), ({"fault": "not_found", "on": "media"}, "no_file")],
+)
+def test_a_failed_refetch_leaves_the_verified_object_and_its_row_untouched(org, export, fault, reason):
+    (target,) = org.ordinary(1)
+    first = export(org)
+    before, files = first.audio, {key: first.bytes_of(key) for key in first.tables.store.sizes(f"audio/date={DAY}/")}
+    org.break_with(fault | {"ids": [target]})
+    second = export(org, config={"recordings": [target], "refetch": "everything"})
+    assert second.audio == before
+    assert {key: second.bytes_of(key) for key in second.tables.store.sizes(f"audio/date={DAY}/")} == files
+    metadata = second.result.asset_materializations_for_node("recording_audio")[0].metadata
+    assert metadata["kept_as_stored"].value == 1
+    (line,) = [
+        event for event in audited(second) if event["event"] == "recording_settled" and event["reason"] == reason
+    ]
+    assert (line["recording_id"], line["status"]) == (target, "stored")
+    assert line["detail"].startswith("What is stored stayed. ")
+
+
+def test_a_refetch_that_fails_after_its_object_was_lost_says_why(org, export):
     (target,) = org.ordinary(1)
     first = export(org)
     path = Path(first.settings.root) / first.audio[target]["object_key"]
-    before = path.read_bytes()
-    org.break_with({"fault": "corrupt", "ids": [target]})
-    second = export(org, config={"recordings": [target], "refetch": "everything"})
-    assert second.audio[target]["reason"] == "md5_mismatch"
-    assert path.read_bytes() == before
+    path.write_bytes(path.read_bytes()[:-1])
+    org.break_with({"fault": "not_found", "on": "media", "ids": [target]})
+    assert export(org, config={"refetch": "everything"}).audio[target]["reason"] == "no_file"
+
+
+def audited(done):
+    lines = (path.read_text().splitlines() for path in Path(done.settings.root).glob(f"audit/date={DAY}/*.jsonl"))
+    events = [json.loads(line) for log in lines for line in log]
+    return [event for event in events if event["run_id"] == done.result.run_id]
 
 
 def test_a_slow_drip_is_given_time(org, export):

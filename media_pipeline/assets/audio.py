@@ -73,6 +73,8 @@ class _Totals:
     stored_bytes: int = 0
     fetched_bytes: int = 0
     problems: list[Row] = field(default_factory=list)
+    kept: list[Row] = field(default_factory=list)
+    kept_count: int = 0
     matched: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
 
@@ -91,6 +93,10 @@ class _Totals:
             self.reasons[f"{row['status']}: {row['reason']}"] += 1
         if row["status"] in INCOMPLETE_STATUSES and len(self.problems) < SAMPLE_ROWS:
             self.problems.append(row)
+        if result.kept is not None:
+            self.kept_count += 1
+            if len(self.kept) < SAMPLE_ROWS:
+                self.kept.append(row | {"reason": result.kept.reason, "detail": result.kept.sentence})
 
 
 def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> dg.AssetsDefinition:
@@ -147,6 +153,11 @@ def audio_asset(partitions: dg.PartitionsDefinition, retry: dg.RetryPolicy) -> d
                     step.still_ours()
                 ledger.written = True
             progress.end()
+            if totals.kept_count:
+                context.log.warning(
+                    f"What is stored of {totals.kept_count:,} recordings stayed: they were asked for again, and the "
+                    "source gave nothing that could take its place. The metadata of recording_audio says why."
+                )
             seconds = time.monotonic() - started
             return dg.MaterializeResult(
                 metadata=_described(step, totals, seconds) | written(tables, "recording_audio", step.day, writer.count),
@@ -184,7 +195,7 @@ def _results(step: Step, media: MediaResource, threads: int, config: AudioConfig
         result = exporter.export(task)
         if not result.reused:
             _tell(step, result)
-        if media.sidecars and result.row["status"] == STORED and not result.reused:
+        if media.sidecars and result.row["status"] == STORED and not result.reused and result.kept is None:
             step.still_ours()
             store.put(sidecar_key(task.object_key), sidecar(task.listed, result.row, None))
         if not result.reused:
@@ -263,14 +274,14 @@ def _earlier(tables: Tables, day: dt.date) -> Iterator[Row]:
 
 
 def _tell(step: Step, result: Result) -> None:
-    row, effort = result.row, result.effort
+    row, effort, kept = result.row, result.effort, result.kept
     step.audit.emit(
         "recording_settled",
         recording_id=row["recording_id"],
         file_index=row["file_index"],
         status=row["status"],
-        reason=row.get("reason"),
-        detail=row.get("detail"),
+        reason=row.get("reason") if kept is None else kept.reason,
+        detail=row.get("detail") if kept is None else f"What is stored stayed. {kept.sentence}",
         attempts=effort.attempts,
         bytes=effort.bytes_fetched,
         bytes_resumed=effort.bytes_resumed or None,
@@ -302,6 +313,8 @@ def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]
     }
     if totals.problems:
         described["to_do"] = sample(totals.problems, ["recording_id", "status", "reason", "detail"])
+    if totals.kept:
+        described["kept"] = sample(totals.kept, ["recording_id", "reason", "detail"])
     if totals.reasons:
         rows = [{"reason": reason, "recordings": count} for reason, count in sorted(totals.reasons.items())]
         described["not_stored"] = sample(rows, ["reason", "recordings"])
@@ -310,6 +323,7 @@ def _described(step: Step, totals: _Totals, seconds: float) -> dict[str, object]
         | {f"recordings_{status}": totals.statuses[status] for status in sorted(STATUSES)}
         | {
             "reused_from_earlier_runs": totals.reused,
+            "kept_as_stored": totals.kept_count,
             "source_bytes": totals.source_bytes,
             "stored_bytes": totals.stored_bytes,
             "fetched_bytes": totals.fetched_bytes,

@@ -46,6 +46,12 @@ def export(
         f"{result['elapsed_seconds']:.1f} s ({result['throughput_mbps']:.1f} MB/s).",
         highlight=False,
     )
+    if result["kept"]:
+        OUT.print(
+            f"What is stored of {result['kept']} of them stayed: the source gave nothing that could take its place "
+            "(`media-pipeline explain ID` says what it answered).",
+            highlight=False,
+        )
     if not result["complete"]:
         raise stop("Not complete: see status, reason and detail in recording_audio, then export again.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from media_pipeline.genesys.errors import GenesysError, PermissionMissing
@@ -45,12 +45,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The row, what it cost, and whether it was settled without asking the source."""
+    """The row, what it cost, and whether it was settled without asking the source.
+
+    `kept`: why a fetch anew brought nothing, where the row is that of what was stored before.
+    """
 
     task: Task
     row: Row
     effort: Effort
     reused: bool
+    kept: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +75,30 @@ class Exporter:
         return fetched and self._wanted(task) and not self._settled(task)
 
     def in_doubt(self, task: Task) -> Row | None:
-        """The row that holds while a stored object is fetched anew: a kill may leave a new one with the old row."""
+        """The row that holds while a stored object is fetched anew: a kill may leave a new one with the old row.
+
+        It has what the stored row says of the object, for the next run to prove the object by.
+        """
         if task.earlier is None or task.earlier["status"] != STORED or not self.will_resolve(task):
             return None
-        return _row(
-            task, None, status=PENDING, reason="not_ready", detail="A run was stopped while it fetched it anew."
-        )
+        return task.earlier | {
+            "status": PENDING,
+            "reason": "not_ready",
+            "detail": "A run was stopped while it fetched it anew.",
+        }
 
     def _wanted(self, task: Task) -> bool:
         return not self.only or task.listed.recording_id in self.only
 
     def export(self, task: Task) -> Result:
         """Settle one recording; only errors that stop the whole run are raised (credentials, storage)."""
-        wanted = self._wanted(task)
+        wanted, task = self._wanted(task), self._without_doubt(task)
         if task.earlier is not None and (not wanted or self._settled(task)):
             return Result(task, task.earlier, Effort(), reused=True)
         effort = Effort()
         started = time.monotonic()
         media: MediaFile | None = None
+        kept: Ending | None = None
         try:
             _refuse_what_cannot_be_fetched(task)
             if not wanted:
@@ -100,9 +110,38 @@ class Exporter:
             )
             row = _stored_row(task, stored)
         except Ending as ending:
-            row = _row(task, media, status=ending.status, reason=ending.reason, detail=ending.sentence)
+            if task.earlier is not None and self._holds(task.earlier):  # nothing was published in its place
+                kept, row = ending, task.earlier
+            else:
+                row = _row(task, media, status=ending.status, reason=ending.reason, detail=ending.sentence)
         effort.seconds = time.monotonic() - started
-        return Result(task, row, effort, reused=False)
+        return Result(task, row, effort, reused=False, kept=kept)
+
+    def _without_doubt(self, task: Task) -> Task:
+        """The task with its stored row again, if that was put in doubt and the object's own bytes prove it."""
+        doubted = task.earlier
+        if doubted is None or doubted["status"] != PENDING or doubted.get("object_key") is None:
+            return task
+        named = MediaFile(
+            file_name=None,
+            content_type=None,
+            size_bytes=doubted["source_size_bytes"],
+            md5=doubted["md5"],
+            link=None,
+        )
+        found = adopted(self.store, doubted["object_key"], named)
+        if found is not None and found.sha256 == doubted["sha256"]:
+            proved = {"status": STORED, "reason": None, "detail": None, "stored_size_bytes": found.stored_size_bytes}
+            return replace(task, earlier=doubted | proved)
+        state = {name: doubted[name] for name in ("status", "reason", "detail")}
+        return replace(task, earlier=_row(task, None, **state))
+
+    def _holds(self, earlier: Row) -> bool:
+        """Whether a row says stored and its object is there in its size."""
+        if earlier["status"] != STORED:
+            return False
+        size = self.present(earlier["object_key"])
+        return size is not None and size == earlier["stored_size_bytes"]
 
     def _settled(self, task: Task) -> bool:
         """Whether an earlier row still holds, so that a finished day costs no request."""
@@ -110,8 +149,7 @@ class Exporter:
         if earlier is None or self.refetch == "everything":
             return False
         if earlier["status"] == STORED:
-            size = self.present(earlier["object_key"])
-            return size is not None and size == earlier["stored_size_bytes"]
+            return self._holds(earlier)
         state = task.listed.file_state
         unchanged = earlier["listed_state"] == state
         if state == "available" and earlier["reason"] in ("archived", "deleted"):

@@ -7,10 +7,12 @@ import pytest
 from media_pipeline.genesys.source import ListedRecording, MediaFile
 from media_pipeline.storage.gzi import INDEX_SUFFIX
 from media_pipeline.storage.local import SHA256
+from media_pipeline.tables.schemas.recordings import RECORDING_AUDIO
 from media_pipeline.transfer.adopt import adopted
 from media_pipeline.transfer.recording import Exporter, Task
 from media_pipeline.transfer.sidecar import sidecar_key
-from media_pipeline_tests.transfer.resuming import KEY, MD5, TOTAL, Files, rest
+from media_pipeline_tests.transfer.resuming import BODY, KEY, MD5, TOTAL, Files, rest
+from media_pipeline_tests.transfer.serving import plain
 
 LISTED = ListedRecording(
     recording_id="r",
@@ -104,10 +106,46 @@ def test_what_a_settled_row_does_not_know_of_is_fetched_anew(files, status, take
 )
 def test_a_stored_row_is_in_doubt_while_its_object_is_fetched_anew(files, earlier, present, options, in_doubt):
     """A kill in between may leave another object than the one whose digests the row has."""
-    row = earlier and {"status": earlier, "object_key": KEY, "stored_size_bytes": 7, "listed_state": "available"}
+    row = earlier and {
+        "recording_id": "r",
+        "status": earlier,
+        "object_key": KEY,
+        "stored_size_bytes": 7,
+        "listed_state": "available",
+    }
     exporter = Exporter(None, files.store, None, {KEY: present}.get, **options)
     found = exporter.in_doubt(Task(LISTED, True, KEY, row))
     assert (found is not None) == in_doubt
     if found:
         assert (found["recording_id"], found["status"], found["reason"]) == ("r", "pending", "not_ready")
-        assert "object_key" not in found
+        assert (found["object_key"], found["stored_size_bytes"]) == (KEY, 7)
+
+
+@pytest.mark.parametrize("only", [(), {"another"}])
+@pytest.mark.parametrize("proved", [True, False])
+def test_a_row_in_doubt_is_stored_again_when_its_object_proves_it(files, proved, only):
+    """A kill while it was fetched anew is no reason to forget it, even if the source has no file any more."""
+
+    class Source:
+        link = "x"
+
+        def resolve(self, _listed):
+            return media(link=self.link)
+
+    def exporter(**options):
+        sizes = files.store.sizes("audio/")
+        return Exporter(source, files.store, None, sizes.get, **options)
+
+    source = Source()
+    stored = dict.fromkeys(RECORDING_AUDIO.names) | exporter().export(Task(LISTED, True, KEY, None)).row
+    assert stored["status"] == "stored"
+    doubted = exporter(refetch="everything").in_doubt(Task(LISTED, True, KEY, stored))
+    if not proved:
+        files.fetch(lambda handler: plain(handler, 200, BODY[1:]), body=BODY[1:], size=None, md5=None)
+    source.link = None
+    row = exporter(only=only).export(Task(LISTED, True, KEY, doubted)).row
+    if proved:
+        assert row == stored
+    else:
+        assert row["reason"] == ("not_ready" if only else "no_file")
+        assert "object_key" not in row
