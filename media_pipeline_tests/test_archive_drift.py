@@ -155,17 +155,13 @@ def test_days_take_turns_and_all_are_looked_at(watch, tmp_path):
     assert DAYS_PER_TICK == 5
 
 
-def test_objects_of_recordings_that_are_not_stored_are_not_called_added(watch, tmp_path, org):
+@pytest.mark.parametrize(("status", "reason"), [("failed", "server_error"), ("unavailable", "no_file")])
+def test_objects_of_recordings_that_are_not_stored_are_not_called_added(watch, status, reason):
     """A failed re-export leaves the earlier object, and a run that was killed may have published one."""
-    org.break_with({"fault": "server_error", "on": "file", "times": 0})
-    watch.daemon.definitions.resolve_job_def("daily_export").execute_in_process(
-        partition_key=str(DAY),
-        instance=watch.instance,
-        raise_on_error=False,
-        run_config={
-            "ops": {"recording_audio": {"config": {"refetch": "everything", "recordings": org.ordinary(2)}}},
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-        },
-    )
-    resource = watch.daemon.definitions.resources["media"]
-    assert not find_drift(resource.tables, DAY)
+    tables = watch.daemon.definitions.resources["media"].tables
+    outcome = {"status": status, "reason": reason, "object_key": None, "stored_size_bytes": None}
+    rows = list(tables.rows("recording_audio", DAY))
+    tables.write("recording_audio", DAY, [row | (outcome if row["object_key"] else {}) for row in rows])
+    drift = find_drift(tables, DAY)
+    assert not drift
+    assert len(drift.disowned) == (status == "unavailable") * sum(row["status"] == "stored" for row in rows)

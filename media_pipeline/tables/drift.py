@@ -18,7 +18,7 @@ from media_pipeline.storage.ranges import UnreadableError
 from media_pipeline.storage.restore import restored
 from media_pipeline.tables.partition import Row, Tables, aligned
 from media_pipeline.tables.paths import OBJECT_SUFFIX, audio_prefix, object_stem, table_key
-from media_pipeline.transfer.outcome import STORED
+from media_pipeline.transfer.outcome import INCOMPLETE_STATUSES, STORED
 from media_pipeline.transfer.sidecar import sidecar_key
 
 TABLE = "recording_audio"
@@ -36,6 +36,8 @@ class Drift:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    disowned: list[str] = field(default_factory=list)
+    """Objects of recordings that are settled as not stored: no change outside a run, and nothing uses them."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
@@ -87,6 +89,8 @@ def find_drift(tables: Tables, day: dt.date, *, read: bool = True) -> Drift:
         if row is None or row["status"] != STORED:
             for key in of_stem.get(stem, ()):
                 del present[key]  # what a failed export left untouched, or a run under way has just published
+                if row is not None and row["status"] not in INCOMPLETE_STATUSES and key.endswith(OBJECT_SUFFIX):
+                    found.disowned.append(key)
             continue
         key = row["object_key"] or ""  # null in a table that somebody edited
         stat = present.pop(key, None)
@@ -100,6 +104,7 @@ def find_drift(tables: Tables, day: dt.date, *, read: bool = True) -> Drift:
             rewritten.append((stat.size, row))
     found.changed = sorted([*found.changed, *_other_bytes(tables.store, rewritten)])
     found.added = sorted(present)
+    found.disowned.sort()
     return found
 
 

@@ -245,6 +245,9 @@ def _compare_listing(tables: Tables, day: dt.date, result: Verification) -> set[
     drift = find_drift(tables, day, read=False)
     for key in drift.added:
         result.add(Finding("orphan", key, None, "No table knows this file. It was not touched."))
+    for key in drift.disowned:
+        sentence = "Its recording is settled as not stored, and yet has this object. It was not touched."
+        result.add(Finding("orphan", key, None, sentence))
     known = {*drift.removed, *drift.changed}
     if known:
         for row in _stored(tables, day):

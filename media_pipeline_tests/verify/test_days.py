@@ -173,6 +173,20 @@ def test_files_that_no_table_knows_are_named_and_left_alone(done):
     assert all(stray.exists() for stray in strays)
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "named"), [("unavailable", "no_file", True), ("failed", "server_error", False)]
+)
+def test_an_object_of_a_recording_that_is_settled_as_not_stored_is_named(done, status, reason, named):
+    """One that is still to be settled is its next run's business."""
+    row = stored(done)[0]
+    outcome = {"status": status, "reason": reason, "object_key": None, "stored_size_bytes": None, "sha256": None}
+    edit_table(done, lambda rows: [r | (outcome if r == row else {}) for r in rows])
+    result = verified(done)
+    assert [(finding.kind, finding.key) for finding in result.findings] == [("orphan", row["object_key"])] * named
+    assert result.losses == 0
+    assert path_of(done, row["object_key"]).exists()
+
+
 def test_a_row_that_was_taken_from_the_table_is_a_mismatch(done):
     row = stored(done)[0]
     edit_table(done, lambda rows: [r for r in rows if r["recording_id"] != row["recording_id"]])
