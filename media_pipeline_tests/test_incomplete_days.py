@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pytest
 
 from media_pipeline.sensors.days import (
     ATTEMPT_TAG,
+    ATTEMPT_WAITS_SECONDS,
     MAX_ATTEMPTS,
     MAX_RUNS_PER_TICK,
     RUNS_LOOKED_AT,
@@ -23,8 +25,12 @@ EMPTY_DAYS = [DAY - dt.timedelta(days=n) for n in range(6, 3, -1)]
 """Finished days in the look-back before the sandbox's first: complete with no recordings."""
 
 
+WAITS = "media_pipeline.sensors.incomplete_days.ATTEMPT_WAITS_SECONDS"
+
+
 @pytest.fixture
-def daemon(org, tmp_path, instance):
+def daemon(org, tmp_path, instance, monkeypatch):
+    monkeypatch.setattr(WAITS, (0.0, 0.0))
     return Daemon(org, tmp_path, instance).sensor(NAME)
 
 
@@ -73,7 +79,25 @@ def test_giving_up_is_said_once_in_a_sentence(daemon, org, caplog):
     sentence = f"{red[-1]} is still not complete after 3 attempts and is given up"
     assert sentence in str(daemon.last.skip_reason)
     daemon.tick()
-    assert sentence not in str(daemon.last.skip_reason)
+    assert sentence not in daemon.said
+
+
+@pytest.mark.parametrize(("failed", "waited_for"), [(1, 15 * 60), (2, 2 * 3600)])
+def test_a_day_that_failed_waits_for_its_next_attempt(daemon, instance, monkeypatch, failed, waited_for):
+    day = daemon.tick()[0].partition_key
+    for number in range(1, failed + 1):
+        tags = {"dagster/partition": day, ATTEMPT_TAG: str(number)}
+        run = instance.create_run_for_job(daemon.job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+        instance.report_run_failed(run)
+    ended = instance.get_run_record_by_id(run.run_id).end_time
+    monkeypatch.setattr(WAITS, ATTEMPT_WAITS_SECONDS)
+    assert day not in {request.partition_key for request in daemon.tick()}
+    daemon.until_quiet()
+    due = dt.datetime.fromtimestamp(ended + waited_for, dt.UTC)
+    assert f"{day} waits for its next attempt, which is due at {due:%Y-%m-%d %H:%M} UTC." in daemon.said
+    past = [wait if number != failed else time.time() - ended for number, wait in enumerate(ATTEMPT_WAITS_SECONDS, 1)]
+    monkeypatch.setattr(WAITS, past)
+    assert f"{day}:{failed + 1}" in {request.run_key for request in daemon.tick()}
 
 
 def test_a_day_that_recovers_by_hand_is_left_alone_and_looked_after_again_when_it_breaks(

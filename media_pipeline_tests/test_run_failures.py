@@ -124,6 +124,7 @@ def test_a_message_that_is_not_taken_is_sent_again_and_logged_once(failures, rec
 
 def test_a_day_that_will_be_run_again_is_told_when_it_is_given_up_in_one_message(org, tmp_path, receiver, monkeypatch):
     monkeypatch.setattr("media_pipeline.sensors.days.EXPORT_GRACE", dt.timedelta())  # due at any hour
+    monkeypatch.setattr("media_pipeline.sensors.incomplete_days.ATTEMPT_WAITS_SECONDS", (0.0, 0.0))
     home = tmp_path / "dagster"
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:  # an ephemeral one knows no switches

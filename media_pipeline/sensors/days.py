@@ -17,6 +17,9 @@ ATTEMPT_TAG = "media_pipeline/attempt"
 LATE_TAG = "media_pipeline/late"
 """On runs that late_recordings requested: the difference they answer."""
 MAX_ATTEMPTS = 3
+ATTEMPT_WAITS_SECONDS = (15 * 60.0, 2 * 3600.0)
+"""From the end of the newest run to the next attempt, after one and after two failed ones: a restart of the source, or
+a file that is being prepared, is over within minutes, and the last attempt has to outlast an outage."""
 MAX_RUNS_PER_TICK = 3
 MAX_TICK_SECONDS = 30.0
 """No further day is begun after this long: a tick dies after 60 s, and one day in S3 may take a third of that."""
@@ -115,10 +118,14 @@ def exports_of(instance: dg.DagsterInstance, day: str) -> list[dg.DagsterRun]:
     return [record.dagster_run for record in found if is_export(record.dagster_run)]
 
 
+def ended_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> float:
+    """When a run ended, in seconds since 1970; 0 when that is not known."""
+    record = instance.get_run_record_by_id(run.run_id)
+    return record.end_time if record and record.end_time else 0.0
+
+
 def is_retried(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether Dagster's run retries are about to repeat this run, which is its day's newest."""
     if not run.is_complete_and_waiting_to_retry:
         return False
-    record = instance.get_run_record_by_id(run.run_id)
-    ended = record.end_time if record and record.end_time else 0.0
-    return time.time() - ended < RETRY_WAIT_SECONDS
+    return time.time() - ended_at(instance, run) < RETRY_WAIT_SECONDS

@@ -1,4 +1,4 @@
-"""incomplete_days: runs finished days again that are missing, failed or not complete, three times at most.
+"""incomplete_days: runs finished days again that are missing, failed or not complete, three times at most, with waits.
 
 It reads the Dagster instance and the store only. A day an operator cancelled is left alone until someone runs it again.
 """
@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.sensors.days import ATTEMPT_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, Day, due_days, looked_at
+from media_pipeline.sensors.days import (
+    ATTEMPT_TAG,
+    ATTEMPT_WAITS_SECONDS,
+    MAX_ATTEMPTS,
+    MAX_RUNS_PER_TICK,
+    Day,
+    due_days,
+    ended_at,
+    looked_at,
+)
 from media_pipeline.tables.completeness import judge_day
 from media_pipeline.tables.deadlines import soonest_deletions
 from media_pipeline.tables.partition import Tables
@@ -35,7 +44,8 @@ def incomplete_days_sensor(
         minimum_interval_seconds=30,
         description=(
             f"Runs days of the last {lookback_days} again that are missing, failed or incomplete; at most "
-            f"{MAX_RUNS_PER_TICK} a tick and {MAX_ATTEMPTS} attempts a day. Cancelled days are left alone."
+            f"{MAX_RUNS_PER_TICK} a tick and {MAX_ATTEMPTS} attempts a day, the second 15 minutes after the first one "
+            "failed, the third 2 hours later. Cancelled days are left alone."
         ),
     )
     def incomplete_days(context: dg.SensorEvaluationContext, media: MediaResource) -> dg.SensorResult:
@@ -52,6 +62,8 @@ def incomplete_days_sensor(
                 continue
             elif day.cancelled:
                 remarks.append(f"{key} was cancelled and is left alone; run it by hand to have it looked after again.")
+            elif (due := _next_attempt(context.instance, day)) > dt.datetime.now(dt.UTC):
+                remarks.append(f"{key} waits for its next attempt, which is due at {due:%Y-%m-%d %H:%M} UTC.")
             elif judge_day(media.tables, day.day).complete:
                 settled[key] = day.newest_run
             elif day.failed_attempts >= MAX_ATTEMPTS:
@@ -77,6 +89,14 @@ def _dying_first(tables: Tables, days: list[dt.date], now: dt.datetime) -> list[
     """
     near = {day: at for day, at in soonest_deletions(tables, days).items() if at - now < NEAR}
     return sorted(days, key=lambda day: (day not in near, near.get(day, now), day))
+
+
+def _next_attempt(instance: dg.DagsterInstance, day: Day) -> dt.datetime:
+    """When a day may be attempted again, in the past for one that has not failed yet, or has no attempt left."""
+    failed = day.failed_attempts
+    if not 0 < failed < MAX_ATTEMPTS:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+    return dt.datetime.fromtimestamp(ended_at(instance, day.runs[0]) + ATTEMPT_WAITS_SECONDS[failed - 1], dt.UTC)
 
 
 def _request(day: Day) -> dg.RunRequest:
