@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 NAME = "incomplete_days"
 NEAR = dt.timedelta(days=7)
+_GIVEN_UP = "given up after "
+"""In the cursor, before the newest run's id."""
 
 
 def incomplete_days_sensor(
@@ -54,10 +56,12 @@ def incomplete_days_sensor(
         settled: dict[str, str] = {}
         requests: list[dg.RunRequest] = []
         remarks: list[str] = []
+        given_up: list[str] = []
         for day in looked_at(context.instance, _dying_first(media.tables, days, dt.datetime.now(dt.UTC))):
             key = str(day.day)
-            if day.newest_run and known.get(key) == day.newest_run:
-                settled[key] = day.newest_run  # judged since its newest run: nothing can have changed
+            if day.newest_run and known.get(key, "").removeprefix(_GIVEN_UP) == day.newest_run:
+                settled[key] = known[key]  # judged since its newest run: nothing can have changed
+                given_up += [key] if known[key].startswith(_GIVEN_UP) else []
             elif len(requests) >= MAX_RUNS_PER_TICK or day.under_way:
                 continue
             elif day.cancelled:
@@ -73,9 +77,11 @@ def incomplete_days_sensor(
                 )
                 context.log.info(sentence)  # run_failures tells people
                 remarks.append(sentence)
-                settled[key] = day.newest_run
+                settled[key] = _GIVEN_UP + day.newest_run
             else:
                 requests.append(_request(day))
+        if given_up:
+            remarks.append(f"Given up, to be run by hand: {', '.join(sorted(given_up))}.")
         reason = None if requests else " ".join(remarks) or "All days looked at are complete or under way."
         return dg.SensorResult(run_requests=requests, skip_reason=reason, cursor=json.dumps(settled, sort_keys=True))
 
