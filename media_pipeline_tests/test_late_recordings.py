@@ -7,7 +7,7 @@ import pytest
 
 from media_pipeline.sandbox.options import SandboxOptions
 from media_pipeline.sandbox.running import running
-from media_pipeline.sensors.days import MAX_ATTEMPTS, MAX_RUNS_PER_TICK
+from media_pipeline.sensors.days import ATTEMPT_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK
 from media_pipeline.sensors.late_recordings import NAME
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables.partition import Tables
@@ -135,6 +135,36 @@ def test_a_day_under_way_or_cancelled_is_not_requested(org, late, instance):
     instance.report_run_canceled(run)
     assert late.tick() == []
     assert f"{DAY} was cancelled and is left alone" in late.said
+
+
+def test_a_day_given_up_before_it_was_listed_runs_when_the_source_lists_it_again(org, late, instance):
+    """One run for each new listing, and three in all; days that still have attempts are left to incomplete_days."""
+
+    def fails(attempt):
+        tags = {"dagster/partition": str(DAY), ATTEMPT_TAG: str(attempt)}
+        instance.report_run_failed(instance.create_run_for_job(late.job, tags=tags, status=dg.DagsterRunStatus.STARTED))
+
+    fails(1)
+    fails(2)
+    late.daemon.relist()
+    assert late.tick() == [], "it has an attempt left"
+    fails(3)
+    assert late.tick() == [], "the listing is older than the last attempt"
+    for number in (1, 2):
+        org.break_with()
+        late.daemon.relist()
+        (request,) = late.tick()
+        assert request.run_key == f"{DAY}:late:never-exported:{number}"
+        assert request.tags["media_pipeline/change"] == "40 listed and never exported"
+        org.break_with({"fault": "not_json", "on": "list"})
+        assert not late.run(request)
+        assert late.tick() == [], "the source has not listed it since"
+    org.break_with()
+    late.daemon.relist()
+    (request,) = late.tick()
+    late.run(request)
+    late.daemon.relist()
+    assert late.tick() == []
 
 
 def test_before_the_first_listing_the_sensor_says_what_to_switch_on(late):

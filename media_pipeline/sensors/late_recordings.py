@@ -1,7 +1,8 @@
 """late_recordings: runs exactly those exported days again whose listing has changed since.
 
 Genesys Cloud documents up to 48 h until a recording is listed. The job relist_recent_days records what the source
-lists; this sensor compares that with the inventory. It reads the Dagster instance and the store only.
+lists; this sensor compares that with the inventory. It reads the Dagster instance and the store only. A day that
+incomplete_days gave up before anything was listed is run again when the source lists it again.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import dagster as dg
 
 from media_pipeline.partitions import recent_days
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.sensors.days import LATE_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, Day, looked_at
-from media_pipeline.tables.arrivals import TABLE, Difference, difference
+from media_pipeline.sensors.days import LATE_TAG, MAX_ATTEMPTS, MAX_RUNS_PER_TICK, Day, ended_at, looked_at
+from media_pipeline.tables.arrivals import TABLE, Difference, difference, never_exported
 from media_pipeline.tables.inventory import TABLE as INVENTORY
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def late_recordings_sensor(
                 continue
             else:
                 found = difference(media.tables, day.day)
+                if found is None and _listed_since_given_up(context.instance, day, listing.timestamp):
+                    found = never_exported(media.tables, day.day)
                 verdict = _verdict(context.instance, day, found, listing.timestamp) if found else "unchanged"
                 if verdict == "request" and found:
                     requests.append(_request(day, found))
@@ -81,6 +84,11 @@ def _verdict(instance: dg.DagsterInstance, day: Day, found: Difference, listed_a
             "run the day by hand."
         )
     return "request"
+
+
+def _listed_since_given_up(instance: dg.DagsterInstance, day: Day, listed_at: float) -> bool:
+    """Whether the listing is newer than the last run of a day that incomplete_days gave up: one run a listing."""
+    return day.failed_attempts >= MAX_ATTEMPTS and ended_at(instance, day.runs[0]) < listed_at
 
 
 def _listed_by_a_run_since(instance: dg.DagsterInstance, day: dt.date, timestamp: float) -> bool:

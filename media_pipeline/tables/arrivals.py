@@ -77,6 +77,14 @@ def difference(tables: Tables, day: dt.date) -> Difference | None:
     return found
 
 
+def never_exported(tables: Tables, day: dt.date) -> Difference | None:
+    """The recorded listing of a day that has no inventory, as one difference; None for any other day."""
+    if tables.exists(INVENTORY, day) or not tables.exists(TABLE, day):
+        return None
+    listed = tables.read(TABLE, day, ["recording_id"]).num_rows
+    return Difference(day, Counter({"listed and never exported": listed}), digest="never-exported")
+
+
 def _kind(now: str | None, then: str | None) -> str | None:
     if now == then or (now is None and then == DELETED):
         return None
