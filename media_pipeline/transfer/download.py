@@ -127,7 +127,7 @@ class Downloader:
             while True:
                 try:
                     while not self._patience.run(lambda: self._step(state), OPERATION, self._stats):
-                        pass
+                        renewed.clear()
                     return self._published(state)
                 except Ending as ending:
                     if began_anew or ending.reason != "bad_range" or not sink.size:

@@ -193,6 +193,26 @@ def test_a_link_that_leads_nowhere_is_renewed_once(fetch, tmp_path):
     assert refused(fetch, tmp_path, lambda h: plain(h, 400, b"<Error/>", Content_Type="application/xml")) == "not_media"
 
 
+def test_links_that_expire_again_and_again_are_renewed_while_the_file_gets_further(fetch):
+    """Each link gives 80 kB and breaks off, and then it is refused."""
+    asked = []
+
+    def answer(handler):
+        asked.append(start_of(handler))
+        if len(asked) % 2 == 0:
+            plain(handler, 403, b"")
+            return
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {asked[-1]}-{len(BODY) - 1}/{len(BODY)}")
+        handler.send_header("Content-Length", str(len(BODY) - asked[-1]))
+        handler.end_headers()
+        handler.wfile.write(BODY[asked[-1] :][:80_000])
+        handler.close_connection = True
+
+    fetch(answer, md5=MD5)
+    assert sorted(set(asked)) == list(range(0, len(BODY), 80_000))
+
+
 def test_an_encoded_body_is_not_media(fetch, tmp_path):
     encoded = gzip.compress(BODY)
     assert refused(fetch, tmp_path, lambda h: plain(h, 200, encoded, Content_Encoding="gzip")) == "not_media"
