@@ -179,8 +179,8 @@ def is_sendable(last_id: str) -> bool:
 
 
 def _pause(wait: float, failures: int, error: TryAgain | None) -> float:
-    """Seconds before the next connection: Retry-After, or the reconnection time, doubled while nothing comes."""
-    if error is not None and error.retry_after_seconds is not None:
-        return error.retry_after_seconds
+    """Seconds before the next connection: the reconnection time, doubled while nothing comes; at least Retry-After."""
+    said = error.retry_after_seconds if error is not None else None
     longest = max(LONGEST_WAIT_SECONDS, wait)
-    return min(longest, wait * 2.0 ** min(failures - 1, 30)) + random.uniform(0, min(wait, 1.0) * JITTER_SECONDS)
+    own = min(longest, wait * 2.0 ** min(failures - 1, 30)) + random.uniform(0, min(wait, 1.0) * JITTER_SECONDS)
+    return max(said or 0.0, own)

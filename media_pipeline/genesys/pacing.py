@@ -202,7 +202,7 @@ def _no_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After goes before backoff.
+    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After lengthens a wait.
 
     Waiting for the rate budget is not part of the 120 s: a long queue would take a request's retries away.
     """
@@ -244,7 +244,7 @@ class Patience:
 
         retrying = Retrying(
             stop=stop_after_attempt(self.retries + 1) | late,
-            wait=_RetryAfterOr(
+            wait=_AtLeast(
                 wait_exponential(multiplier=self.first_wait_seconds, max=self.first_wait_seconds * 16)
                 + wait_random(0, self.first_wait_seconds * JITTER_SECONDS)
             ),
@@ -272,15 +272,16 @@ class _Late(stop_base):
         return time.monotonic() - self._began - queued + retry_state.upcoming_sleep >= self._deadline_seconds
 
 
-class _RetryAfterOr(wait_base):
-    def __init__(self, otherwise: wait_base) -> None:
-        self._otherwise = otherwise
+class _AtLeast(wait_base):
+    """Retry-After, but never less than our own wait: a 0, or a date in the past, would use up all retries at once."""
+
+    def __init__(self, own: wait_base) -> None:
+        self._own = own
 
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        if isinstance(error, TryAgain) and error.retry_after_seconds is not None:
-            return error.retry_after_seconds
-        return self._otherwise(retry_state)
+        said = error.retry_after_seconds if isinstance(error, TryAgain) else None
+        return max(said or 0.0, self._own(retry_state))
 
 
 _IN_TEXT = re.compile(r"retry the request in \[?(\d+)\]? second", re.IGNORECASE)

@@ -137,8 +137,9 @@ def test_a_wait_past_the_end_is_not_begun():
     assert time.monotonic() - started < 25
 
 
-def test_connections_that_fail_are_further_and_further_apart():
-    with RawServer([status(500)]) as server:
+@pytest.mark.parametrize("answer", [status(500), status(503, "Retry-After: 0")], ids=["silent", "at once"])
+def test_connections_that_fail_are_further_and_further_apart(answer):
+    with RawServer([answer]) as server:
         with pytest.raises(ServerError):
             Reader(server.url).read(seconds=0.7)
         waits = [later.at - earlier.at for earlier, later in itertools.pairwise(server.asked)]

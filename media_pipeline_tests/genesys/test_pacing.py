@@ -47,6 +47,19 @@ def test_the_waits_are_1_2_4_8_16_with_a_little_jitter(monkeypatch):
     assert all(wait - int(wait) <= 0.25 for wait in waits)
 
 
+@pytest.mark.parametrize(("said", "waited"), [(0, [1, 2, 4, 8, 16]), (5, [5, 5, 5, 8, 16])])
+def test_retry_after_lengthens_waits_and_never_shortens_them(monkeypatch, said, waited):
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+
+    def attempt():
+        raise TryAgain(ValueError(), retry_after_seconds=said)
+
+    with pytest.raises(ValueError):  # noqa: PT011  the error is the test's own
+        Patience().run(attempt, "media", CallStats())
+    assert [int(wait) for wait in waits] == waited
+
+
 def test_a_wait_past_the_deadline_is_not_begun():
     started = time.monotonic()
 
