@@ -26,6 +26,7 @@ from media_pipeline.transfer.verdict import (
     FreshLinkNeeded,
     StartOver,
     is_document,
+    is_encoded,
     judged,
     refused_status,
     strong_etag,
@@ -184,6 +185,10 @@ class Downloader:
         if reply.status == 416:
             unsatisfied(reply.headers, offset=offset, expected=expected)
             return True
+        if is_encoded(reply.headers):
+            raise FreshLinkNeeded(
+                Ending("not_media", "The download link answered with a Content-Encoding that was not asked for.")
+            )
         beginning = b"" if reply.status == 206 and offset else reply.head()
         if is_document(reply.headers, beginning, state.media_format):
             raise FreshLinkNeeded(Ending("not_media", "The download link answered with a document."))

@@ -49,7 +49,7 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "not_media": (
         FAILED,
-        "The download link answered with a document instead of media, twice; run the day again later.",
+        "What the download link gave is not the media as it is, also when fresh; run the day again later.",
     ),
     "short_body": (FAILED, "The download kept ending before the file's end; run the day again later."),
     "bad_range": (FAILED, "The download's ranges or size kept contradicting each other; run the day again later."),

@@ -21,6 +21,8 @@ SAYS_WHEN = (429, 503)
 """Replies whose text may say how long to wait, as Genesys Cloud's do."""
 _STRONG_ETAG = re.compile(r'"[^"]+"\Z')
 _DOCUMENT_TYPES = ("text/html", "text/xml", "application/xml", "application/xhtml+xml", "application/json")
+_PLAIN_CODINGS = {"", "identity", "aws-chunked"}
+"""The last is how an upload was framed; S3-compatible stores keep it as metadata of plain bytes."""
 _TEXT_FORMATS = ("json", "html", "htm", "xml", "eml", "txt", "text", "csv")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UNPRINTED = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -67,13 +69,13 @@ def refused_status(status: int, headers: Mapping[str, str], message: str = "") -
 
 
 def is_document(headers: Mapping[str, str], head: bytes, media_format: str | None = None) -> bool:
-    """Whether text, HTML, XML or JSON came instead of media, or the bytes are encoded so that ranges mean nothing.
+    """Whether text, HTML, XML or JSON came instead of media, or the bytes are encoded.
 
     `head`: the file's first bytes; empty for a later part, whose bytes may look like anything. Chats and e-mails are
     documents: what they may look like is told by their format. Where a format is known, plain text has to look so too:
     some servers call each file text whose name they do not know.
     """
-    if _is_encoded(headers):
+    if is_encoded(headers):
         return True
     if media_format in _TEXT_FORMATS:
         return media_format == "json" and head.lstrip().startswith(b"<")
@@ -87,8 +89,10 @@ def is_document(headers: Mapping[str, str], head: bytes, media_format: str | Non
     return _DOCUMENT.match(head) is not None
 
 
-def _is_encoded(headers: Mapping[str, str]) -> bool:
-    return headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity")
+def is_encoded(headers: Mapping[str, str]) -> bool:
+    """Whether the bytes are encoded although none of it was asked for, so that sizes and ranges mean nothing."""
+    codings = {coding.strip().lower() for coding in headers.get("Content-Encoding", "").split(",")}
+    return not codings <= _PLAIN_CODINGS
 
 
 def judged(status: int, headers: Mapping[str, str], *, offset: int, expected: int | None) -> Body:

@@ -215,4 +215,13 @@ def test_links_that_expire_again_and_again_are_renewed_while_the_file_gets_furth
 
 def test_an_encoded_body_is_not_media(fetch, tmp_path):
     encoded = gzip.compress(BODY)
-    assert refused(fetch, tmp_path, lambda h: plain(h, 200, encoded, Content_Encoding="gzip")) == "not_media"
+    for coding in ("gzip", "aws-chunked, gzip"):
+        with pytest.raises(Ending, match="not_media") as ending:
+            fetch(lambda h, coding=coding: plain(h, 200, encoded, Content_Encoding=coding))
+        assert "with a Content-Encoding that was not asked for" in ending.value.sentence
+        assert "document" not in ending.value.sentence
+    assert not (tmp_path / "x.gz").exists()
+
+
+def test_how_an_upload_was_framed_is_no_encoding_of_the_bytes(fetch):
+    fetch(lambda h: plain(h, 200, BODY, Content_Encoding="aws-chunked"))
