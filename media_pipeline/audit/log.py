@@ -105,7 +105,11 @@ class AuditLog:
             if not self._dirty:
                 return
             self._dirty = False
-        _copy(self._store, self._path, audit_key(self._day, self._run_id))
+        try:
+            _copy(self._store, self._path, audit_key(self._day, self._run_id))
+        except BaseException:
+            self._dirty = True
+            raise
 
 
 def _copy(store: ObjectStore, path: Path, key: str) -> None:

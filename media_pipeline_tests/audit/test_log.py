@@ -9,6 +9,7 @@ import pytest
 
 from media_pipeline.audit import log as log_module
 from media_pipeline.audit.log import AuditLog, correlation_id
+from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.local import LocalStore
 
 DAY = dt.date(2026, 11, 20)
@@ -54,6 +55,40 @@ def test_it_is_published_while_the_run_goes_on(store, tmp_path, monkeypatch):
         time.sleep(0.05)
     assert [event["event"] for event in published(store)] == ["step_started"]
     log.close()
+
+
+class Refusing(LocalStore):
+    """A store that cannot be written while it is down."""
+
+    down = True
+
+    def writer(self, key):
+        if self.down:
+            raise StorageError("down")
+        return super().writer(key)
+
+
+def test_lines_that_could_not_be_published_are_published_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "PUBLISH_SECONDS", 0.05)
+    store = Refusing(tmp_path / "media")
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    log.emit("play_begun")
+    time.sleep(0.3)
+    store.down = False
+    log.close()
+    assert [event["event"] for event in published(store)] == ["play_begun"]
+
+
+def test_what_cannot_be_published_at_the_end_stays_in_the_spool(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "PUBLISH_SECONDS", 0.05)
+    store = Refusing(tmp_path / "media")
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    log.emit("play_begun")
+    time.sleep(0.3)
+    with pytest.raises(StorageError, match="down"):
+        log.close()
+    (left,) = (tmp_path / "spool").rglob("*.jsonl")
+    assert "play_begun" in left.read_text()
 
 
 def test_a_later_step_of_the_same_run_appends(store, tmp_path):
