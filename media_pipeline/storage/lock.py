@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 WAIT_SECONDS = 30.0
@@ -52,6 +52,35 @@ def removed_unless_locked(path: Path, seen: os.stat_result) -> bool:
         return True
     finally:
         os.close(handle)
+
+
+def share_lock(handle: int) -> None:
+    """Share the lock of an open file until it is closed, waiting for who has it alone.
+
+    On a file system without locks this does nothing.
+    """
+    with suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH)
+
+
+def take_lock(handle: int) -> bool:
+    """Take the lock of an open file alone, until it is closed; False while another has it or shares it.
+
+    A share of one's own is lost either way. A file system without locks grants it.
+    """
+    try:
+        return _taken(handle)
+    except OSError:
+        return True
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one at its path."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(facts, os.fstat(handle))
 
 
 def _taken(handle: int) -> bool:

@@ -1,6 +1,7 @@
 """The audit log is published while the run goes on, and what a killed run left in the spool is not lost."""
 
 import datetime as dt
+import fcntl
 import json
 import os
 import time
@@ -26,6 +27,15 @@ def published(store, run_id="run"):
         return []
     with file:
         return [json.loads(line) for line in file]
+
+
+def make_old(path):
+    two_hours_ago = time.time() - 7200
+    os.utime(path, (two_hours_ago, two_hours_ago))
+
+
+def spooled(tmp_path):
+    return list((tmp_path / "spool").rglob("*.jsonl"))
 
 
 def test_events_carry_time_run_and_a_correlation_id_per_recording(store, tmp_path):
@@ -87,7 +97,7 @@ def test_what_cannot_be_published_at_the_end_stays_in_the_spool(tmp_path, monkey
     time.sleep(0.3)
     with pytest.raises(StorageError, match="down"):
         log.close()
-    (left,) = (tmp_path / "spool").rglob("*.jsonl")
+    (left,) = spooled(tmp_path)
     assert "play_begun" in left.read_text()
 
 
@@ -103,10 +113,83 @@ def test_what_a_killed_run_left_is_published_by_a_later_one(store, tmp_path):
     orphan = tmp_path / f"spool/audit/date={DAY}/killed.jsonl"
     orphan.parent.mkdir(parents=True)
     orphan.write_text('{"event": "recording_settled"}\n')
-    two_hours_ago = time.time() - 7200
-    os.utime(orphan, (two_hours_ago, two_hours_ago))
+    make_old(orphan)
     AuditLog(store, tmp_path / "spool", DAY, "run").close()
     assert published(store, "killed") == [{"event": "recording_settled"}]
+    assert not orphan.exists()
+
+
+def test_an_open_log_is_left_alone_however_long_nothing_is_written(store, tmp_path):
+    log = AuditLog(store, tmp_path / "spool", DAY, "quiet")
+    log.emit("play_begun")
+    (path,) = spooled(tmp_path)
+    make_old(path)
+    AuditLog(store, tmp_path / "spool", DAY, "other").close()
+    assert path.exists()
+    log.emit("play_ended")
+    log.close()
+    assert [event["event"] for event in published(store, "quiet")] == ["play_begun", "play_ended"]
+    assert spooled(tmp_path) == []
+
+
+def test_a_log_that_another_process_has_open_is_left_alone(store, tmp_path):
+    path = tmp_path / f"spool/audit/date={DAY}/elsewhere.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"event": "play_begun"}\n')
+    make_old(path)
+    with path.open("ab") as elsewhere:
+        fcntl.flock(elsewhere, fcntl.LOCK_SH)
+        AuditLog(store, tmp_path / "spool", DAY, "run").close()
+        assert path.exists()
+        assert published(store, "elsewhere") == []
+    AuditLog(store, tmp_path / "spool", DAY, "run").close()
+    assert published(store, "elsewhere") == [{"event": "play_begun"}]
+
+
+def test_a_log_whose_spooled_file_was_removed_is_published_all_the_same(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "PUBLISH_SECONDS", 0.05)
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    log.emit("one")
+    (path,) = spooled(tmp_path)
+    path.unlink()
+    path.parent.rmdir()
+    log.emit("two")
+    time.sleep(0.3)
+    log.emit("three")
+    log.close()
+    assert [event["event"] for event in published(store)] == ["one", "two", "three"]
+
+
+def test_two_processes_of_one_run_lose_nothing(store, tmp_path):
+    first, second = (AuditLog(store, tmp_path / "spool", DAY, "run") for _ in range(2))
+    first.emit("one")
+    second.emit("two")
+    first.close()
+    second.emit("three")
+    second.close()
+    assert [event["event"] for event in published(store)] == ["one", "two", "three"]
+    assert spooled(tmp_path) == []
+
+
+def test_an_open_log_shows_that_it_lives(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(log_module, "PUBLISH_SECONDS", 0.05)
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    (path,) = spooled(tmp_path)
+    make_old(path)
+    time.sleep(0.3)
+    assert time.time() - path.stat().st_mtime < 60
+    log.close()
+
+
+def test_an_empty_leftover_does_not_replace_what_was_published(store, tmp_path):
+    log = AuditLog(store, tmp_path / "spool", DAY, "killed")
+    log.emit("one")
+    log.close()
+    orphan = tmp_path / f"spool/audit/date={DAY}/killed.jsonl"
+    orphan.touch()
+    make_old(orphan)
+    AuditLog(store, tmp_path / "spool", DAY, "run").close()
+    assert [event["event"] for event in published(store, "killed")] == ["one"]
     assert not orphan.exists()
 
 
