@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from media_pipeline.archive import Archive
+from media_pipeline.audit.log import spool_folder
 from media_pipeline.printing import printable, show_story
 from media_pipeline.storage.base import root_name
 from media_pipeline.tables.paths import object_key, safe_name
@@ -162,7 +163,7 @@ def test_what_is_under_way_is_told(org, export, tmp_path):
     folder = done.settings.spool / "ledger" / root_name(done.tables.store.url) / f"date={DAY}"
     folder.mkdir(parents=True)
     (folder / "killed.1.jsonl").write_text(json.dumps(done.audio[other] | {"reason": "short_body"}) + "\n")
-    logs = done.settings.spool / "audit" / f"date={DAY}"
+    logs = spool_folder(done.settings.spool, done.tables.store.url) / f"date={DAY}"
     logs.mkdir(parents=True, exist_ok=True)
     event = {"timestamp": "2026-01-01T00:00:00.000Z", "event": "recording_settled", "run_id": "killed"}
     event |= {"recording_id": other, "file_index": 0, "status": "failed", "reason": "short_body"}

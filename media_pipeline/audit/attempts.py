@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media_pipeline.audit.log import spool_folder
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.runs import TABLE as EXPORT_RUNS
 
@@ -113,7 +114,7 @@ def _lines(tables: Tables, spool: Path, day: dt.date) -> Iterator[bytes]:
             with file:
                 while line := file.readline(_MAX_LINE_BYTES):
                     yield line
-    for path in sorted((spool / "audit" / f"date={day}").glob("*.jsonl")):
+    for path in sorted((spool_folder(spool, tables.store.url) / f"date={day}").glob("*.jsonl")):
         with suppress(OSError), path.open("rb") as spooled:  # published meanwhile
             while line := spooled.readline(_MAX_LINE_BYTES):
                 yield line

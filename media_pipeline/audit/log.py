@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from media_pipeline.storage.base import ObjectStore, StorageError
+from media_pipeline.storage.base import ObjectStore, StorageError, root_name
 from media_pipeline.storage.files import write_all
 from media_pipeline.storage.lock import is_at, share_lock, take_lock
 from media_pipeline.tables.paths import audit_key, safe_name
@@ -44,6 +44,11 @@ def correlation_id(run_id: str, subject: str) -> str:
     return hashlib.blake2b(f"{run_id}\0{subject}".encode(), digest_size=8).hexdigest()
 
 
+def spool_folder(spool: Path, root_url: str) -> Path:
+    """Where logs lie until they are published: one machine may fill several archives from one spool."""
+    return spool / "audit" / root_name(root_url)
+
+
 class AuditLog:
     """Appends events from any thread; publishes every 25 s and on close."""
 
@@ -51,11 +56,12 @@ class AuditLog:
         self._store = store
         self._day = day
         self._run_id = run_id
-        folder = spool / "audit" / f"date={day}"
+        folder = spool_folder(spool, store.url) / f"date={day}"
         try:
             spool.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
-            _publish_orphans(store, spool / "audit")
+            _publish_orphans(store, folder.parent)
+            _publish_orphans(store, spool / "audit")  # of earlier versions, which did not note the archive
             self._path = folder.absolute() / f"{safe_name(run_id)}.jsonl"
             self._file = self._opened()
         except OSError as error:

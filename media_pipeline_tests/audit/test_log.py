@@ -9,7 +9,7 @@ import time
 import pytest
 
 from media_pipeline.audit import log as log_module
-from media_pipeline.audit.log import AuditLog, correlation_id
+from media_pipeline.audit.log import AuditLog, correlation_id, spool_folder
 from media_pipeline.storage.base import StorageError
 from media_pipeline.storage.local import LocalStore
 
@@ -109,14 +109,37 @@ def test_a_later_step_of_the_same_run_appends(store, tmp_path):
     assert [event["event"] for event in published(store)] == ["one", "two"]
 
 
-def test_what_a_killed_run_left_is_published_by_a_later_one(store, tmp_path):
-    orphan = tmp_path / f"spool/audit/date={DAY}/killed.jsonl"
+@pytest.mark.parametrize("of_earlier_version", [False, True])
+def test_what_a_killed_run_left_is_published_by_a_later_one(store, tmp_path, of_earlier_version):
+    folder = tmp_path / "spool/audit" if of_earlier_version else spool_folder(tmp_path / "spool", store.url)
+    orphan = folder / f"date={DAY}/killed.jsonl"
     orphan.parent.mkdir(parents=True)
     orphan.write_text('{"event": "recording_settled"}\n')
     make_old(orphan)
     AuditLog(store, tmp_path / "spool", DAY, "run").close()
     assert published(store, "killed") == [{"event": "recording_settled"}]
     assert not orphan.exists()
+
+
+def test_what_a_killed_run_left_is_published_in_its_own_archive_only(store, tmp_path):
+    orphan = spool_folder(tmp_path / "spool", store.url) / f"date={DAY}/killed.jsonl"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_text('{"event": "recording_settled"}\n')
+    make_old(orphan)
+    other = LocalStore(tmp_path / "other")
+    AuditLog(other, tmp_path / "spool", DAY, "run").close()
+    assert published(other, "killed") == []
+    AuditLog(store, tmp_path / "spool", DAY, "run").close()
+    assert published(store, "killed") == [{"event": "recording_settled"}]
+
+
+def test_two_archives_may_have_a_run_of_one_name(store, tmp_path):
+    logs = [AuditLog(each, tmp_path / "spool", DAY, "run") for each in (store, LocalStore(tmp_path / "other"))]
+    for number, log in enumerate(logs):
+        log.emit(f"event_{number}")
+    for log in logs:
+        log.close()
+    assert [event["event"] for event in published(store)] == ["event_0"]
 
 
 def test_an_open_log_is_left_alone_however_long_nothing_is_written(store, tmp_path):
@@ -133,7 +156,7 @@ def test_an_open_log_is_left_alone_however_long_nothing_is_written(store, tmp_pa
 
 
 def test_a_log_that_another_process_has_open_is_left_alone(store, tmp_path):
-    path = tmp_path / f"spool/audit/date={DAY}/elsewhere.jsonl"
+    path = spool_folder(tmp_path / "spool", store.url) / f"date={DAY}/elsewhere.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text('{"event": "play_begun"}\n')
     make_old(path)
@@ -185,7 +208,8 @@ def test_an_empty_leftover_does_not_replace_what_was_published(store, tmp_path):
     log = AuditLog(store, tmp_path / "spool", DAY, "killed")
     log.emit("one")
     log.close()
-    orphan = tmp_path / f"spool/audit/date={DAY}/killed.jsonl"
+    orphan = spool_folder(tmp_path / "spool", store.url) / f"date={DAY}/killed.jsonl"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.touch()
     make_old(orphan)
     AuditLog(store, tmp_path / "spool", DAY, "run").close()

@@ -44,7 +44,7 @@ class Lines:
     def found(self) -> list[dict[str, Any]]:
         name = f"{self.journal._run_id}.jsonl"
         places = [self.settings.spool / "audit", Path(self.settings.root) / "audit"]  # while it runs, and afterwards
-        files = [path for place in places for path in sorted(place.glob(f"date=*/{name}"))][:1]
+        files = [path for place in places for path in sorted(place.rglob(name))][:1]
         return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
     def of(self, event: str) -> list[dict[str, Any]]:
