@@ -58,7 +58,7 @@ def test_an_untouched_archive_is_green_and_nothing_is_said(watch, receiver, tmp_
     assert audited(tmp_path) == set()
 
 
-@pytest.mark.parametrize("hurt", ["removed", "truncated", "same size", "added", "added folder"])
+@pytest.mark.parametrize("hurt", ["removed", "truncated", "same size", "added", "added folder", "added, no UTF-8"])
 def test_each_change_outside_a_run_is_found_and_named(watch, objects, receiver, tmp_path, hurt):
     target = objects[0]
     key = target.relative_to(tmp_path / "media").as_posix()
@@ -73,10 +73,11 @@ def test_each_change_outside_a_run_is_found_and_named(watch, objects, receiver, 
         data[len(data) // 2] ^= 0xFF
         target.write_bytes(data)
     else:
-        stray = target.parent / ("holiday.wav.gz" if hurt == "added" else "new/notes.txt")
+        names = {"added": "holiday.wav.gz", "added folder": "new/notes.txt"}
+        stray = target.parent / names.get(hurt, "caf\udce9.wav.gz")
         stray.parent.mkdir(exist_ok=True)
         stray.write_bytes(b"not ours")
-        key, kind = stray.relative_to(tmp_path / "media").as_posix(), "added"
+        key, kind = stray.relative_to(tmp_path / "media").as_posix().replace("\udce9", "\\udce9"), "added"
     watch.tick()
     for check in (INTACT,) if kind == "added" else (INTACT, COMPLETE):
         evaluation = latest(watch, check)

@@ -91,7 +91,8 @@ class AuditLog:
         line = {name: value for name, value in line.items() if value is not None}
         with self._lock:
             try:
-                self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+                # file names need not be UTF-8; a backslash would make them JSON escapes, which DuckDB refuses
+                self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode(errors="xmlcharrefreplace"))
             except OSError as error:
                 raise _unusable(self._spool, error) from error
 

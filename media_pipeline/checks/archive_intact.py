@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 
+from media_pipeline.escaping import printable
 from media_pipeline.metadata import SAMPLE_ROWS, sample
 from media_pipeline.tables.drift import Drift
 
@@ -28,8 +30,8 @@ class RedDay:
 
     @classmethod
     def of(cls, drift: Drift) -> RedDay:
-        """What is kept of a comparison."""
-        return cls(drift.summary, list(drift.items())[:SAMPLE_ROWS])
+        """What is kept of a comparison; names that are no UTF-8, which Dagster's event log cannot keep, are escaped."""
+        return cls(drift.summary, [(kind, printable(key)) for kind, key in islice(drift.items(), SAMPLE_ROWS)])
 
     @property
     def names(self) -> str:

@@ -21,6 +21,7 @@ import dagster as dg
 from media_pipeline.audit.log import AuditLog
 from media_pipeline.checks.archive_intact import ARCHIVE_INTACT, TO_DO, RedDay, archive_intact_facts
 from media_pipeline.checks.day_complete import DAY_COMPLETE, day_complete_result
+from media_pipeline.escaping import printable
 from media_pipeline.notify.outbox import Outbox
 from media_pipeline.resources.media import MediaResource
 from media_pipeline.resources.webhooks import WebhooksResource
@@ -154,7 +155,7 @@ class _Watch:
         log = AuditLog(self._media.store, Path(self._media.spool), drift.day, f"{NAME}-{moment}")
         try:
             for kind, key in islice(drift.items(), MAX_AUDITED):
-                log.emit(f"object_{kind}", key=key)
+                log.emit(f"object_{kind}", key=printable(key))
             log.emit("archive_compared", objects=drift.objects, summary=drift.summary)
         finally:
             log.close()

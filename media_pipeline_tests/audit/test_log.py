@@ -55,6 +55,14 @@ def test_events_carry_time_run_and_a_correlation_id_per_recording(store, tmp_pat
     assert step["correlation_id"] == correlation_id("run", str(DAY))
 
 
+def test_a_file_name_that_is_no_utf8_is_logged(store, tmp_path):
+    log = AuditLog(store, tmp_path / "spool", DAY, "run")
+    log.emit("object_added", key="audio/caf\udce9.wav.gz")
+    log.close()
+    (event,) = published(store)
+    assert event["key"] == "audio/caf&#56553;.wav.gz"
+
+
 def test_it_is_published_while_the_run_goes_on(store, tmp_path, monkeypatch):
     assert log_module.PUBLISH_SECONDS <= 30
     monkeypatch.setattr(log_module, "PUBLISH_SECONDS", 0.1)
