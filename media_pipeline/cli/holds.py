@@ -15,6 +15,7 @@ from media_pipeline.console import ERR, OUT, explained, stop
 if TYPE_CHECKING:
     from media_pipeline.genesys.source import OrgSource
     from media_pipeline.messaging.holds import Hold
+    from media_pipeline.messaging.keeping import Effect
     from media_pipeline.settings import Settings
     from media_pipeline.storage.base import ObjectStore
 
@@ -38,10 +39,10 @@ def add(
 
     Exit code 0: it holds. 1: it is recorded, and something that it covers may go or be gone. 2: bad usage.
     """
-    from media_pipeline.audit.log import AuditLog
+    from media_pipeline.genesys.errors import GenesysError
     from media_pipeline.messaging.deleting import utc_now
     from media_pipeline.messaging.holds import Holds
-    from media_pipeline.messaging.keeping import make_good
+    from media_pipeline.storage.base import StorageError
 
     named = {"subject": subject, "conversation": conversation, "recording": recording, "day": day}
     chosen = [(kind, value) for kind, value in named.items() if value is not None]
@@ -50,25 +51,20 @@ def add(
     end = _moment(until)
     with explained(), ERR.status("Writing the hold ...") as status:
         settings, store = _opened()
-        now, run_id = utc_now(), f"hold-{uuid.uuid4().hex[:12]}"
+        now = utc_now()
         ((kind, value),) = chosen
         hold = Holds(store).add(kind, value, who=who, why=why, now=now, until=end)  # type: ignore[arg-type]
-        audit = AuditLog(store, settings.spool, now.date(), run_id)
+        status.update("Making sure of it: what a run is about to delete is waited for ...")
         try:
-            audit.emit("hold_added", **_facts(hold))
-            status.update("Making sure of it: what a run is about to delete is waited for ...")
-            with _source(settings) as source:
-                effect = make_good(
-                    store,
-                    source,
-                    hold,
-                    run_id=run_id,
-                    allowed=settings.allow_remote_delete,
-                    protects=settings.allow_write_back,
-                    emit=audit.emit,
-                )
-        finally:
-            audit.close()
+            effect = _made_good(settings, store, hold, now)
+        except (GenesysError, StorageError) as error:
+            OUT.print(
+                f"Hold {hold.hold_id} is recorded, and runs that begin from now on keep what it covers. What is being "
+                "deleted just now, or what Genesys Cloud was told to delete, may still go.",
+                highlight=False,
+            )
+            _warn([str(error)])
+            raise typer.Exit(1) from None
     counts = ", ".join(f"{number} {state}" for state, number in sorted(effect.states.items()))
     OUT.print(f"Hold {hold.hold_id}: of the ledger it covers {counts or 'nothing yet'}.", highlight=False)
     problems = list(effect.problems)
@@ -137,6 +133,29 @@ def list_(
         cells = (hold.hold_id, f"{hold.kind} {hold.value}", hold.who, hold.why, ends)
         table.add_row(*(Text(printing.printable(cell)) for cell in cells), style=None if hold.is_active(now) else "dim")
     OUT.print(table if holds else "There are no holds.")
+
+
+def _made_good(settings: Settings, store: ObjectStore, hold: Hold, now: dt.datetime) -> Effect:
+    """What the hold came to, with its lines in the audit log; raises GenesysError and StorageError."""
+    from media_pipeline.audit.log import AuditLog
+    from media_pipeline.messaging.keeping import make_good
+
+    run_id = f"hold-{uuid.uuid4().hex[:12]}"
+    audit = AuditLog(store, settings.spool, now.date(), run_id)
+    try:
+        audit.emit("hold_added", **_facts(hold))
+        with _source(settings) as source:
+            return make_good(
+                store,
+                source,
+                hold,
+                run_id=run_id,
+                allowed=settings.allow_remote_delete,
+                protects=settings.allow_write_back,
+                emit=audit.emit,
+            )
+    finally:
+        audit.close()
 
 
 @contextmanager

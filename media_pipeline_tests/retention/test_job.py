@@ -220,6 +220,18 @@ def test_a_hold_without_credentials_is_recorded_and_says_what_it_could_not_do(be
     assert bench.row(media)["state"] == "held"
 
 
+def test_a_hold_with_wrong_credentials_is_recorded_and_named(bench, org, tmp_path):
+    (media,) = bench.uploaded()
+    bench.schedule(media)
+    bench.work()
+    added = hold(org, tmp_path, "add", "--subject", media, "--who", "a", "--why", "b", GENESYS_CLIENT_SECRET="wrong")
+    assert added.returncode == 1, added.stderr
+    (recorded,) = Holds(bench.store).all()
+    assert f"Hold {recorded.hold_id} is recorded" in added.stdout
+    assert "GENESYS_CLIENT_SECRET" in added.stderr
+    assert [line["event"] for line in audited(tmp_path) if line["run_id"].startswith("hold-")] == ["hold_added"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
