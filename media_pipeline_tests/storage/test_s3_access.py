@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.storage.base import StorageError, StorageUnavailable
+from media_pipeline.storage.opening import open_store
 from media_pipeline.storage.s3 import S3Store
 from media_pipeline.storage.s3_client import connect
 from media_pipeline.storage.s3_stale import PROBE_SECONDS, STALE_UPLOAD_SECONDS, abort_stale
@@ -56,6 +58,23 @@ def test_missing_credentials_are_told(connected: Connect, monkeypatch: pytest.Mo
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StorageError, match=r"no AWS credentials or settings .* Set AWS_ACCESS_KEY_ID"):
         connected().check_writable()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_ENDPOINT_URL_S3", "nonsense"),
+        ("AWS_ENDPOINT_URL_S3", "http://[::1"),
+        ("AWS_DEFAULT_REGION", "eu west!"),
+        ("AWS_PROFILE", "nobody"),
+    ],
+)
+def test_a_malformed_setting_is_told_at_once_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=rf"s3://bucket/prefix cannot be opened: correct .*{variable}"):
+        open_store("s3://bucket/prefix", tmp_path, 2)
 
 
 def test_a_server_that_does_not_answer_is_told(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
