@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS due ON deliveries (state, due);
 CREATE TABLE IF NOT EXISTS pauses (receiver TEXT PRIMARY KEY, until REAL);
 """
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _COLUMNS = "m.id, m.type, m.date, d.receiver, d.host, d.state, d.attempts, d.since, d.due, d.problem"
 
 
@@ -198,6 +199,11 @@ class Queue:
             raise self._unusable(error) from None
 
     def _unusable(self, error: Exception) -> StorageError:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            return StorageError(
+                f"The queue of callbacks {self.path} is damaged ({error}): move it away, with its -wal and -shm files. "
+                "A new one is made then; messages that waited in this one are not sent."
+            )
         return StorageError(
             f"The queue of callbacks cannot be kept in {self.path.parent} ({error}): free space there, or set "
             "MEDIA_SPOOL to a local folder this user may write."

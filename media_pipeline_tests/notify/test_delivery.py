@@ -59,6 +59,18 @@ def test_each_message_arrives_once_and_the_outbox_is_empty(deployment, receiver)
     assert len(receiver.posts) == 3
 
 
+def test_a_damaged_queue_is_to_be_moved_away(tmp_path):
+    with Queue(tmp_path, "root") as queue:
+        path = queue.path
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StorageError, match=r"is damaged \(file is not a database\): move it away") as told:
+        Queue(tmp_path, "root")
+    assert str(path) in str(told.value)
+    assert "free space" not in str(told.value)
+    path.unlink()
+    Queue(tmp_path, "root").close()
+
+
 def test_a_batch_that_comes_twice_is_delivered_once(deployment, receiver):
     deployment.announce("a")
     (key,) = deployment.store.sizes("outbox/")
