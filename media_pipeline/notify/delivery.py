@@ -24,7 +24,7 @@ from media_pipeline.tables.paths import OUTBOX_PREFIX
 
 DAY_SECONDS = 24 * 3600.0
 AT_ONCE = 8
-"""Requests under way, to all receivers together."""
+"""Requests under way. Receivers share them alike, each has one at least: a slow one keeps none from the others."""
 TAKEN_AT_ONCE = 100
 BATCH_BYTES = 16 * 1024 * 1024
 """Of one object of the outbox, at most: a thousand events with ids of several KB."""
@@ -116,15 +116,19 @@ class Deliverer:
     async def _send(self, deadline: float, outcome: Outcome) -> None:
         resting: set[str] = set()
         in_a_row: Counter[str] = Counter()
-        async with client() as http:
-            while time.monotonic() < deadline:
-                awake = [fingerprint for fingerprint in self._receivers if fingerprint not in resting]
-                due = self._queue.due(awake, TAKEN_AT_ONCE) if awake else []
+        share = max(1, AT_ONCE // len(self._receivers))
+
+        async def send_to(receiver: str) -> None:
+            while time.monotonic() < deadline and receiver not in resting:
+                due = self._queue.due([receiver], TAKEN_AT_ONCE)
                 if not due:
                     return
                 todo = iter(due)
-                workers = [self._work(http, todo, deadline, outcome, resting, in_a_row) for _ in range(AT_ONCE)]
+                workers = [self._work(http, todo, deadline, outcome, resting, in_a_row) for _ in range(share)]
                 await asyncio.gather(*workers)
+
+        async with client() as http:
+            await asyncio.gather(*map(send_to, self._receivers))
 
     async def _work(
         self,

@@ -150,6 +150,18 @@ def test_a_receiver_that_is_down_costs_a_few_tries_and_keeps_nothing_from_the_ot
     assert outcome.problems == {"the webhook at 127.0.0.1 answered 500": len(bad.posts)}
 
 
+def test_a_slow_receiver_holds_up_no_other(tmp_path):
+    with receiving() as good, receiving() as slow:
+        slow.answer = lambda message_id: Reply(hang_seconds=0.7)
+        deployment = Deployment(tmp_path, slow.url, good.url)
+        ids = deployment.announce(*map(str, range(60)))
+        outcome = deployment.deliver(seconds=2)
+        deployment.queue.close()
+    assert sorted(post.id for post in good.posts) == sorted(ids)
+    assert outcome.left
+    assert len(slow.posts) >= 8, "it has its share all the same"
+
+
 def test_one_message_that_is_never_taken_holds_up_no_other(deployment, receiver):
     poison = deployment.announce("poison")[0]
     receiver.answer = lambda message_id: Reply(400 if message_id == poison else 204)
