@@ -185,7 +185,7 @@ class S3Store:
         )
         with self._explained():
             for page in pages:
-                for entry in page.get("Contents", ()):
+                for entry in _entries(page):
                     yield entry["Key"][len(self._prefix) :], entry
 
     def link(self, key: str, seconds: int, *, content_type: str, disposition: str) -> str:
@@ -217,7 +217,7 @@ class S3Store:
         with self._explained():
             upload = self._client.create_multipart_upload(**probe)
             self._client.abort_multipart_upload(**probe, UploadId=upload["UploadId"])
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=probe["Key"], MaxKeys=1)
+            _entries(self._client.list_objects_v2(Bucket=self._bucket, Prefix=probe["Key"], MaxKeys=1))
             abort_stale(self._client, self._bucket, probe["Key"], PROBE_SECONDS)
             abort_stale(self._client, self._bucket, self._prefix)
         self.get_small(PROBE)
@@ -292,6 +292,14 @@ class S3Store:
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(self.url, self._bucket)
+
+
+def _entries(page: dict[str, Any]) -> Sequence[Any]:
+    """The objects of a listing's page; raises KeyError for an answer that is no whole page."""
+    # botocore reads any XML, such as a sign-in page, as a listing without objects: what is missing there gets deleted
+    if page["IsTruncated"] and "NextContinuationToken" not in page:
+        raise KeyError("NextContinuationToken")
+    return cast("Sequence[Any]", page.get("Contents", ()))
 
 
 class _EndsBefore(Exception):

@@ -89,6 +89,26 @@ def test_what_is_no_s3_server_is_told(behind: S3Store, proxy: FaultProxy) -> Non
         behind.check_writable()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html><body>Sign in</body></html>",
+        "<ListBucketResult/>",
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+    ],
+)
+def test_what_is_no_whole_listing_is_told_and_not_taken_for_an_empty_one(
+    behind: S3Store, proxy: FaultProxy, text: str
+) -> None:
+    behind.put("audio/x.gz", b"")
+    proxy.break_with("answer", "GET", "list-type=2", times=1000, status=200, text=text)
+    for listing in (behind.sizes, lambda prefix: list(behind.stats(prefix)), lambda prefix: list(behind.tags(prefix))):
+        with pytest.raises(StorageError, match="what answers is no S3 server"):
+            listing("audio/")
+    with pytest.raises(StorageError, match="what answers is no S3 server"):
+        behind.check_writable()
+
+
 def test_credentials_that_the_server_does_not_know_are_told(gateway: Gateway, connected: Connect) -> None:
     for variables in ({"AWS_SECRET_ACCESS_KEY": "wrong"}, {"AWS_ACCESS_KEY_ID": "UNKNOWN"}):
         with pytest.raises(StorageError, match="S3 does not know the AWS credentials") as told:
