@@ -155,9 +155,12 @@ class Worker:
         def counted() -> Iterator[_Item]:
             nonlocal wanted
             for item in self._candidates(days, now):
-                if not only_holds or item.step in ("hold", "withdraw"):
-                    wanted += 1
-                    yield item
+                if only_holds and item.step not in ("hold", "withdraw"):
+                    continue
+                if item.step == "free" and not self._holds.has_ended(item.row["hold_id"], now):
+                    continue
+                wanted += 1
+                yield item
 
         return heapq.nsmallest(MOST_STEPS, counted(), key=lambda item: item.order), wanted
 

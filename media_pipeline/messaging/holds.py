@@ -130,6 +130,16 @@ class Holds:
         found = [hold for hold in self._read.values() if hold.is_active(now) and hold.covers(row)]
         return max(found, key=lambda hold: (hold.until is None, hold.until or now, hold.hold_id), default=None)
 
+    def has_ended(self, hold_id: str, now: dt.datetime) -> bool:
+        """Whether a hold keeps nothing any more; raises UnreadableHold for one that is not there, by the last look."""
+        key = _key(hold_id)
+        if key not in self._read:
+            raise UnreadableHold(
+                f"The hold {key} keeps an entry of the ledger and is lost: nothing is deleted until that is mended. "
+                "Restore the object, or add the hold anew and release it when it is over."
+            )
+        return not self._read[key].is_active(now)
+
     def active(self, now: dt.datetime) -> list[Hold]:
         """Those that keep something, by what the last look saw."""
         return [hold for hold in self._read.values() if hold.is_active(now)]

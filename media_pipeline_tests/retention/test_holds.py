@@ -205,6 +205,41 @@ def test_a_hold_that_cannot_be_read_stops_every_deletion(bench):
     assert bench.there(media)
 
 
+@IN_BOTH
+def test_a_hold_that_is_lost_stops_every_deletion_until_it_is_added_anew_and_released(bench):
+    media, other = bench.uploaded(2)
+    bench.schedule(media, AT_ONCE)
+    hold = bench.hold("conversation", "c-1")
+    bench.work()
+    bench.store.remove(f"retention/holds/{hold.hold_id}.json")
+    bench.schedule(other, AT_ONCE, conversation_id="c-2")
+    for _ in range(2):
+        with pytest.raises(UnreadableHold, match=f"{hold.hold_id}.json keeps .* add the hold anew"):
+            bench.work()
+        assert bench.row(media)["state"] == "held"
+        assert bench.there(other)
+    anew = bench.hold("conversation", "c-1")
+    bench.work(only_holds=True)
+    bench.work()
+    assert (bench.row(media)["hold_id"], bench.there(media), bench.there(other)) == (anew.hold_id, True, False)
+    bench.release(anew)
+    bench.work()
+    bench.work()
+    assert not bench.there(media)
+
+
+def test_a_lost_hold_keeps_no_new_hold_from_its_work(bench):
+    media, other = bench.uploaded(2)
+    bench.schedule(media, AT_ONCE)
+    lost = bench.hold("subject", media)
+    bench.work()
+    bench.store.remove(f"retention/holds/{lost.hold_id}.json")
+    bench.schedule(other, AT_ONCE)
+    bench.hold("subject", other)
+    bench.work(only_holds=True)
+    assert bench.row(other)["state"] == "held"
+
+
 def test_held_conversations_are_protected_at_the_source_until_their_last_hold_ends(published):
     bench, state = published, published.org.sandbox.state
     first = bench.hold("conversation", "c-9", until=bench.now() + dt.timedelta(hours=1))
