@@ -31,7 +31,7 @@ def add(
     why: Annotated[str, WHY],
     subject: Annotated[str | None, typer.Option(help="An attachment, object or entry by its id.")] = None,
     conversation: Annotated[str | None, typer.Option(help="All of a conversation.")] = None,
-    recording: Annotated[str | None, typer.Option(help="A recording.")] = None,
+    recording: Annotated[str | None, typer.Option(help="A recording, and our objects of it.")] = None,
     day: Annotated[str | None, typer.Option(help="All of a UTC day, or scheduled on it.", metavar="DAY")] = None,
     until: Annotated[str | None, typer.Option(help="When it ends by itself (UTC); default: on release.")] = None,
 ) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from media_pipeline.messaging.moments import fields_of
 from media_pipeline.storage.base import ObjectStore, StorageError
 from media_pipeline.tables.partition import Row
-from media_pipeline.tables.paths import RETENTION_HOLDS
+from media_pipeline.tables.paths import RETENTION_HOLDS, is_file_of
 
 HoldKind = Literal["subject", "conversation", "recording", "day"]
 HOLD_KINDS = ("subject", "conversation", "recording", "day")
@@ -31,7 +31,7 @@ class UnreadableHold(StorageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """What is kept: a subject by its id, all of a conversation, a recording, or all of a UTC day."""
+    """What is kept: a subject by its id, all of a conversation, a recording and its files, or all of a UTC day."""
 
     hold_id: str
     kind: HoldKind
@@ -55,6 +55,8 @@ class Hold:
         if self.kind == "conversation":
             return row["conversation_id"] in (self.value, None)
         if self.kind == "recording":
+            if row["kind"] == "local_object":
+                return is_file_of(self.value, row["subject_id"])
             return (row["kind"], row["subject_id"]) == ("recording", self.value)
         if self.kind == "day":
             return self.value in (str(row["scheduled_at"].date()), str(row["subject_day"]))

@@ -196,6 +196,11 @@ def safe_name(identifier: str) -> str:
     return f"{prefix}-{digest}"
 
 
+def is_file_of(identifier: str, key: str) -> bool:
+    """Whether an object's file name begins with this id: a recording's audio, copies, thumbnails and waveforms do."""
+    return key.rpartition("/")[2].partition(".")[0] == safe_name(identifier)
+
+
 def object_stem(day: dt.date, recording_id: str, file_index: int, several_files: bool) -> str:
     """The object key of a recording's file without `.<format>.gz`."""
     return audio_prefix(day) + safe_name(recording_id) + (f".{file_index}" if several_files else "")

@@ -7,6 +7,8 @@ import pytest
 
 from media_pipeline.messaging.holds import Holds, UnreadableHold
 from media_pipeline.messaging.retention import Policy
+from media_pipeline.tables.paths import object_key, silenced_key, thumbnail_key, waveform_key
+from media_pipeline_tests.harness import DAY
 from media_pipeline_tests.retention.conftest import IN_BOTH, NO_COPY
 
 AT_ONCE = Policy(name="at_once", why="It was rejected.", ttl=dt.timedelta(0), keeps_copy=False)
@@ -52,6 +54,24 @@ def test_a_hold_on_a_recording_keeps_the_recording(published):
     bench.work()
     assert bench.row(recording)["state"] == "held"
     assert bench.writes("recording_change") == []
+
+
+def test_a_hold_on_a_recording_keeps_our_own_objects_of_it(bench):
+    recording, other = "a.b/0 c", "a.b/0 cd"
+    audio, part, theirs = (
+        object_key(DAY, recording, 0, False, "wav"),
+        object_key(DAY, recording, 1, True, "ogg"),
+        object_key(DAY, other, 0, False, "wav"),
+    )
+    derived = [silenced_key(audio), thumbnail_key(DAY, "i", recording, recording, 0), waveform_key(DAY, recording, 0)]
+    for key in (audio, part, theirs, *derived):
+        bench.store.put(key, b"RIFF")
+        bench.schedule(key, AT_ONCE, kind="local_object")
+    bench.hold("recording", recording)
+    bench.work()
+    states = {key: row["state"] for key, row in bench.rows().items()}
+    assert states == dict.fromkeys([audio, part, *derived], "held") | {theirs: "deleted"}
+    assert bench.store.version(audio) is not None
 
 
 def test_an_expired_hold_ends_by_itself(bench):
