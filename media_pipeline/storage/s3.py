@@ -208,7 +208,7 @@ class S3Store:
             signer.close()
 
     def remove(self, key: str) -> None:
-        with self._explained():
+        with explained(self.url, self._bucket, key):  # each path has a permission of its own
             self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
     def check_writable(self) -> None:

@@ -47,15 +47,15 @@ def is_missing(error: Any) -> bool:
 
 
 @contextmanager
-def explained(url: str, bucket: str) -> Iterator[None]:
-    """Raise StorageError for what botocore raises."""
+def explained(url: str, bucket: str, key: str = "") -> Iterator[None]:
+    """Raise StorageError for what botocore raises; a permission that is missing is one for `key`, where it is given."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
     try:
         yield
     except ClientError as error:
-        raise _answered(url, bucket, error) from None
+        raise _answered(url, bucket, key, error) from None
     except BotoCoreError as error:
         raise _unanswered(url, bucket, error) from None
     except (ResponseParserError, KeyError):  # no XML, or XML without what a reply must have
@@ -64,7 +64,7 @@ def explained(url: str, bucket: str) -> Iterator[None]:
         ) from None
 
 
-def _answered(url: str, bucket: str, error: Any) -> StorageError:
+def _answered(url: str, bucket: str, key: str, error: Any) -> StorageError:
     code, status = code_of(error), status_of(error)
     place = f"MEDIA_ROOT={url} cannot be used"
     if code in _LATER or (status >= 500 and status not in (501, 507)):
@@ -86,8 +86,9 @@ def _answered(url: str, bucket: str, error: Any) -> StorageError:
         )
     if code in _DENIED:
         action = _ACTIONS.get(error.operation_name, error.operation_name)
+        wanted = f"{action} for {key!r}" if key else action
         return StorageError(
-            f"{place}: the AWS credentials lack a permission on the bucket {bucket!r}. Grant {action}, {_STAYS}."
+            f"{place}: the AWS credentials lack a permission on the bucket {bucket!r}. Grant {wanted}, {_STAYS}."
         )
     if code in _MOVED:
         return StorageError(

@@ -1,5 +1,6 @@
 """Before anything is downloaded, a run knows that it may list, read and write; and it says which part it may not."""
 
+import datetime as dt
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +12,29 @@ from urllib.parse import urlsplit
 import pytest
 
 from media_pipeline.genesys.errors import ConfigurationError
+from media_pipeline.messaging.deleting import work_ledger
+from media_pipeline.messaging.retention import Ledger, Policy, Subject
+from media_pipeline.reports.places import DATABASE_KEY
+from media_pipeline.reports.publishing import mart_key
 from media_pipeline.storage.base import StorageError, StorageUnavailable
 from media_pipeline.storage.opening import open_store
 from media_pipeline.storage.s3 import S3Store
 from media_pipeline.storage.s3_client import connect
 from media_pipeline.storage.s3_stale import PROBE_SECONDS, STALE_UPLOAD_SECONDS, abort_stale
 from media_pipeline.storage.s3_upload import MIB, PART_BYTES, part_bytes
+from media_pipeline.tables.paths import (
+    checking_key,
+    ledger_prefix,
+    object_key,
+    outbox_key,
+    silenced_key,
+    table_key,
+    thumbnail_key,
+    upload_key,
+    voice_state_key,
+    waveform_key,
+)
+from media_pipeline_tests.harness import DAY
 from media_pipeline_tests.s3_faults import FaultProxy
 from media_pipeline_tests.s3_server import BUCKET, Gateway, S3Server
 
@@ -155,6 +173,61 @@ def test_the_documented_permissions_suffice(gateway: Gateway, connected: Connect
         assert store.read_range("audio/x.gz", 0, 3) == bytes(3)
         assert store.put_if("lease", b"mine", None)
         assert set(store.sizes("audio/")) == {"audio/x.gz"}
+
+
+REMOVED = (
+    checking_key(DAY),
+    ledger_prefix(DAY) + "run.jsonl",
+    mart_key("recording_facts", DAY),
+    outbox_key(DAY, "run", 1),
+    table_key("recording_deadlines", DAY),
+    upload_key(DAY, "file", "5e", "png"),
+    voice_state_key("message"),
+    f"{DATABASE_KEY}.wal",
+)
+"""What jobs and sensors remove besides what the ledger of deletions says."""
+SCHEDULED = (
+    object_key(DAY, "r", 0, False, "wav"),
+    silenced_key(object_key(DAY, "r", 0, False, "wav")),
+    thumbnail_key(DAY, "i", "r", "r", 0),
+    waveform_key(DAY, "r", 0),
+)
+
+
+@contextmanager
+def documented(client: Any, user: str, place: str) -> Iterator[None]:
+    """The policy of docs/operators.md for another user than the owner; `place`: what it calls bucket/prefix."""
+    page = (Path(__file__).parents[2] / "docs/operators.md").read_text().split("\n### Permissions\n")[1]
+    text = page.split("```json\n")[1].split("```")[0].replace("bucket/prefix", place)
+    policy = json.loads(text.replace(':::bucket"', f':::{BUCKET}"'))
+    for statement in policy["Statement"]:
+        statement["Principal"] = {"AWS": [f"arn:aws:iam:::user/{user}"]}
+    client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+    try:
+        yield
+    finally:
+        client.delete_bucket_policy(Bucket=BUCKET)
+
+
+def test_the_documented_policy_lets_jobs_remove_what_they_remove_and_nothing_else(
+    gateway: Gateway, connected: Connect, client: Any
+) -> None:
+    user, access_key, secret_key = gateway.add_user()
+    store = connected(AWS_ACCESS_KEY_ID=access_key, AWS_SECRET_ACCESS_KEY=secret_key)
+    now, policy = dt.datetime.now(dt.UTC), Policy(name="p", why="w", ttl=dt.timedelta(0), keeps_copy=False)
+    with documented(client, user, f"{BUCKET}/{store._prefix}".rstrip("/")):
+        store.check_writable()
+        for key in REMOVED:
+            store.put(key, b"")
+            store.remove(key)
+        for key in SCHEDULED:
+            store.put(key, b"")
+            Ledger(store).schedule(Subject(kind="local_object", id=key), policy, now=now)
+        tally = work_ledger(store, None, run_id="r", allowed=False, emit=lambda *_, **__: None)
+        assert tally.outcomes == {"deleted": len(SCHEDULED)}
+        store.put("audit/x", b"")
+        with pytest.raises(StorageError, match="Grant s3:DeleteObject for 'audit/x', then run"):
+            store.remove("audit/x")
 
 
 @pytest.mark.parametrize("missing", ["PutObject", "AbortMultipartUpload", "ListBucket"])
