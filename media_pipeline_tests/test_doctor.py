@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -172,9 +174,50 @@ def test_hosts_that_hang_do_not_hang_the_doctor(org, silent, tmp_path):
 def test_an_api_that_hangs_behind_a_login_that_works(org, silent, tmp_path):
     report = look(org, tmp_path, base_url=silent, login_url=org.url)
     assert levels(report)["login host"] == levels(report)["credentials"] == "ok"
-    assert levels(report)["API host"] == "fail"
+    assert levels(report)["API host"] == levels(report)["listing"] == "fail"
     assert report.exit_code == 1
     assert report.seconds < MOST_SECONDS
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """An API that answers every call in one way."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = _answer
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("dialect", ["platform", "guide"])
+@pytest.mark.parametrize(("status", "body"), [(503, b"<html>gateway"), (200, b"<html>Sign in"), (200, b"[1]")])
+def test_an_api_that_answers_nothing_useful_behind_a_login_that_works(org, tmp_path, dialect, status, body):
+    with answering(status, body) as url:
+        report = look(org, tmp_path, base_url=url, login_url=org.url, dialect=dialect)
+    assert (levels(report)["credentials"], levels(report)["listing"], report.exit_code) == ("ok", "fail", 1)
+    assert "no day can be exported" in line(report, "listing")
+    assert not any("Grant" in line(report, name) for name in ("listing", "media batches", "transcripts"))
+
+
+def test_a_listing_that_is_limited_for_a_moment_is_no_failure(org, tmp_path):
+    org.break_with({"fault": "rate_limit", "on": ["query"]})
+    report = look(org, tmp_path)
+    assert (levels(report)["listing"], report.exit_code) == ("ok", 0)
 
 
 @pytest.mark.parametrize(("seconds", "side"), [(300, "behind"), (-300, "ahead of")])

@@ -11,7 +11,7 @@ from media_pipeline.doctor.findings import GENESYS, PERMISSIONS, STORAGE, Findin
 from media_pipeline.doctor.permissions import judged, name_of
 from media_pipeline.doctor.places import AT_GENESYS, Transcribed, use_of
 from media_pipeline.doctor.together import together
-from media_pipeline.genesys.errors import NotFound
+from media_pipeline.genesys.errors import NotFound, PermissionMissing
 from media_pipeline.genesys.permissions import VIEW, Feature
 from media_pipeline.genesys.platform_account import Account, Grants, LinkLives
 from media_pipeline.genesys.platform_facts import Conversation
@@ -159,7 +159,9 @@ def _organization(found: object, total: int | None, day: dt.date) -> Finding:
 
 def _granted(grants: Grants | None, error: object) -> Finding:
     if grants is None:
-        todo = "Permissions are judged by harmless calls instead; grant oauth:client:view to have them read."
+        todo = "Permissions are judged by harmless calls instead"
+        forbidden = isinstance(error, PermissionMissing)
+        todo += "; grant oauth:client:view to have them read." if forbidden else "; run doctor again later."
         return Finding(GENESYS, "client", "warn", f"its roles cannot be read: {error}", todo)
     roles = ", ".join(grants.roles) or "none"
     if not grants.divisions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from media_pipeline.doctor.findings import PERMISSIONS, Finding, Level
-from media_pipeline.genesys.errors import GenesysError, NotFound, PermissionMissing
+from media_pipeline.genesys.errors import NotFound, PermissionMissing, RateLimited
 from media_pipeline.genesys.permissions import Feature, named_in
 from media_pipeline.genesys.platform_account import Grants
 
@@ -52,12 +52,13 @@ def _judged(feature: Feature, grants: Grants | None, probes: Probes) -> Finding:
         named = named_in(str(refused))
         ours = [permission for permission in feature.permissions if permission in named]
         return _missing(feature, " and ".join(ours) or named or feature.sentence, "a call was refused")
+    failed = next((found for found in tried if isinstance(found, Exception)), None)
+    if feature.without == FATAL and failed is not None and not (allowed or isinstance(failed, RateLimited)):
+        return _unknown(feature, failed, "fail")
     if not feature.permissions:
         if allowed:
             return Finding(PERMISSIONS, name_of(feature), "ok", "needs no permission")
-        failed = next((found for found in tried if isinstance(found, GenesysError)), None)
-        todo = f"Run doctor again later; until then {feature.without}."
-        return Finding(PERMISSIONS, name_of(feature), "warn", f"unknown: {failed or 'not asked'}", todo)
+        return _unknown(feature, failed or "not asked")
     if grants is not None:
         absent = [permission for permission in feature.permissions if not grants.has(permission)]
         enough = len(absent) < len(feature.permissions) if feature.needs == "any" else not absent
@@ -66,10 +67,18 @@ def _judged(feature: Feature, grants: Grants | None, probes: Probes) -> Finding:
         return Finding(PERMISSIONS, name_of(feature), "ok", f"{feature.sentence}")
     if allowed:
         return Finding(PERMISSIONS, name_of(feature), "ok", f"{feature.sentence}: answered")
+    why = failed or probes.get("client")
+    if isinstance(why, Exception) and not isinstance(why, PermissionMissing):
+        return _unknown(feature, why)
     todo = f"Grant {ROLES} to have it checked; without it, {feature.without}."
     return Finding(
         PERMISSIONS, name_of(feature), "warn", f"{feature.sentence}: unknown, the grants cannot be read", todo
     )
+
+
+def _unknown(feature: Feature, why: object, level: Level = "warn") -> Finding:
+    todo = f"Run doctor again later; until then {feature.without}."
+    return Finding(PERMISSIONS, name_of(feature), level, f"unknown: {why}", todo)
 
 
 def _missing(feature: Feature, permission: str, how: str) -> Finding:
