@@ -16,8 +16,9 @@ from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.pacing import CallStats, Patience
 from media_pipeline.genesys.platform_counting import Counting
 from media_pipeline.genesys.source import DayCount
-from media_pipeline.plan.calls import FORMULAS, calls_of, measured, units_of
+from media_pipeline.plan.calls import FORMULAS, TRANSCRIPT_OPERATIONS, calls_of, measured, units_of
 from media_pipeline.plan.command import Planned, planned
+from media_pipeline.plan.make import Planner
 from media_pipeline.plan.measure import ASKED_WITH_DURATION
 from media_pipeline.plan.model import Plan, from_json, to_json
 from media_pipeline.plan.screen import show_comparison, show_plan
@@ -143,6 +144,32 @@ def test_of_a_day_exported_in_part_the_open_recordings_are_counted(org, export, 
     made = plan(org, tmp_path, DAY, DAY).plan
     assert made.days[0].state == "partly"
     assert made.recordings == pytest.approx(still, abs=3)
+
+
+@pytest.mark.parametrize("per_entry", [0.5, 1.05, 1.5])
+def test_of_a_day_exported_in_part_the_open_recordings_do_not_hang_on_an_average(
+    org, export, tmp_path, monkeypatch, per_entry
+):
+    done = export(org, dialect="platform")
+    figures_of = Planner._figures
+
+    def averaged(planner, counts, past):
+        figures, terms = figures_of(planner, counts, past)
+        return dataclasses.replace(figures, files_per_entry=per_entry), terms
+
+    monkeypatch.setattr(Planner, "_figures", averaged)
+    assert plan(org, tmp_path, DAY, DAY).plan.recordings == pytest.approx(done.verdict.problems.total(), abs=2)
+
+
+@pytest.mark.parametrize("dialect", ["platform", "guide"])
+def test_of_a_day_exported_in_part_the_transcripts_that_are_asked_for_again_are_counted(org, export, tmp_path, dialect):
+    export(org, dialect=dialect)
+    made = plan(org, tmp_path, DAY, DAY, dialect=dialect).plan
+    org.forget_stats()
+    export(org, dialect=dialect)
+    requests = org.stats()["requests"]
+    again = sum(sum(requests.get(name, {}).values()) for name in TRANSCRIPT_OPERATIONS)
+    assert made.transcript_calls == pytest.approx(again, abs=2)
 
 
 def test_comparing_is_asked_for_or_refused_with_what_to_do(org, export, tmp_path):

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from media_pipeline.genesys.pacing import NO_API_CALLS
 from media_pipeline.plan.calls import units_of
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.partition import TableMissing, Tables
+from media_pipeline.tables.partition import TableMissing, Tables, aligned
 from media_pipeline.tables.paths import audit_key
+from media_pipeline.transfer.transcript import AVAILABLE
 
 NEWEST_DAYS = 7
 """Exported days that figures are taken from: a week has its Sunday."""
@@ -56,6 +57,29 @@ class History:
     units: Counter[str] = field(default_factory=Counter)
     timed_files: int = 0
     seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Listed:
+    """What an exported day has; a run asks again for each transcript that is not here."""
+
+    recordings: int = 0
+    conversations: int = 0
+    without_transcript: int = 0
+
+
+def listed_of(tables: Tables, day: dt.date) -> Listed:
+    """Counted in the tables of a day."""
+    conversations = pc.unique(tables.read("recording_inventory", day, ["conversation_id"])["conversation_id"])
+    found = Listed(conversations=len(conversations))
+    for _, rows in aligned(
+        inventory=tables.rows("recording_inventory", day, ["recording_id"]),
+        transcript=tables.rows("transcript_status", day, ["recording_id", "status"]),
+    ):
+        found.recordings += len(rows["inventory"])
+        if rows["inventory"]:
+            found.without_transcript += all(row["status"] != AVAILABLE for row in rows["transcript"])
+    return found
 
 
 def history_of(tables: Tables, days: list[dt.date], dialect: str) -> History:

@@ -13,7 +13,7 @@ from media_pipeline.genesys.errors import ConfigurationError
 from media_pipeline.genesys.pacing import CallStats
 from media_pipeline.genesys.source import DayCount, RecordingSource
 from media_pipeline.plan.calls import FORMULAS, calls_of, measured, units_of
-from media_pipeline.plan.history import History, history_of
+from media_pipeline.plan.history import History, history_of, listed_of
 from media_pipeline.plan.measure import Measured, Sampler
 from media_pipeline.plan.model import DayPlan, Figures, Place, Plan, Term
 from media_pipeline.settings import Settings
@@ -66,7 +66,7 @@ class Planner:
         told("Measuring ...")
         past = history_of(self._tables, sorted(exported), self._settings.dialect)
         figures, terms = self._figures(list(counts.values()), past)
-        planned = tuple(_day_plan(self._settings.dialect, day, counts, verdicts, figures, terms) for day in days)
+        planned = tuple(self._day_plan(day, counts.get(day), verdicts.get(day), figures, terms) for day in days)
         return Plan(
             made_at=now,
             first=first,
@@ -107,6 +107,36 @@ class Planner:
             terms = measured(terms, past.calls, past.units, runs)
         return figures, terms
 
+    def _day_plan(
+        self,
+        day: dt.date,
+        count: DayCount | None,
+        verdict: Verdict | None,
+        figures: Figures,
+        terms: tuple[Term, ...],
+    ) -> DayPlan:
+        if count is None:
+            return DayPlan(day=day, state="complete")
+        per_entry = 1.0 if count.recordings is not None else figures.files_per_entry
+        if verdict is None or not verdict.listed:
+            files = transcripts = count.entries * per_entry
+        else:
+            found = listed_of(self._tables, day)
+            listed = found.recordings if count.recordings is not None else found.conversations
+            not_listed = max(0, count.entries - listed) * per_entry
+            files = verdict.problems.total() + not_listed
+            transcripts = found.without_transcript + not_listed
+        dialect = self._settings.dialect
+        return DayPlan(
+            day=day,
+            state="to_export" if verdict is None else "partly",
+            entries=count.entries,
+            recordings=files,
+            source_bytes=files * figures.bytes_per_file,
+            calls=calls_of(terms, units_of(dialect, count.entries, files))[0],
+            transcript_calls=calls_of(terms, units_of(dialect, count.entries, transcripts))[1],
+        )
+
     def _places(self, source_bytes: float, figures: Figures) -> tuple[Place, ...]:
         """Root: all objects. Spool: what is in flight, compressed or not; it counts twice where both share a disk."""
         reserved = self._settings.min_available_mb * BYTES_PER_MB
@@ -133,33 +163,6 @@ class Planner:
                 reserved=reserved,
             ),
         )
-
-
-def _day_plan(
-    dialect: str,
-    day: dt.date,
-    counts: dict[dt.date, DayCount],
-    verdicts: dict[dt.date, Verdict],
-    figures: Figures,
-    terms: tuple[Term, ...],
-) -> DayPlan:
-    count = counts.get(day)
-    if count is None:
-        return DayPlan(day=day, state="complete")
-    verdict = verdicts.get(day)
-    files = count.entries * (1.0 if count.recordings is not None else figures.files_per_entry)
-    settled = 0 if verdict is None else max(0, verdict.listed - verdict.problems.total())
-    left = max(0.0, files - settled)
-    calls, transcripts = calls_of(terms, units_of(dialect, count.entries, left))
-    return DayPlan(
-        day=day,
-        state="to_export" if verdict is None else "partly",
-        entries=count.entries,
-        recordings=left,
-        source_bytes=left * figures.bytes_per_file,
-        calls=calls,
-        transcript_calls=transcripts,
-    )
 
 
 def _of_history(past: History) -> Figures:
