@@ -59,7 +59,8 @@ class Hold:
                 return is_file_of(self.value, row["subject_id"])
             return (row["kind"], row["subject_id"]) == ("recording", self.value)
         if self.kind == "day":
-            return self.value in (str(row["scheduled_at"].date()), str(row["subject_day"]))
+            ours = row["kind"] == "local_object" and f"/date={self.value}/" in row["subject_id"]
+            return ours or self.value in (str(row["scheduled_at"].date()), str(row["subject_day"]))
         return self.value in (row["subject_id"], row["entry_id"])
 
     def encode(self) -> bytes:

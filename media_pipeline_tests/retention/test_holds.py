@@ -74,6 +74,17 @@ def test_a_hold_on_a_recording_keeps_our_own_objects_of_it(bench):
     assert bench.store.version(audio) is not None
 
 
+def test_a_hold_on_a_day_keeps_our_own_objects_of_that_day(bench):
+    before = DAY - dt.timedelta(days=1)
+    ours, other = (object_key(day, "r", 0, False, "wav") for day in (DAY, before))
+    for key in (ours, other):
+        bench.store.put(key, b"RIFF")
+        bench.schedule(key, AT_ONCE, kind="local_object")
+    bench.hold("day", str(DAY))
+    bench.work()
+    assert {key: row["state"] for key, row in bench.rows().items()} == {ours: "held", other: "deleted"}
+
+
 def test_an_expired_hold_ends_by_itself(bench):
     (media,) = bench.uploaded()
     bench.schedule(media, AT_ONCE)
