@@ -31,6 +31,8 @@ DEADLINE_SECONDS = 120.0
 FIRST_WAIT_SECONDS = 1.0
 JITTER_SECONDS = 0.25
 """Waits are 1-2-4-8-16 s, each with up to this share of the first wait on top."""
+LEAST_RETRY_AFTER_SECONDS = 1.0
+"""Less than that is no wait that was meant: a 0, or a date that our clock is past."""
 LOOK_SECONDS = 0.5
 """How often who waits looks whether something was learned since."""
 NO_API_CALLS = ("file", "transcript_file")
@@ -202,7 +204,7 @@ def _no_seconds() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After lengthens a wait.
+    """One request's retry rule: at most 5 retries within 120 s including waits; Retry-After goes before backoff.
 
     Waiting for the rate budget is not part of the 120 s: a long queue would take a request's retries away.
     """
@@ -244,7 +246,7 @@ class Patience:
 
         retrying = Retrying(
             stop=stop_after_attempt(self.retries + 1) | late,
-            wait=_AtLeast(
+            wait=_RetryAfterOr(
                 wait_exponential(multiplier=self.first_wait_seconds, max=self.first_wait_seconds * 16)
                 + wait_random(0, self.first_wait_seconds * JITTER_SECONDS)
             ),
@@ -272,8 +274,8 @@ class _Late(stop_base):
         return time.monotonic() - self._began - queued + retry_state.upcoming_sleep >= self._deadline_seconds
 
 
-class _AtLeast(wait_base):
-    """Retry-After, but never less than our own wait: a 0, or a date in the past, would use up all retries at once."""
+class _RetryAfterOr(wait_base):
+    """Retry-After where it says to wait, else our own wait: without one, all retries would be used up at once."""
 
     def __init__(self, own: wait_base) -> None:
         self._own = own
@@ -281,7 +283,7 @@ class _AtLeast(wait_base):
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
         said = error.retry_after_seconds if isinstance(error, TryAgain) else None
-        return max(said or 0.0, self._own(retry_state))
+        return self._own(retry_state) if said is None or said < LEAST_RETRY_AFTER_SECONDS else said
 
 
 _IN_TEXT = re.compile(r"retry the request in \[?(\d+)\]? second", re.IGNORECASE)

@@ -47,8 +47,8 @@ def test_the_waits_are_1_2_4_8_16_with_a_little_jitter(monkeypatch):
     assert all(wait - int(wait) <= 0.25 for wait in waits)
 
 
-@pytest.mark.parametrize(("said", "waited"), [(0, [1, 2, 4, 8, 16]), (5, [5, 5, 5, 8, 16])])
-def test_retry_after_lengthens_waits_and_never_shortens_them(monkeypatch, said, waited):
+@pytest.mark.parametrize(("said", "waited"), [(0, [1, 2, 4, 8, 16]), (1, [1, 1, 1, 1, 1]), (5, [5, 5, 5, 5, 5])])
+def test_retry_after_goes_before_the_waits_unless_it_says_at_once(monkeypatch, said, waited):
     waits: list[float] = []
     monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
 
