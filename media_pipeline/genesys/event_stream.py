@@ -17,7 +17,7 @@ import httpx
 
 from media_pipeline.genesys.errors import MalformedReply, ServerError
 from media_pipeline.genesys.event_decoder import EventDecoder, ServerEvent
-from media_pipeline.genesys.pacing import JITTER_SECONDS, LEAST_RETRY_AFTER_SECONDS, TryAgain
+from media_pipeline.genesys.pacing import JITTER_SECONDS, TryAgain, as_said
 from media_pipeline.genesys.redaction import redact
 from media_pipeline.genesys.transport import Transport
 from media_pipeline.genesys.watchdog import Watchdog
@@ -181,7 +181,6 @@ def is_sendable(last_id: str) -> bool:
 def _pause(wait: float, failures: int, error: TryAgain | None) -> float:
     """Seconds before the next connection: Retry-After, or the reconnection time, doubled while nothing comes."""
     said = error.retry_after_seconds if error is not None else None
-    if said is not None and said >= LEAST_RETRY_AFTER_SECONDS:
-        return said
     longest = max(LONGEST_WAIT_SECONDS, wait)
-    return min(longest, wait * 2.0 ** min(failures - 1, 30)) + random.uniform(0, min(wait, 1.0) * JITTER_SECONDS)
+    own = min(longest, wait * 2.0 ** min(failures - 1, 30)) + random.uniform(0, min(wait, 1.0) * JITTER_SECONDS)
+    return as_said(said, own)

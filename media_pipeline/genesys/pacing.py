@@ -32,7 +32,7 @@ FIRST_WAIT_SECONDS = 1.0
 JITTER_SECONDS = 0.25
 """Waits are 1-2-4-8-16 s, each with up to this share of the first wait on top."""
 LEAST_RETRY_AFTER_SECONDS = 1.0
-"""Less than that is no wait that was meant: a 0, or a date that our clock is past."""
+"""Less than that is a 0, or a date that is past by our clock, or soon will be: our own wait goes before it."""
 LOOK_SECONDS = 0.5
 """How often who waits looks whether something was learned since."""
 NO_API_CALLS = ("file", "transcript_file")
@@ -283,7 +283,13 @@ class _RetryAfterOr(wait_base):
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
         said = error.retry_after_seconds if isinstance(error, TryAgain) else None
-        return self._own(retry_state) if said is None or said < LEAST_RETRY_AFTER_SECONDS else said
+        return as_said(said, self._own(retry_state))
+
+
+def as_said(retry_after_seconds: float | None, own: float) -> float:
+    """Seconds to wait: Retry-After, or one's own wait where it says nothing, or less than a wait."""
+    said = retry_after_seconds or 0.0
+    return said if said >= LEAST_RETRY_AFTER_SECONDS else max(said, own)
 
 
 _IN_TEXT = re.compile(r"retry the request in \[?(\d+)\]? second", re.IGNORECASE)
