@@ -54,7 +54,7 @@ def of_group_bys(found: Found) -> list[str]:
 
 
 def of_the_least(query: str, ways: Mapping[str, Measured]) -> list[str]:
-    """What one group-by takes by hand where a day's file holds its column alone: a file a day takes no less."""
+    """What one group-by takes by hand where a day's file holds its column alone."""
     clock, cpu = ways["least"].against(ways["merged"])
     return [
         f"`{query}` by hand from a file a day that holds this one column, without statistics: "

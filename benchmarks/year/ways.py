@@ -75,7 +75,7 @@ def over_merged(folder: Path, threads: int | None = None, *, in_session: bool = 
 def over_least(
     root: Path, folder: Path, table: str, column: str, threads: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A table read by hand whose files have one column and the smallest footers: the least that a file a day takes."""
+    """A table read by hand whose files have one column and small footers: what opening a file a day takes."""
     for path in sorted((root / "tables" / table).glob("*/*.parquet")):
         target = folder / "tables" / table / path.parent.name / path.name
         target.parent.mkdir(parents=True)
