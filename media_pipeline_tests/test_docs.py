@@ -1,5 +1,6 @@
 """Every command and snippet of README and docs runs as printed; `console` blocks are what CI and other tests run."""
 
+import datetime as dt
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.compaction import compact
 from media_pipeline.transfer.outcome import REASONS
 from media_pipeline_tests.harness import DAY, Export, variables_for
 
@@ -58,6 +61,8 @@ def test_python_snippets_run_as_printed(page, org, exported, tmp_path, capsys):
             text=True,
         )
         assert done.returncode == 0, done.stdout
+    if any("/compacted/" in snippet for snippet in blocks(page, "python")):
+        assert compact(LocalStore(Path(exported["MEDIA_ROOT"])), "recording_audio", DAY + dt.timedelta(days=62)).written
     names: dict[str, object] = {"MEDIA_ROOT": exported["MEDIA_ROOT"], "DAY": DAY}
     for snippet in blocks(page, "python"):
         exec(compile(snippet, page.name, "exec"), names)  # noqa: S102  our own documentation

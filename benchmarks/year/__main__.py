@@ -1,10 +1,10 @@
 """A year of an archive: what analysts' questions and the marts cost, and what many small files cost beside one.
 
-Each question is asked of the tables (the views of `media-pipeline sql`, those of its `--ddl duckdb` in one session, and
-DuckDB's own hive reading), of the marts where they can answer it (their Parquet files, in both kinds of views, and
-dbt's DuckDB file), and of each table as one merged Parquet file, with the settings of who is compared with it.
-Rounds are interleaved after one that warms up; ratios are taken round by round, their median is given. Ratios of CPU
-time stand beside those of the clock, which busy neighbours disturb.
+Each question is asked of the tables (the views that `media-pipeline sql` makes for it, those of its `--ddl duckdb` in
+one session, DuckDB's own reading of the compacted months and, hive, of the days), of the marts where they can answer it
+(their Parquet files, in both kinds of views, and dbt's DuckDB file), and of each table as one merged Parquet file, with
+the settings of who is compared with it. Rounds are interleaved after one that warms up; ratios are taken round by
+round, their median is given. Ratios of CPU time stand beside those of the clock, which busy neighbours disturb.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -23,7 +23,7 @@ from benchmarks.throughput.table import machine
 from benchmarks.year import table, ways
 from benchmarks.year.building import Build, build, without_the_last_day
 from benchmarks.year.generate import FIRST_DAY, write_year
-from benchmarks.year.questions import GROUP_BYS, OF_ONE_COLUMN, Measured, Ways, ask_all
+from benchmarks.year.questions import GROUP_BYS, OF_ONE_COLUMN, Measured, ask_all
 
 RESULTS = Path("benchmarks/results/year.md")
 
@@ -56,7 +56,9 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--year", type=Path, help="a year that was generated before; it is only read")
-    parser.add_argument("--built", action="store_true", help="that year has its marts: only ask")
+    parser.add_argument(
+        "--built", action="store_true", help="that year has its marts: only ask, and compact its months"
+    )
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--per-day", type=int, default=10_000)
     parser.add_argument("--segments", type=float, default=8.0)
@@ -117,6 +119,8 @@ def _builds(root: Path, home: Path) -> tuple[Build, Build]:
 
 
 def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[list[str]]:
+    _told("Compacting months ...")
+    ways.compact_all(root)
     _told("Merging each table into one file ...")
     ways.merge(root, home / "merged")
     asked = ways.queries()
@@ -124,36 +128,40 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
     connections = {
         "merged": ways.over_merged(home / "merged", options.threads),
         "session_merged": ways.over_merged(home / "merged", options.threads, in_session=True),
-        "tables": ways.over_views(root, options.threads),
+        "months": ways.over_months(root, options.threads),
         "hive": ways.over_hive(root, options.threads),
         "session": ways.over_session(root, options.threads),
     }
-    questions = {name: {way: (connections[way], query) for way in connections} for name, query in asked.items()}
+
+    def of_tables(query: str) -> dict[str, tuple[DuckDBPyConnection, str]]:
+        views = {"tables": ways.over_views_of(query, root, options.threads)}
+        return {way: (connection, query) for way, connection in {**connections, **views}.items()}
+
+    questions = {name: of_tables(query) for name, query in asked.items()}
+    views = ways.over_views(root, options.threads)
     if of_marts:
         database = ways.over_marts_database(root, options.threads)
         for name, query in of_marts.items():
-            questions[name] |= _of_marts(connections, database, query)
+            questions[name] |= _of_marts(views, connections["session"], database, query)
     measured: dict[str, dict[str, Measured]] = ask_all(questions, options.rounds, _told)
     yield table.of_questions(asked, measured)
-    plain = {query: {way: (connections[way], query) for way in connections} for query in GROUP_BYS}
+    plain = {query: of_tables(query) for query in GROUP_BYS}
     for query, of_mart in GROUP_BYS.items() if of_marts else ():
         if of_mart is not None:
-            plain[query] |= _of_marts(connections, database, of_mart)
+            plain[query] |= _of_marts(views, connections["session"], database, of_mart)
     name, column, query = OF_ONE_COLUMN
     plain[query]["least"] = (ways.over_least(root, home / "least", name, column, options.threads), query)
     answered = ask_all(plain, options.rounds, _told)
     yield table.of_group_bys(answered)
     yield table.of_the_least(query, answered[query])
     dated = {name: query for name, query in asked.items() if "where" in query and "date '" in query}
-    yield table.of_plans({name: ways.files_read(connections["tables"], query) for name, query in dated.items()})
+    yield table.of_plans({name: ways.files_read(questions[name]["tables"][0], query) for name, query in dated.items()})
 
 
-def _of_marts(connections: Mapping[str, DuckDBPyConnection], database: DuckDBPyConnection, query: str) -> Ways:
-    return {
-        "marts": (connections["tables"], query),
-        "session_marts": (connections["session"], query),
-        "database": (database, query),
-    }
+def _of_marts(
+    views: DuckDBPyConnection, session: DuckDBPyConnection, database: DuckDBPyConnection, query: str
+) -> dict[str, tuple[DuckDBPyConnection, str]]:
+    return {"marts": (views, query), "session_marts": (session, query), "database": (database, query)}
 
 
 def _told(text: str) -> None:

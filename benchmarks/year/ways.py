@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from media_pipeline.sql.session import session, settings
 from media_pipeline.sql.views import Views
 from media_pipeline.storage.local import LocalStore
+from media_pipeline.tables.compaction import COMPACTED, compact
 from media_pipeline.tables.duckdb_text import quoted
+from media_pipeline.tables.paths import COMPACTED_FOLDER
 from media_pipeline.tables.schemas import TABLES
 
 QUERIES = Path(__file__).parents[2] / "docs/queries"
@@ -38,11 +40,35 @@ def connected(threads: int | None = None, database: Path | None = None) -> duckd
 
 
 def over_views(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """All tables and marts as `media-pipeline sql` shows them."""
+    """All tables and marts as `media-pipeline sql` shows them to a question about few days."""
     connection = connected(threads)
     store = LocalStore(root)
     Views(store).create(connection, " ".join([*TABLES, *Views(store).marts]))
     return connection
+
+
+def over_views_of(question: str, root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """What one question means, as `media-pipeline sql` shows it to this one: months where it is about many days."""
+    connection, views = connected(threads), Views(LocalStore(root))
+    views.create(connection, question)
+    plan = connection.execute(f"explain (format json) {question}").fetchall()[0][1]
+    views.use_months(connection, json.loads(plan))
+    return connection
+
+
+def over_months(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """The months as an analyst without our code reads them; the days of the table that has none."""
+    connection = over_hive(root, threads)
+    for table in COMPACTED:
+        pattern = quoted(f"{root}/{COMPACTED_FOLDER}/{table}/*.parquet")
+        connection.execute(f"create or replace view {table} as from read_parquet({pattern})")
+    return connection
+
+
+def compact_all(root: Path) -> None:
+    """Write all months that are not what their days are."""
+    for table in COMPACTED:
+        compact(LocalStore(root), table)
 
 
 def over_session(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:

@@ -9,7 +9,7 @@ from media_pipeline.cli.callbacks import app as _callbacks
 from media_pipeline.cli.holds import app as _hold
 from media_pipeline.cli.org import doctor, plan
 from media_pipeline.cli.privacy import redact, redact_audio
-from media_pipeline.cli.report import report
+from media_pipeline.cli.report import compact, report
 from media_pipeline.cli.service import link, serve, tokens
 from media_pipeline.cli.sql import sql
 from media_pipeline.cli.trying import demo, sandbox
@@ -28,6 +28,7 @@ _commands = (
     explain,
     sql,
     report,
+    compact,
     share,
     redact,
     redact_audio,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from media_pipeline.reports.compaction import compacted_months, compaction_job, compaction_schedule
 from media_pipeline.reports.manifest import dbt_executable, fresh_manifest
 from media_pipeline.reports.places import PROJECT, absolute_root
 from media_pipeline.reports.schedule import marts_schedule
@@ -35,7 +36,7 @@ def build_reports(
 
     job = dg.define_asset_job(
         JOB,
-        selection=dg.AssetSelection.groups("staging", "marts"),
+        selection=dg.AssetSelection.groups("staging", "marts") - dg.AssetSelection.assets(compacted_months),
         description="Take the days that changed since into all marts, test them, publish them.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
     )
@@ -46,9 +47,9 @@ def build_reports(
         ),
     }
     return dg.Definitions(
-        assets=[marts_assets(manifest, retry)],
-        jobs=[job],
-        schedules=[marts_schedule(job)],
+        assets=[marts_assets(manifest, retry), compacted_months],
+        jobs=[job, compaction_job],
+        schedules=[marts_schedule(job), compaction_schedule],
         sensors=[marts_after_complete_day_sensor(job)],
         resources={**own, **(resources or {})},
         executor=dg.in_process_executor,  # dbt is one step

@@ -53,8 +53,9 @@ class QueryFailed(Exception):
 class Asker:
     """A connection for questions; each is one statement that only reads."""
 
-    def __init__(self, connection: DuckDBPyConnection, memory_mb: int) -> None:
+    def __init__(self, connection: DuckDBPyConnection, views: Views, memory_mb: int) -> None:
         self._connection = connection
+        self._views = views
         self._memory_mb = memory_mb
 
     @contextmanager
@@ -93,6 +94,7 @@ class Asker:
             plan = json.loads(self._connection.sql(_EXPLAIN + question).fetchall()[0][1])
         if any(_WRITES.search(name) for name in _operators(plan)):
             raise QueryRefused(_READS)
+        self._views.use_months(self._connection, plan)
 
     @contextmanager
     def _explained(self, question: str, before: int = 0) -> Iterator[None]:
@@ -162,7 +164,7 @@ def asker(
             except MartUnreadable as error:
                 raise QueryFailed(str(error)) from None
             _lock(connection, store.url)
-            yield Asker(connection, memory_mb)
+            yield Asker(connection, views, memory_mb)
 
 
 def _lock(connection: DuckDBPyConnection, url: str) -> None:

@@ -19,8 +19,9 @@ from media_pipeline.sql.views import (
     typed,
 )
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.tables.compaction import COMPACTED, reading
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
-from media_pipeline.tables.paths import MARTS_FOLDER, ONE_FILE, TABLES_FOLDER
+from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, ONE_FILE, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.schemas.columns import fact
 from media_pipeline.tables.schemas.facts import FACTS
@@ -28,6 +29,8 @@ from media_pipeline.tables.schemas.facts import FACTS
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+MONTHS_SCHEMA = "months"
+_MONTHS = "The months that are over, as their days were when they were compacted: quicker over a year."
 _OF_A_DISK = (
     "set async_threads = 0;  -- no threads that wait for files; not for network drives\n"
     "set enable_external_file_cache = false;  -- which would keep nothing of a disk's files\n"
@@ -38,8 +41,9 @@ _OF_S3 = "-- Once before: install httpfs; create secret (type s3, provider crede
 def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None = None) -> Iterator[str]:
     """Settings, then a view with comments for each table and mart, or for one; raises ValueError for neither.
 
-    A mart that cannot be read is a comment, unless it is the one. The settings are for many questions in one session:
-    over a year a short one takes half to three quarters of the time.
+    Where months were compacted, `months.<table>` is a view of them. A mart that cannot be read is a comment, unless it
+    is the one. The settings are for many questions in one session: over a year a short one takes half to three quarters
+    of the time.
     """
     views = Views(store)
     known = [*TABLES, *views.marts]
@@ -48,6 +52,7 @@ def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None
     version = connection.sql("select version()").fetchall()[0][0]
     yield f"-- Views of {printable(store.url)}, for DuckDB {version} or newer.\n"
     yield from settings(store)
+    yield f"create schema if not exists {MONTHS_SCHEMA};  -- of months that were compacted, as their days were then\n"
     for each in known if name is None else [name]:
         if each in TABLES:
             comments = {field.name: fact(field, "description") for field in TABLES[each]}
@@ -57,6 +62,10 @@ def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None
             yield from _view(each, over_parquet(columns, files), f"One row per {FACTS[each].row}.", comments)
             if not files:
                 yield f"-- {each} has no day yet: make this view again when it has.\n"
+            if each in COMPACTED and reading(store, each).months:
+                months = [f"{as_pattern(f'{store.url}/{COMPACTED_FOLDER}/{each}')}/*.parquet"]
+                select = over_parquet(columns, months, is_daily=False)
+                yield from _view(each, select, f"{_MONTHS} One row per {FACTS[each].row}.", {}, MONTHS_SCHEMA)
         else:
             page, mart = mart_pages().get(each, {}), views.marts[each]
             comments = {column["name"]: column.get("description", "") for column in page.get("columns", [])}
@@ -89,10 +98,11 @@ def _pattern(store: ObjectStore, folder: str, name: str, keys: Iterable[str]) ->
     return f"{as_pattern(f'{store.url}/{folder}/{name}')}/{DAY}=*/{file}"
 
 
-def _view(name: str, select: str, about: str, comments: Mapping[str, str]) -> Iterator[str]:
-    yield f"\ncreate or replace view {named(name)} as\n{select};\n"
+def _view(name: str, select: str, about: str, comments: Mapping[str, str], schema: str | None = None) -> Iterator[str]:
+    view = f"{schema}.{named(name)}" if schema else named(name)
+    yield f"\ncreate or replace view {view} as\n{select};\n"
     if about:
-        yield f"comment on view {named(name)} is {quoted(about)};\n"
+        yield f"comment on view {view} is {quoted(about)};\n"
     for column, text in comments.items():
         if text:
-            yield f"comment on column {named(name)}.{named(column)} is {quoted(text)};\n"
+            yield f"comment on column {view}.{named(column)} is {quoted(text)};\n"

@@ -1,7 +1,8 @@
 """A view for every table, every mart and the audit log, over the files that are there when the question is asked.
 
 A view names its columns and takes the day from the file's path, so DuckDB opens no file before it knows which days the
-question is about; files that lack a column have nulls.
+question is about; files that lack a column have nulls. A question about more than MANY_DAYS reads a table's months
+instead, where they were compacted and its days have not changed since.
 """
 
 from __future__ import annotations
@@ -11,23 +12,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from media_pipeline.escaping import printable
 from media_pipeline.storage.base import ObjectStore
+from media_pipeline.tables.compaction import COMPACTED, reading
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
-from media_pipeline.tables.paths import MARTS_FOLDER, TABLES_FOLDER
+from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 AUDIT_FOLDER = "audit"
-FOLDERS = (TABLES_FOLDER, MARTS_FOLDER, AUDIT_FOLDER)
+FOLDERS = (TABLES_FOLDER, COMPACTED_FOLDER, MARTS_FOLDER, AUDIT_FOLDER)
 """All that a question may read below MEDIA_ROOT."""
+MANY_DAYS = 62
+"""Two months: a question about fewer days reads their files and no others."""
 AUDIT = "audit"
 DAY = "date"
 AUDIT_COLUMNS = (
@@ -68,6 +72,8 @@ class Views:
         self._store = store
         self.without_days: list[str] = []
         """Tables that the question means and that have no file."""
+        self._long: list[str] = []
+        """Those that have more than MANY_DAYS files, and may have months."""
 
     @cached_property
     def marts(self) -> dict[str, Mart]:
@@ -128,6 +134,8 @@ class Views:
             days = self.files_of(table) if table in meant else []
             if table in meant and not days:
                 self.without_days.append(table)
+            if table in COMPACTED and len(days) > MANY_DAYS:
+                self._long.append(table)
             _create(connection, table, over_parquet(columns, self._patterns(days)))
         for mart in self.marts.values():
             columns, files = _UNOPENED, mart.files if mart.name in meant else ()
@@ -139,6 +147,19 @@ class Views:
             _create(connection, mart.name, over_parquet(columns, self._patterns(files), is_daily=mart.is_daily))
         logs = self.keys_below(AUDIT_FOLDER, ".jsonl") if AUDIT in meant else []
         _create(connection, AUDIT, _audit(self._patterns(logs)))
+
+    def use_months(self, connection: DuckDBPyConnection, plan: Any) -> None:
+        """Make the views that the question means anew, over months where there are any, if its plan reads many days."""
+        if not self._long or not _reads_many_files(plan):
+            return
+        for table in self._long:
+            found = reading(self._store, table)
+            if found.months:
+                columns = [*typed(connection, TABLES[table]), (DAY, "DATE")]
+                selects = [over_parquet(columns, self._patterns(found.months), is_daily=False)]
+                if found.days:
+                    selects.append(over_parquet(columns, self._patterns(found.days)))
+                _create(connection, table, " union all ".join(selects))
 
     def _patterns(self, keys: Iterable[str]) -> list[str]:
         return [as_pattern(f"{self._store.url}/{key}") for key in keys]
@@ -171,7 +192,18 @@ def named(name: str) -> str:
 
 
 def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
-    connection.execute(f"create view {named(name)} as {select}")
+    connection.execute(f"create or replace view {named(name)} as {select}")
+
+
+def _reads_many_files(plan: Any) -> bool:
+    """Whether DuckDB would open more than MANY_DAYS files of something, or all there are, as `explain` says."""
+    for node in plan:
+        scanned = str(node.get("extra_info", {}).get("Scanning Files", ""))
+        if node.get("name") == "READ_PARQUET" and (not scanned or int(scanned.partition("/")[0]) > MANY_DAYS):
+            return True
+        if _reads_many_files(node.get("children", [])):
+            return True
+    return False
 
 
 def over_parquet(columns: Typed, patterns: Sequence[str], *, is_daily: bool = True) -> str:

@@ -40,13 +40,8 @@ class TableWriter:
 
     def __init__(self, schema: pa.Schema, sink: ObjectWriter, note: dict[str, str]) -> None:
         self._schema = schema
-        whole = [field.name for field in schema if _is_whole_number(field.type)]
         self._parquet = pq.ParquetWriter(
-            AsFile(sink),
-            schema.with_metadata(note),
-            compression="zstd",
-            use_dictionary=[_path(field) for field in schema if field.name not in whole],
-            column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+            AsFile(sink), schema.with_metadata(note), compression="zstd", **encodings(schema)
         )
         self._rows: list[Row] = []
         self._batches: list[pa.RecordBatch] = []
@@ -95,6 +90,15 @@ class TableWriter:
         if self._batches:
             self._parquet.write_table(pa.Table.from_batches(self._batches))
             self._batches = []
+
+
+def encodings(schema: pa.Schema) -> dict[str, Any]:
+    """How a writer of Parquet shall encode the columns."""
+    whole = [field.name for field in schema if _is_whole_number(field.type)]
+    return {
+        "use_dictionary": [_path(field) for field in schema if field.name not in whole],
+        "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+    }
 
 
 def _is_whole_number(kind: pa.DataType) -> bool:

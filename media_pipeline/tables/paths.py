@@ -15,6 +15,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]*\Z")
 
 TABLES_FOLDER = "tables"
 MARTS_FOLDER = "marts"
+COMPACTED_FOLDER = "compacted"
 ONE_PART = "part-0"
 ONE_FILE = f"{ONE_PART}.parquet"
 """A day's file of every table and mart but export_runs."""
