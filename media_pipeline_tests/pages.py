@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from media_pipeline_tests.dagster_dev import DagsterDev
 
 GROUPS = ("recordings", "reports", "marts")
-CLOSED_GROUPS = ("staging", "watch", "interactions", "messaging", "playback")
+CLOSED_GROUPS = ("staging", "watch", "interactions", "messaging", "playback", "compaction")
 MARTS = (
     "availability_daily",
     "export_throughput_daily",
@@ -43,7 +43,7 @@ CHROMIUM_FLAGS = (
 )
 PAGE_SECONDS = 20.0
 VIEWPORT = (1600, 1000)
-LINEAGE_VIEWPORT = (3900, 2500)
+LINEAGE_VIEWPORT = (3900, 3000)
 """Large enough for Dagster to write out the assets' names."""
 CANVAS = (68, 112, LINEAGE_VIEWPORT[0] - 54, LINEAGE_VIEWPORT[1])
 """Left, top, right and bottom of the lineage's canvas in that viewport, without its tools."""

@@ -36,7 +36,7 @@ def build_reports(
 
     job = dg.define_asset_job(
         JOB,
-        selection=dg.AssetSelection.groups("staging", "marts") - dg.AssetSelection.assets(compacted_months),
+        selection=dg.AssetSelection.groups("staging", "marts"),
         description="Take the days that changed since into all marts, test them, publish them.",
         tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)},
     )

@@ -15,7 +15,7 @@ MAX_RUNTIME_SECONDS = 3600
 
 
 @dg.asset(
-    group_name="marts",
+    group_name="compaction",
     kinds={"parquet"},
     owners=[ANALYSTS],
     deps=[dg.AssetDep(table) for table in COMPACTED],

@@ -74,9 +74,9 @@ def test_two_runs_never_compact_at_the_same_time(root, definitions):
     assert not (root.path / "compacted").exists()
 
 
-def test_it_is_the_analysts_beside_the_marts_with_a_job_and_a_schedule_of_its_own(definitions):
+def test_it_is_the_analysts_with_a_job_and_a_schedule_of_its_own(definitions):
     spec = definitions.resolve_asset_graph().get(dg.AssetKey("compacted_months"))
-    assert (spec.group_name, list(spec.owners)) == ("marts", [ANALYSTS])
+    assert (spec.group_name, list(spec.owners)) == ("compaction", [ANALYSTS])
     assert {key.to_user_string() for key in spec.parent_keys} == set(compaction.COMPACTED)
     assert "one Parquet file for each table and month" in spec.description
     repository = definitions.get_repository_def()
