@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from media_pipeline.sql.session import session, settings
 from media_pipeline.sql.views import Views
 from media_pipeline.storage.local import LocalStore
-from media_pipeline.tables.compaction import COMPACTED, compact
+from media_pipeline.tables.compaction import COMPACTED
 from media_pipeline.tables.duckdb_text import quoted
 from media_pipeline.tables.paths import COMPACTED_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -63,12 +63,6 @@ def over_months(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnec
         pattern = quoted(f"{root}/{COMPACTED_FOLDER}/{table}/*.parquet")
         connection.execute(f"create or replace view {table} as from read_parquet({pattern})")
     return connection
-
-
-def compact_all(root: Path) -> None:
-    """Write all months that are not what their days are."""
-    for table in COMPACTED:
-        compact(LocalStore(root), table)
 
 
 def over_session(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:

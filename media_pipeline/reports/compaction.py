@@ -6,7 +6,7 @@ import dagster as dg
 from media_pipeline.ownership import ANALYSTS
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.tables.compaction import COMPACTED, LEASE, Done, compact
+from media_pipeline.tables.compaction import COMPACTED, LEASE, Done, compact_all
 
 JOB = "compact_months"
 CRON = "20 7 * * *"
@@ -30,11 +30,9 @@ def compacted_months(context: dg.AssetExecutionContext, media: MediaResource) ->
     Format: compacted/TABLE/YYYY-MM.parquet, the table's columns and `date`. Without diarized_transcripts:
     what was said lies in one place.
     """
-    done: dict[str, Done] = {}
     with explained():
         lease = media.working_alone(LEASE, "Compacting months", context.run.run_id)
-        for table in COMPACTED:
-            done[table] = compact(media.store, table, guard=lease.check)
+        done = dict(compact_all(media.store, lease.check))
     left_out = [f"{month} of {table}: {why}" for table, its in done.items() for month, why in its.left_out.items()]
     for each in left_out:
         context.log.warning(f"Left out {each}; questions read its days.")

@@ -19,7 +19,7 @@ from media_pipeline.sql.views import (
     typed,
 )
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.compaction import COMPACTED, reading
+from media_pipeline.tables.compaction import COMPACTED
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
 from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, ONE_FILE, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -62,7 +62,7 @@ def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None
             yield from _view(each, over_parquet(columns, files), f"One row per {FACTS[each].row}.", comments)
             if not files:
                 yield f"-- {each} has no day yet: make this view again when it has.\n"
-            if each in COMPACTED and reading(store, each).months:
+            if each in COMPACTED and store.sizes(f"{COMPACTED_FOLDER}/{each}/", ".parquet"):
                 months = [f"{as_pattern(f'{store.url}/{COMPACTED_FOLDER}/{each}')}/*.parquet"]
                 select = over_parquet(columns, months, is_daily=False)
                 yield from _view(each, select, f"{_MONTHS} One row per {FACTS[each].row}.", {}, MONTHS_SCHEMA)

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from media_pipeline.escaping import printable
-from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.compaction import COMPACTED, reading
+from media_pipeline.storage.base import ObjectStore, StorageError
+from media_pipeline.tables.compaction import COMPACTED, Part, day_files, days_of, reading
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
 from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -72,8 +72,8 @@ class Views:
         self._store = store
         self.without_days: list[str] = []
         """Tables that the question means and that have no file."""
-        self._long: list[str] = []
-        """Those that have more than MANY_DAYS files, and may have months."""
+        self._long: dict[str, dict[str, str]] = {}
+        """Those that have more than MANY_DAYS days and may have months: their files with their tags."""
 
     @cached_property
     def marts(self) -> dict[str, Mart]:
@@ -131,11 +131,11 @@ class Views:
         tells_columns = _TELLS_COLUMNS.search(question) is not None
         for table, schema in TABLES.items():
             columns = [*typed(connection, schema), (DAY, "DATE")]
-            days = self.files_of(table) if table in meant else []
+            days = self._files_of(table) if table in meant else {}
             if table in meant and not days:
                 self.without_days.append(table)
-            if table in COMPACTED and len(days) > MANY_DAYS:
-                self._long.append(table)
+            if table in COMPACTED and len(days_of(days)) > MANY_DAYS:
+                self._long[table] = days
             _create(connection, table, over_parquet(columns, self._patterns(days)))
         for mart in self.marts.values():
             columns, files = _UNOPENED, mart.files if mart.name in meant else ()
@@ -149,17 +149,30 @@ class Views:
         _create(connection, AUDIT, _audit(self._patterns(logs)))
 
     def use_months(self, connection: DuckDBPyConnection, plan: Any) -> None:
-        """Make the views that the question means anew, over months where there are any, if its plan reads many days."""
-        if not self._long or not _reads_many_files(plan):
-            return
-        for table in self._long:
-            found = reading(self._store, table)
-            if found.months:
-                columns = [*typed(connection, TABLES[table]), (DAY, "DATE")]
-                selects = [over_parquet(columns, self._patterns(found.months), is_daily=False)]
-                if found.days:
-                    selects.append(over_parquet(columns, self._patterns(found.days)))
-                _create(connection, table, " union all ".join(selects))
+        """Make views over months where there are any, of the tables of which the question's plan reads many days."""
+        scans = list(_scans(plan))
+        for table, files in self._long.items():
+            # a plan names no files: what has its columns, and as many files, is taken for the table
+            may_be = [scan for scan in scans if scan.may_be(TABLES[table].names, len(files))]
+            most = max((len(files) if scan.read is None else scan.read for scan in may_be), default=0)
+            if most * len(days_of(files)) > MANY_DAYS * len(files):
+                parts = self._parts(table, files)
+                if sum(len(part.keys) for part in parts) < most:
+                    columns = [*typed(connection, TABLES[table]), (DAY, "DATE")]
+                    selects = [
+                        over_parquet(columns, self._patterns(part.keys), is_daily=not part.is_months) for part in parts
+                    ]
+                    _create(connection, table, " union all ".join(selects))
+
+    def _parts(self, table: str, files: dict[str, str]) -> list[Part]:
+        """Months and days to be read; the days alone where the copies cannot be: those do not depend on these."""
+        with suppress(OSError, ValueError, StorageError):
+            return reading(self._store, table, files)
+        return [Part(False, sorted(files))]
+
+    def _files_of(self, table: str) -> dict[str, str]:
+        """A table's files, day by day, and their tags where these are asked for."""
+        return day_files(self._store, table) if table in COMPACTED else dict.fromkeys(self.files_of(table), "")
 
     def _patterns(self, keys: Iterable[str]) -> list[str]:
         return [as_pattern(f"{self._store.url}/{key}") for key in keys]
@@ -195,15 +208,32 @@ def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
     connection.execute(f"create or replace view {named(name)} as {select}")
 
 
-def _reads_many_files(plan: Any) -> bool:
-    """Whether DuckDB would open more than MANY_DAYS files of something, or all there are, as `explain` says."""
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan of Parquet in a plan: its columns, and how many files it opens of how many; None where it is all."""
+
+    columns: set[str]
+    read: int | None
+    among: int | None
+
+    def may_be(self, columns: Iterable[str], files: int) -> bool:
+        """Whether it can be one of that many files with these columns."""
+        return self.columns <= {*columns, DAY, "filename"} and self.among in (None, files)
+
+
+def _scans(plan: Any) -> Iterator[Scan]:
+    """The scans of Parquet of what DuckDB's `explain` gives as JSON."""
     for node in plan:
-        scanned = str(node.get("extra_info", {}).get("Scanning Files", ""))
-        if node.get("name") == "READ_PARQUET" and (not scanned or int(scanned.partition("/")[0]) > MANY_DAYS):
-            return True
-        if _reads_many_files(node.get("children", [])):
-            return True
-    return False
+        if node.get("name") == "READ_PARQUET":
+            told = node.get("extra_info", {})
+            columns = told.get("Projections", [])
+            read, _, among = str(told.get("Scanning Files", "")).partition("/")
+            yield Scan(
+                ({columns} if isinstance(columns, str) else set(columns)) - {""},
+                int(read) if read else None,
+                int(among) if among else None,
+            )
+        yield from _scans(node.get("children", []))
 
 
 def over_parquet(columns: Typed, patterns: Sequence[str], *, is_daily: bool = True) -> str:

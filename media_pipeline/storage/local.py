@@ -45,6 +45,8 @@ from media_pipeline.storage.staging import STAGING, FileWriter, remove_stale, st
 
 CLOCK_TICK_NS = 50_000_000
 """File systems tell times by the kernel's tick, at most 10 ms, some by more."""
+COARSE_TICK_NS = 2_100_000_000
+"""Of those that know whole seconds only, or every second one."""
 SHA256 = "user.media_pipeline.sha256"
 """An attribute, where the file system has such: what proves an object whose run was killed before it could say so."""
 _WRITTEN_OVER = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -195,7 +197,8 @@ class LocalStore:
     def tags(self, prefix: str) -> Iterator[tuple[str, str]]:
         for key, facts in self._walked(prefix):
             tag = f"{facts.st_size}-{facts.st_mtime_ns}"
-            if facts.st_mtime_ns > time.time_ns() - CLOCK_TICK_NS:
+            tick = CLOCK_TICK_NS if facts.st_mtime_ns % 10**9 else COARSE_TICK_NS
+            if facts.st_mtime_ns > time.time_ns() - tick:
                 tag += f"-{secrets.token_hex(4)}"  # what replaces it in this tick may look the same
             yield key, tag
 

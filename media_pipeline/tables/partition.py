@@ -96,7 +96,7 @@ def encodings(schema: pa.Schema) -> dict[str, Any]:
     """How a writer of Parquet shall encode the columns."""
     whole = [field.name for field in schema if _is_whole_number(field.type)]
     return {
-        "use_dictionary": [_path(field) for field in schema if field.name not in whole],
+        "use_dictionary": [column_path(field) for field in schema if field.name not in whole],
         "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
     }
 
@@ -106,7 +106,7 @@ def _is_whole_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_int64(kind) or pa.types.is_timestamp(kind))
 
 
-def _path(field: pa.Field) -> str:
+def column_path(field: pa.Field) -> str:
     """A column as Parquet names it; lists are the only nested ones."""
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 

@@ -62,7 +62,8 @@ def test_a_day_that_cannot_be_read_is_told_and_stops_nothing(root, definitions):
     assert figures(result)["left_out"] == 1
 
 
-def test_two_runs_never_compact_at_the_same_time(root, definitions):
+def test_two_runs_never_compact_at_the_same_time(root, definitions, monkeypatch):
+    monkeypatch.setattr("media_pipeline.storage.lease.WAIT_SECONDS", 0.0)
     lease = Lease(LocalStore(root.path), work_lease_key(compaction.LEASE), "Compacting months", "another")
     lease.acquire()
     try:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 
 import duckdb
@@ -87,6 +88,54 @@ def test_a_table_with_several_files_a_day_is_read_whole(root):
     assert "/2025-10.parquet" in root.plan("select count(recording_id) from export_runs")
 
 
+def test_few_days_with_many_files_each_are_few_days(archive):
+    for hour in range(24):
+        for day in (dt.date(2025, 10, 1), dt.date(2025, 10, 2), dt.date(2025, 10, 3)):
+            Tables(archive.store).write("export_runs", day, [], part=f"hour-{hour}")
+    compact(archive.store, "export_runs", TODAY)
+    plan = archive.plan("select count(*) from export_runs where date <= '2025-10-03'")
+    assert f"Scanning Files: 78/{2 * DAYS + 72}" in plan
+
+
+def test_a_table_of_which_few_days_are_asked_is_read_day_by_day_beside_one_of_which_all_are(root):
+    plan = root.plan(
+        "select sum(used_mb) from storage_quota "
+        "where date = '2025-10-05' and (select count(recording_id) from export_runs) > 0"
+    )
+    assert f"Scanning Files: 1/{DAYS}" in plan
+    assert "/compacted/export_runs/" in plan
+    assert "/compacted/storage_quota/" not in plan
+
+
+def test_months_are_not_read_where_they_are_more_files_than_the_days(tmp_path):
+    archive = Archive(tmp_path / "root")
+    days = [dt.date(2018 + number // 12, number % 12 + 1, 15) for number in range(70)]  # one a month
+    for day in days:
+        Tables(archive.store).write("storage_quota", day, [quota(1.0)])
+    compact(archive.store, "storage_quota", TODAY)
+    assert "/compacted/" not in archive.plan(TOTAL)
+    assert archive.answer(TOTAL) == [(70, 70, 70.0)]
+
+
+@pytest.mark.parametrize("broken", ["_days.json", "."])
+def test_copies_that_cannot_be_looked_at_stop_no_question(archive, broken):
+    place = archive.path / "compacted/storage_quota" / broken
+    if place.is_dir():
+        shutil.rmtree(place)
+        place.write_text("no folder")
+    else:
+        place.unlink()
+        place.mkdir()
+    assert archive.answer("select count(*) from storage_quota") == [(DAYS,)]
+
+
+def test_rows_come_in_the_order_of_their_days(archive):
+    Tables(archive.store).write("storage_quota", FIRST, [quota(1.0)])
+    assert [row[0] for row in archive.answer("select date from storage_quota limit 3")] == [
+        FIRST + dt.timedelta(days=number) for number in range(3)
+    ]
+
+
 def test_tables_with_and_without_months_are_joined(root):
     answer = root.answer(
         "select count(*) from storage_quota join export_runs using (date) left join recording_audio using (date)"
@@ -166,6 +215,11 @@ def test_the_commands_together(archive):
     red = subprocess.run([PROGRAM, "compact"], **options)
     assert red.returncode == 1
     assert "2025-12 was left out, questions read its days: tables/storage_quota/date=2025-12-24/" in red.stderr
+
+    shutil.rmtree(archive.path / "tables")  # for good
+    gone = subprocess.run([PROGRAM, "compact"], **options)
+    assert "storage_quota: 0 month(s) written, 0 as they were, 4 removed\n" in gone.stdout, gone.stderr
+    assert not list(archive.path.glob("compacted/*/*.parquet"))
 
     nothing = subprocess.run([PROGRAM, "compact"], **options | {"env": environment | {"MEDIA_ROOT": "nowhere"}})
     assert nothing.returncode == 2

@@ -64,6 +64,14 @@ def test_an_object_that_rests_keeps_its_tag(store):
     assert dict(store.tags("audio/"))["audio/x.gz"] == tags["audio/x.gz"]
 
 
+def test_where_times_are_whole_seconds_a_file_keeps_its_tag_after_two(tmp_path):
+    store = LocalStore(tmp_path)
+    store.put("audio/x.gz", b"12")
+    for age, tags in ((1, 2), (3, 1)):
+        os.utime(tmp_path / "audio/x.gz", (0, int(time.time()) - age))
+        assert len({dict(store.tags("audio/"))["audio/x.gz"] for _ in range(2)}) == tags
+
+
 def test_a_range_of_an_object_ends_where_the_object_does(store):
     store.put("audio/x.gz", b"0123456789")
     assert store.read_range("audio/x.gz", 0, 10) == b"0123456789"
