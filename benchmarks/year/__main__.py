@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import shutil
 import sys
 import tempfile
@@ -138,7 +139,10 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
 
     def of_tables(query: str) -> dict[str, tuple[DuckDBPyConnection, str]]:
         views = {"tables": ways.over_views_of(query, root, options.threads)}
-        return {way: (connection, query) for way, connection in {**connections, **views}.items()}
+        asked = {way: (connection, query) for way, connection in {**connections, **views}.items()}
+        if re.search(r"\btext\b", query):  # in no month
+            del asked["months"]
+        return asked
 
     questions = {name: of_tables(query) for name, query in asked.items()}
     views = ways.over_views(root, options.threads)

@@ -57,7 +57,7 @@ def over_views_of(question: str, root: Path, threads: int | None = None) -> duck
 
 
 def over_months(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """The months as an analyst without our code reads them; the days of the table that has none."""
+    """The months as an analyst without our code reads them."""
     connection = over_hive(root, threads)
     for table in COMPACTED:
         pattern = quoted(f"{root}/{COMPACTED_FOLDER}/{table}/*.parquet")

@@ -25,10 +25,9 @@ def compacted_months(context: dg.AssetExecutionContext, media: MediaResource) ->
     """Months that are over, one Parquet file for each table and month: copies, which `media-pipeline sql` reads instead
     of the days' files when a question is about more than two months.
 
-    Source: the days' files of recording_inventory, recording_audio, transcript_status, availability_report,
-    storage_utilization, storage_quota and export_runs. Cadence: daily; only months whose days changed are written.
-    Format: compacted/TABLE/YYYY-MM.parquet, the table's columns and `date`. Without diarized_transcripts:
-    what was said lies in one place.
+    Source: the days' files of recording_inventory, recording_audio, diarized_transcripts, transcript_status,
+    availability_report, storage_utilization, storage_quota and export_runs. Cadence: daily; only months whose days
+    changed are written. Format: compacted/TABLE/YYYY-MM.parquet, the table's columns and `date`, without what was said.
     """
     with explained():
         lease = media.working_alone(LEASE, "Compacting months", context.run.run_id)

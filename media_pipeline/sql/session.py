@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from media_pipeline.escaping import printable
 from media_pipeline.sql.described import mart_pages, unknown
 from media_pipeline.sql.views import (
@@ -19,7 +21,7 @@ from media_pipeline.sql.views import (
     typed,
 )
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.compaction import COMPACTED
+from media_pipeline.tables.compaction import COMPACTED, copied
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
 from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, ONE_FILE, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -64,7 +66,8 @@ def session(store: ObjectStore, connection: DuckDBPyConnection, name: str | None
                 yield f"-- {each} has no day yet: make this view again when it has.\n"
             if each in COMPACTED and store.sizes(f"{COMPACTED_FOLDER}/{each}/", ".parquet"):
                 months = [f"{as_pattern(f'{store.url}/{COMPACTED_FOLDER}/{each}')}/*.parquet"]
-                select = over_parquet(columns, months, is_daily=False)
+                copies = [*typed(connection, pa.schema(copied(each))), (DAY, "DATE")]
+                select = over_parquet(copies, months, is_daily=False)
                 yield from _view(each, select, f"{_MONTHS} One row per {FACTS[each].row}.", {}, MONTHS_SCHEMA)
         else:
             page, mart = mart_pages().get(each, {}), views.marts[each]

@@ -19,7 +19,14 @@ import pyarrow.parquet as pq
 
 from media_pipeline.escaping import printable
 from media_pipeline.storage.base import ObjectStore, StorageError
-from media_pipeline.tables.compaction import COMPACTED, Part, day_files, days_of, reading
+from media_pipeline.tables.compaction import (
+    COMPACTED,
+    NOT_COPIED,
+    Part,
+    day_files,
+    days_of,
+    reading,
+)
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
 from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
@@ -154,13 +161,18 @@ class Views:
         for table, files in self._long.items():
             # a plan names no files: what has its columns, and as many files, is taken for the table
             may_be = [scan for scan in scans if scan.may_be(TABLES[table].names, len(files))]
+            if any(scan.means(column) for scan in may_be for column in NOT_COPIED.get(table, ())):
+                continue
             most = max((len(files) if scan.read is None else scan.read for scan in may_be), default=0)
             if most * len(days_of(files)) > MANY_DAYS * len(files):
                 parts = self._parts(table, files)
                 if sum(len(part.keys) for part in parts) < most:
                     columns = [*typed(connection, TABLES[table]), (DAY, "DATE")]
                     selects = [
-                        over_parquet(columns, self._patterns(part.keys), is_daily=not part.is_months) for part in parts
+                        over_months(table, columns, self._patterns(part.keys))
+                        if part.is_months
+                        else over_parquet(columns, self._patterns(part.keys))
+                        for part in parts
                     ]
                     _create(connection, table, " union all ".join(selects))
 
@@ -212,6 +224,7 @@ def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
 class Scan:
     """A scan of Parquet in a plan: its columns, and how many files it opens of how many; None where it is all."""
 
+    told: str
     columns: set[str]
     read: int | None
     among: int | None
@@ -219,6 +232,10 @@ class Scan:
     def may_be(self, columns: Iterable[str], files: int) -> bool:
         """Whether it can be one of that many files with these columns."""
         return self.columns <= {*columns, DAY, "filename"} and self.among in (None, files)
+
+    def means(self, column: str) -> bool:
+        """Whether it reads a column or filters by it, or names something alike."""
+        return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", self.told) is not None
 
 
 def _scans(plan: Any) -> Iterator[Scan]:
@@ -229,6 +246,7 @@ def _scans(plan: Any) -> Iterator[Scan]:
             columns = told.get("Projections", [])
             read, _, among = str(told.get("Scanning Files", "")).partition("/")
             yield Scan(
+                str(told),
                 ({columns} if isinstance(columns, str) else set(columns)) - {""},
                 int(read) if read else None,
                 int(among) if among else None,
@@ -247,6 +265,23 @@ def over_parquet(columns: Typed, patterns: Sequence[str], *, is_daily: bool = Tr
     )
     chosen = ", ".join(_DAY if is_daily and name == DAY else named(name) for name, _ in columns)
     return f"select {chosen} from read_parquet({_list(patterns)}, filename = true, schema = map {{{entries}}})"
+
+
+def over_months(table: str, columns: Typed, patterns: Sequence[str]) -> str:
+    """The query behind a view over months; a column that they lack is an error in whatever row it is asked for."""
+    without = NOT_COPIED.get(table, ())
+    found = over_parquet([each for each in columns if each[0] not in without], patterns, is_daily=False)
+    if not without:
+        return found
+    lacking = quoted("Ask for a shorter time: this column is in no month.")
+    # no constant: that would be an error in every question
+    chosen = ", ".join(
+        f"case when {DAY} is null then null else error({lacking}) end as {named(name)}"
+        if name in without
+        else named(name)
+        for name, _ in columns
+    )
+    return f"select {chosen} from ({found})"
 
 
 def _audit(patterns: Sequence[str]) -> str:

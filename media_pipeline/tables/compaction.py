@@ -35,13 +35,15 @@ Files = Mapping[str, str]
 COMPACTED = (
     "recording_inventory",
     "recording_audio",
+    "diarized_transcripts",
     "transcript_status",
     "availability_report",
     "storage_utilization",
     "storage_quota",
     "export_runs",
 )
-"""What was said is not among them: its days are so large that opening them weighs little, and it lies in one place."""
+NOT_COPIED = {"diarized_transcripts": ("text",)}
+"""What was said lies in one place."""
 LEASE = "compaction"
 """Of who compacts, at most one at a time."""
 WRITER = "1"
@@ -141,6 +143,11 @@ def compact(
     return done
 
 
+def copied(table: str) -> list[pa.Field]:
+    """A table's columns that its months have beside `date`; any may be null: older files lack what came later."""
+    return [pa.field(each.name, each.type) for each in TABLES[table] if each.name not in NOT_COPIED.get(table, ())]
+
+
 def day_files(store: ObjectStore, table: str) -> dict[str, str]:
     """A table's files of days, in order."""
     return {key: tag for key, tag in sorted(store.tags(f"{TABLES_FOLDER}/{table}/")) if _DAY_FILE.fullmatch(key)}
@@ -168,7 +175,7 @@ def _prefix(table: str) -> str:
 
 
 def _layout(table: str) -> list[str]:
-    return [WRITER, *(f"{each.name} {each.type}" for each in TABLES[table])]
+    return [WRITER, *(f"{each.name} {each.type}" for each in copied(table))]
 
 
 def _note(store: ObjectStore, table: str) -> Note | None:
@@ -218,9 +225,7 @@ def _current(store: ObjectStore, table: str, noted: Note, found: Mapping[str, Fi
 
 def _write(store: ObjectStore, table: str, month: str, days: Files, guard: Callable[[], None]) -> int:
     """One month: its days' rows in their order, the day behind their columns; returns the number of rows."""
-    # all may be null: older files lack columns that came later
-    fields = [pa.field(each.name, each.type) for each in TABLES[table]]
-    schema = pa.schema([*fields, pa.field(DAY, pa.date32())])
+    schema = pa.schema([*copied(table), pa.field(DAY, pa.date32())])
     # of numbers they leave NaN out, by which readers would then pass over other rows than in the days' files
     stated = [column_path(each) for each in schema if not pa.types.is_floating(each.type)]
     rows = 0

@@ -11,11 +11,12 @@ import pytest
 
 from media_pipeline.sql.asking import asker
 from media_pipeline.sql.session import session
-from media_pipeline.sql.views import MANY_DAYS, Views
+from media_pipeline.sql.views import MANY_DAYS, Views, over_months, typed
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.opening import open_store
 from media_pipeline.tables.compaction import compact
 from media_pipeline.tables.partition import Tables
+from media_pipeline.tables.schemas import TABLES
 from media_pipeline_tests.sql.conftest import PROGRAM, Archive, quota
 
 FIRST, DAYS = dt.date(2025, 10, 1), 100
@@ -127,6 +128,57 @@ def test_copies_that_cannot_be_looked_at_stop_no_question(archive, broken):
         place.unlink()
         place.mkdir()
     assert archive.answer("select count(*) from storage_quota") == [(DAYS,)]
+
+
+@pytest.fixture(scope="module")
+def talked(tmp_path_factory):
+    """A hundred days with an utterance each, three months of them compacted."""
+    found = Archive(tmp_path_factory.mktemp("talked") / "root")
+    for number in range(DAYS):
+        said = {"recording_id": str(number), "segment_index": 0, "start_ms": 0, "end_ms": number, "speaker": "customer"}
+        row = dict.fromkeys(TABLES["diarized_transcripts"].names) | said | {"text": f"utterance {number}"}
+        counts = {name: 0 for name in row if name.startswith("pii_")}
+        Tables(found.store).write("diarized_transcripts", FIRST + dt.timedelta(days=number), [row | counts])
+    compact(found.store, "diarized_transcripts", TODAY)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("question", "months"),
+    [
+        ("select speaker, count(*), sum(end_ms) from diarized_transcripts group by all", True),
+        ("select count(*) from diarized_transcripts", True),
+        ("select recording_id from diarized_transcripts order by end_ms desc limit 3", True),
+        ("select min(text), count(distinct text) from diarized_transcripts", False),
+        ("select count(*) from diarized_transcripts where text like '%9%'", False),
+        ('select count(*) from diarized_transcripts where length("TEXT") > 12', False),
+        ("from diarized_transcripts order by all", False),
+        ("select max(columns(*)) from diarized_transcripts", False),
+        ("select max(d) from diarized_transcripts as d", False),
+        ("select count(*) from diarized_transcripts a join diarized_transcripts b using (text)", False),
+        (
+            "select count(*) from (select recording_id, text from diarized_transcripts order by end_ms desc limit 9)",
+            True,
+        ),
+    ],
+)
+def test_what_was_said_is_read_where_it_lies_and_the_rest_from_months(talked, question, months):
+    assert ("/compacted/" in talked.plan(question)) == months
+    answer = talked.answer(question)
+    aside = talked.path.parent / "aside"
+    (talked.path / "compacted").rename(aside)
+    assert talked.answer(question) == answer
+    aside.rename(talked.path / "compacted")
+
+
+def test_a_month_never_passes_what_it_lacks_for_nothing(talked):
+    (key, *_) = talked.store.sizes("compacted/", ".parquet")
+    with duckdb.connect() as connection:
+        columns = [*typed(connection, TABLES["diarized_transcripts"]), ("date", "DATE")]
+        connection.execute("create view v as " + over_months("diarized_transcripts", columns, [f"{talked.path}/{key}"]))
+        assert connection.sql("select count(*), count(speaker) from v").fetchall()[0][0] > 0
+        with pytest.raises(duckdb.InvalidInputException, match="Ask for a shorter time"):
+            connection.sql("select text from v").fetchall()
 
 
 def test_rows_come_in_the_order_of_their_days(archive):
