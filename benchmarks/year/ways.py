@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from media_pipeline.sql.session import session, settings
 from media_pipeline.sql.views import Views
 from media_pipeline.storage.local import LocalStore
-from media_pipeline.tables.compaction import COMPACTED
 from media_pipeline.tables.duckdb_text import quoted
+from media_pipeline.tables.months import COMPACTED
 from media_pipeline.tables.paths import COMPACTED_FOLDER
 from media_pipeline.tables.schemas import TABLES
 

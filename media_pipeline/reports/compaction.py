@@ -6,7 +6,8 @@ import dagster as dg
 from media_pipeline.ownership import ANALYSTS
 from media_pipeline.resources.failures import explained
 from media_pipeline.resources.media import MediaResource
-from media_pipeline.tables.compaction import COMPACTED, LEASE, Done, compact_all
+from media_pipeline.tables.compaction import LEASE, Done, compact_all
+from media_pipeline.tables.months import COMPACTED
 
 JOB = "compact_months"
 CRON = "20 7 * * *"

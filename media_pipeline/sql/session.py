@@ -21,8 +21,8 @@ from media_pipeline.sql.views import (
     typed,
 )
 from media_pipeline.storage.base import ObjectStore
-from media_pipeline.tables.compaction import COMPACTED, copied
 from media_pipeline.tables.duckdb_text import as_pattern, quoted
+from media_pipeline.tables.months import COMPACTED, copied
 from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, ONE_FILE, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 from media_pipeline.tables.schemas.columns import fact

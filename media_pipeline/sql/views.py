@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from media_pipeline.escaping import printable
+from media_pipeline.sql.scans import scans_of
 from media_pipeline.storage.base import ObjectStore, StorageError
-from media_pipeline.tables.compaction import (
+from media_pipeline.tables.duckdb_text import as_pattern, quoted
+from media_pipeline.tables.months import (
     COMPACTED,
     NOT_COPIED,
     Part,
@@ -27,7 +29,6 @@ from media_pipeline.tables.compaction import (
     days_of,
     reading,
 )
-from media_pipeline.tables.duckdb_text import as_pattern, quoted
 from media_pipeline.tables.paths import COMPACTED_FOLDER, MARTS_FOLDER, TABLES_FOLDER
 from media_pipeline.tables.schemas import TABLES
 
@@ -157,7 +158,7 @@ class Views:
 
     def use_months(self, connection: DuckDBPyConnection, plan: Any) -> None:
         """Make views over months where there are any, of the tables of which the question's plan reads many days."""
-        scans = list(_scans(plan))
+        scans = list(scans_of(plan))
         for table, files in self._long.items():
             # a plan names no files: what has its columns, and as many files, is taken for the table
             may_be = [scan for scan in scans if scan.may_be(TABLES[table].names, len(files))]
@@ -218,40 +219,6 @@ def named(name: str) -> str:
 
 def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
     connection.execute(f"create or replace view {named(name)} as {select}")
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """A scan of Parquet in a plan: its columns, and how many files it opens of how many; None where it is all."""
-
-    told: str
-    columns: set[str]
-    read: int | None
-    among: int | None
-
-    def may_be(self, columns: Iterable[str], files: int) -> bool:
-        """Whether it can be one of that many files with these columns."""
-        return self.columns <= {*columns, DAY, "filename"} and self.among in (None, files)
-
-    def means(self, column: str) -> bool:
-        """Whether it reads a column or filters by it, or names something alike."""
-        return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", self.told) is not None
-
-
-def _scans(plan: Any) -> Iterator[Scan]:
-    """The scans of Parquet of what DuckDB's `explain` gives as JSON."""
-    for node in plan:
-        if node.get("name") == "READ_PARQUET":
-            told = node.get("extra_info", {})
-            columns = told.get("Projections", [])
-            read, _, among = str(told.get("Scanning Files", "")).partition("/")
-            yield Scan(
-                str(told),
-                ({columns} if isinstance(columns, str) else set(columns)) - {""},
-                int(read) if read else None,
-                int(among) if among else None,
-            )
-        yield from _scans(node.get("children", []))
 
 
 def over_parquet(columns: Typed, patterns: Sequence[str], *, is_daily: bool = True) -> str:

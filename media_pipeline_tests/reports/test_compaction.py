@@ -13,6 +13,7 @@ from media_pipeline.settings import Settings
 from media_pipeline.storage.lease import Lease
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.tables import compaction
+from media_pipeline.tables.months import COMPACTED
 from media_pipeline.tables.paths import work_lease_key
 from media_pipeline_tests.reports.conftest import Root
 
@@ -51,7 +52,7 @@ def test_it_writes_the_months_that_are_over_and_then_nothing_more(root, definiti
     assert figures(again) == {"written": 0, "kept": len(written), "removed": 0, "left_out": 0}
     (event,) = again.get_asset_materialization_events()
     told = event.step_materialization_data.materialization.metadata["months"].value
-    assert all(f"| {table} | 0 |" in told for table in compaction.COMPACTED)
+    assert all(f"| {table} | 0 |" in told for table in COMPACTED)
 
 
 def test_a_day_that_cannot_be_read_is_told_and_stops_nothing(root, definitions):
@@ -78,7 +79,7 @@ def test_two_runs_never_compact_at_the_same_time(root, definitions, monkeypatch)
 def test_it_is_the_analysts_with_a_job_and_a_schedule_of_its_own(definitions):
     spec = definitions.resolve_asset_graph().get(dg.AssetKey("compacted_months"))
     assert (spec.group_name, list(spec.owners)) == ("compaction", [ANALYSTS])
-    assert {key.to_user_string() for key in spec.parent_keys} == set(compaction.COMPACTED)
+    assert {key.to_user_string() for key in spec.parent_keys} == set(COMPACTED)
     assert "one Parquet file for each table and month" in spec.description
     repository = definitions.get_repository_def()
     schedule = repository.get_schedule_def(f"{COMPACTION}_schedule")

@@ -16,16 +16,9 @@ import pytest
 from benchmarks.year.generate import write_year
 from media_pipeline.storage.local import LocalStore
 from media_pipeline.storage.opening import open_store
-from media_pipeline.tables.compaction import (
-    COMPACTED,
-    compact,
-    copied,
-    day_files,
-    month_key,
-    note_key,
-    reading,
-)
+from media_pipeline.tables.compaction import compact
 from media_pipeline.tables.duckdb_text import as_pattern
+from media_pipeline.tables.months import COMPACTED, copied, day_files, month_key, note_key, reading
 from media_pipeline.tables.partition import Tables
 from media_pipeline.tables.schemas import TABLES
 
