@@ -40,6 +40,7 @@ def compact() -> None:
     from media_pipeline.storage.lease import Lease
     from media_pipeline.storage.opening import open_store
     from media_pipeline.tables import compaction
+    from media_pipeline.tables.months import COMPACTED
     from media_pipeline.tables.paths import COMPACTED_FOLDER, TABLES_FOLDER, work_lease_key
 
     left_out = 0
@@ -47,9 +48,7 @@ def compact() -> None:
     with explained(), ERR.status("Compacting months ...") as status:
         settings, run_id = Settings.load(), f"compact-{uuid.uuid4().hex[:12]}"
         store = open_store(settings.root, settings.spool, settings.concurrency)
-        places = [
-            f"{folder}/{table}/" for folder in (TABLES_FOLDER, COMPACTED_FOLDER) for table in compaction.COMPACTED
-        ]
+        places = [f"{folder}/{table}/" for folder in (TABLES_FOLDER, COMPACTED_FOLDER) for table in COMPACTED]
         if not any(store.sizes(place, ".parquet") for place in places):
             raise ValueError(f"Nothing was exported under MEDIA_ROOT={store.url} yet: there is nothing to compact.")
         lease = Lease(store, work_lease_key(compaction.LEASE), "Compacting months", run_id)

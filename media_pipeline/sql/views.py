@@ -39,7 +39,7 @@ AUDIT_FOLDER = "audit"
 FOLDERS = (TABLES_FOLDER, COMPACTED_FOLDER, MARTS_FOLDER, AUDIT_FOLDER)
 """All that a question may read below MEDIA_ROOT."""
 MANY_DAYS = 62
-"""Two months: a question about fewer days reads their files and no others."""
+"""Two months: a question about no more days reads their files and no others."""
 AUDIT = "audit"
 DAY = "date"
 AUDIT_COLUMNS = (
