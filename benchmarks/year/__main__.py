@@ -133,6 +133,7 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
         "merged": ways.over_merged(home / "merged", options.threads),
         "session_merged": ways.over_merged(home / "merged", options.threads, in_session=True),
         "months": ways.over_months(root, options.threads),
+        "session_months": ways.over_session(root, options.threads, months=True),
         "hive": ways.over_hive(root, options.threads),
         "session": ways.over_session(root, options.threads),
     }
@@ -141,7 +142,7 @@ def _questions(root: Path, home: Path, options: argparse.Namespace) -> Iterator[
         views = {"tables": ways.over_views_of(query, root, options.threads)}
         asked = {way: (connection, query) for way, connection in {**connections, **views}.items()}
         if re.search(r"\btext\b", query):  # in no month
-            del asked["months"]
+            del asked["months"], asked["session_months"]
         return asked
 
     questions = {name: of_tables(query) for name, query in asked.items()}

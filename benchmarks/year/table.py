@@ -10,13 +10,14 @@ from benchmarks.year.questions import Measured
 _COLUMNS = {
     "tables": "tables",
     "session": "tables, session",
+    "session_months": "months, session",
     "months": "months, by hand",
     "hive": "days, by hand",
     "marts": "marts",
     "session_marts": "marts, session",
     "database": "marts' DuckDB file",
 }
-_MERGED = {"session": "session_merged", "session_marts": "session_merged"}
+_MERGED = {"session": "session_merged", "session_months": "session_merged", "session_marts": "session_merged"}
 """Which connection over merged files a way is compared with, where that is not `merged`: the one of its settings."""
 Found = Mapping[str, Mapping[str, Measured]]
 MOST_OF_TABLES, MOST_OF_MARTS = 2.5, 1.2

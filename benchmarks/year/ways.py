@@ -65,10 +65,12 @@ def over_months(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnec
     return connection
 
 
-def over_session(root: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """All tables and marts as the script of `media-pipeline sql --ddl duckdb` makes them."""
+def over_session(root: Path, threads: int | None = None, *, months: bool = False) -> duckdb.DuckDBPyConnection:
+    """All tables and marts as the script of `media-pipeline sql --ddl duckdb` makes them; with `months`, its months."""
     connection = connected(threads)
     connection.execute("".join(session(LocalStore(root), connection)))
+    if months:
+        connection.execute("set search_path = 'months,main'")
     return connection
 
 
