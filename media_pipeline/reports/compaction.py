@@ -24,7 +24,7 @@ MAX_RUNTIME_SECONDS = 3600
 )
 def compacted_months(context: dg.AssetExecutionContext, media: MediaResource) -> dg.MaterializeResult:
     """Months that are over, one Parquet file for each table and month: copies, which `media-pipeline sql` reads instead
-    of the days' files when a question is about more than two months.
+    of the days' files when a question is about all days.
 
     Source: the days' files of recording_inventory, recording_audio, diarized_transcripts, transcript_status,
     availability_report, storage_utilization, storage_quota and export_runs. Cadence: daily; only months whose days

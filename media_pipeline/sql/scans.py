@@ -12,16 +12,15 @@ from media_pipeline.tables.months import DAY
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan of Parquet in a plan: its columns, and how many files it opens of how many; None where it is all."""
+    """A scan of Parquet in a plan: its columns, and whether it opens all files there are."""
 
     told: str
     columns: set[str]
-    read: int | None
-    among: int | None
+    is_whole: bool
 
-    def may_be(self, columns: Iterable[str], files: int) -> bool:
-        """Whether it can be one of that many files with these columns."""
-        return self.columns <= {*columns, DAY, "filename"} and self.among in (None, files)
+    def may_be(self, columns: Iterable[str]) -> bool:
+        """Whether it can be one of files with these columns; a plan names no files."""
+        return self.columns <= {*columns, DAY, "filename"}
 
     def means(self, column: str) -> bool:
         """Whether it reads a column or filters by it, or names something alike."""
@@ -34,11 +33,6 @@ def scans_of(plan: Any) -> Iterator[Scan]:
         if node.get("name") == "READ_PARQUET":
             told = node.get("extra_info", {})
             columns = told.get("Projections", [])
-            read, _, among = str(told.get("Scanning Files", "")).partition("/")
-            yield Scan(
-                str(told),
-                ({columns} if isinstance(columns, str) else set(columns)) - {""},
-                int(read) if read else None,
-                int(among) if among else None,
-            )
+            named = ({columns} if isinstance(columns, str) else set(columns)) - {""}
+            yield Scan(str(told), named, "Scanning Files" not in told)
         yield from scans_of(node.get("children", []))

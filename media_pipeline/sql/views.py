@@ -1,8 +1,8 @@
 """A view for every table, every mart and the audit log, over the files that are there when the question is asked.
 
 A view names its columns and takes the day from the file's path, so DuckDB opens no file before it knows which days the
-question is about; files that lack a column have nulls. A question about more than MANY_DAYS reads a table's months
-instead, where they were compacted and its days have not changed since.
+question is about; files that lack a column have nulls. A question about all days of a table that has more than
+MANY_DAYS reads its months instead, where they were compacted and its days have not changed since.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AUDIT_FOLDER = "audit"
 FOLDERS = (TABLES_FOLDER, COMPACTED_FOLDER, MARTS_FOLDER, AUDIT_FOLDER)
 """All that a question may read below MEDIA_ROOT."""
 MANY_DAYS = 62
-"""Two months: a question about no more days reads their files and no others."""
+"""Two months: of a table with no more days these are read, and no months."""
 AUDIT = "audit"
 DAY = "date"
 AUDIT_COLUMNS = (
@@ -157,17 +157,18 @@ class Views:
         _create(connection, AUDIT, _audit(self._patterns(logs)))
 
     def use_months(self, connection: DuckDBPyConnection, plan: Any) -> None:
-        """Make views over months where there are any, of the tables of which the question's plan reads many days."""
+        """Make views over months where there are any, of the tables of which the question's plan reads all days.
+
+        A question with a condition on days goes on reading the files of these days and no others.
+        """
         scans = list(scans_of(plan))
         for table, files in self._long.items():
-            # a plan names no files: what has its columns, and as many files, is taken for the table
-            may_be = [scan for scan in scans if scan.may_be(TABLES[table].names, len(files))]
+            may_be = [scan for scan in scans if scan.may_be(TABLES[table].names)]
             if any(scan.means(column) for scan in may_be for column in NOT_COPIED.get(table, ())):
                 continue
-            most = max((len(files) if scan.read is None else scan.read for scan in may_be), default=0)
-            if most * len(days_of(files)) > MANY_DAYS * len(files):
+            if any(scan.is_whole for scan in may_be):
                 parts = self._parts(table, files)
-                if sum(len(part.keys) for part in parts) < most:
+                if sum(len(part.keys) for part in parts) < len(files):
                     columns = [*typed(connection, TABLES[table]), (DAY, "DATE")]
                     selects = [
                         over_months(table, columns, self._patterns(part.keys))
